@@ -1,0 +1,52 @@
+package risk
+
+import "math"
+
+// Bin is one bar of a reliability diagram: the items whose confidence fell into [Low, High).
+type Bin struct {
+	Low        float64 `json:"low"`
+	High       float64 `json:"high"` // exclusive, except for the last bin, which includes 1
+	Count      int     `json:"count"`
+	Confidence float64 `json:"confidence"` // mean score of the items; 0 when there are none
+	Accuracy   float64 `json:"accuracy"`   // share of them that was correct; 0 when there are none
+}
+
+// Reliability sorts scores (probabilities) into n bins of equal width. An honest model has Accuracy = Confidence in every bin.
+func Reliability(scores []float64, correct []bool, n int) []Bin {
+	bins := make([]Bin, n)
+	for i := range bins {
+		bins[i].Low, bins[i].High = float64(i)/float64(n), float64(i+1)/float64(n)
+	}
+	for i, s := range scores {
+		if math.IsNaN(s) {
+			continue
+		}
+		b := &bins[min(max(int(s*float64(n)), 0), n-1)]
+		b.Count++
+		b.Confidence += s
+		if correct[i] {
+			b.Accuracy++
+		}
+	}
+	for i := range bins {
+		if c := float64(bins[i].Count); c > 0 {
+			bins[i].Confidence /= c
+			bins[i].Accuracy /= c
+		}
+	}
+	return bins
+}
+
+// CalibrationError returns the expected calibration error of bins: the mean of |accuracy − confidence|, weighted by the number of
+// items in each (Naeini, Cooper and Hauskrecht 2015). 0 is perfect, 0.1 means ten percentage points off.
+func CalibrationError(bins []Bin) float64 {
+	sum, n := 0.0, 0
+	for _, b := range bins {
+		sum += float64(b.Count) * math.Abs(b.Accuracy-b.Confidence)
+		n += b.Count
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / float64(n)
+}
