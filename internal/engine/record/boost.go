@@ -13,6 +13,9 @@ type forest struct {
 	trees []*tree
 }
 
+// minColumns is the smallest number of columns of a tree: with fewer, what only two columns together tell would be missed.
+const minColumns = 6
+
 // booster trains a forest (Friedman 2001) on second derivatives (Chen and Guestrin 2016) with histograms (Ke et al. 2017).
 type booster struct {
 	columns     []column
@@ -52,7 +55,7 @@ func trainTrees(ctx context.Context, columns []column, data, valid *table, goal 
 		if validLoss < bestLoss-1e-7 {
 			bestLoss, bestRound = validLoss, round
 		}
-		if round-bestRound >= s.Patience || idle(trees) && s.ColumnShare == 1 {
+		if round-bestRound >= s.Patience || idle(trees) && len(b.usable) <= minColumns {
 			break
 		}
 	}
@@ -147,7 +150,7 @@ func (b *booster) round(round int) []*tree {
 
 // choose draws the columns of one tree.
 func (b *booster) choose(tree int) []int {
-	n := int(math.Ceil(b.s.ColumnShare * float64(len(b.usable))))
+	n := max(minColumns, int(math.Ceil(b.s.ColumnShare*float64(len(b.usable)))))
 	if n >= len(b.usable) {
 		return b.usable
 	}

@@ -81,7 +81,7 @@ type Settings struct {
 	MinLeafWeight float64
 	// TreeL2 is added to the sum of second derivatives of each leaf.
 	TreeL2 float64
-	// ColumnShare is the share of columns that each tree may use, in (0, 1].
+	// ColumnShare is the share of columns that each tree may use, in (0, 1]; at least 6 columns are always used.
 	ColumnShare float64
 	// TreeBins is the largest number of bins of a number for trees, 2 to 255; fewer are used above 256 columns.
 	TreeBins int
@@ -103,7 +103,7 @@ type Settings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		Task: engine.Multiclass, Method: Auto, Seed: 1,
-		Rounds: 600, Patience: 30, LearningRate: 0.08, Leaves: 31, MinLeafWeight: 1e-3, TreeL2: 1, ColumnShare: 0.7, TreeBins: 255,
+		Rounds: 1000, Patience: 30, LearningRate: 0.06, Leaves: 31, MinLeafWeight: 1e-3, TreeL2: 1, ColumnShare: 0.5, TreeBins: 255,
 		LinearBins: 48, LinearL2: 1, Iterations: 200,
 		MaxCategories: 254,
 	}
