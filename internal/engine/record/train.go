@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
-
 )
 
 // Sizes below which training changes its ways.
