@@ -1,0 +1,113 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strconv"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is what differs between database engines.
+type dialect interface {
+	// bind turns "?" parameters into those of the engine.
+	bind(query string) string
+	// schema turns the portable types of a migration into those of the engine.
+	schema(step string) string
+	// hasTable says whether the table exists.
+	hasTable(tx *Tx, name string) (bool, error)
+	// classify wraps an error of the driver with [ErrConflict], [errFull] or [errDown] where it is one; nil stays nil.
+	classify(err error) error
+}
+
+// openSQLite opens one connection that writes and a pool that reads. WAL lets readers go on while a transaction commits;
+// synchronous=FULL makes a commit wait for the disk, NORMAL would lose acknowledged commits in a power cut.
+func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
+	d := &DB{dialect: sqliteDialect{}, log: cfg.Log}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if d.write, err = openPool(dsn(cfg, false), 1); err != nil {
+		return nil, err
+	}
+	if err := d.write.PingContext(ctx); err != nil { // the file and its journal mode exist before the first reader looks
+		_ = d.write.Close()
+		return nil, err
+	}
+	if d.read, err = openPool(dsn(cfg, true), cfg.Readers); err != nil {
+		_ = d.write.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func openPool(name string, size int) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(name)
+	if err != nil {
+		return nil, err
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	return pool, nil
+}
+
+func dsn(cfg Config, readOnly bool) string {
+	q := url.Values{}
+	q.Set("_busy_timeout", strconv.FormatInt(cfg.BusyTimeout.Milliseconds(), 10))
+	q.Set("_foreign_keys", "1")
+	q.Set("_synchronous", "FULL")
+	q.Set("_dqs", "0")
+	q.Set("_defensive", "1")
+	// The log is cut back after a checkpoint, so that one large transaction does not occupy the disk for ever.
+	q.Set("_pragma", "journal_size_limit(16777216)")
+	if readOnly {
+		q.Set("_txlock", "deferred")
+		q.Set("_query_only", "1")
+	} else {
+		q.Set("_journal_mode", "WAL")
+		q.Set("_txlock", "immediate") // take the lock at the beginning: a transaction never fails half-way for want of it
+	}
+	// As a URL, so that "?" and "%" in folder names are not read as part of the query.
+	abs, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		abs = cfg.Path
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}).String()
+}
+
+type sqliteDialect struct{}
+
+func (sqliteDialect) bind(query string) string  { return query }
+func (sqliteDialect) schema(step string) string { return step }
+
+func (sqliteDialect) hasTable(tx *Tx, name string) (bool, error) {
+	var one int
+	return tx.Get(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?`, []any{name}, &one)
+}
+
+func (sqliteDialect) classify(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	switch e.Code() & 0xff { // the primary code; the rest says where it happened
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w: %w", errFull, err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT,
+		sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM:
+		return fmt.Errorf("%w: %w", errDown, err)
+	}
+	return err
+}
