@@ -1,0 +1,243 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Msg is one message to publish.
+type Msg struct {
+	Subject string              // "switchyard.<project>.<what>"
+	ID      string              // stored once within Config.Duplicates
+	Data    []byte              // at most Config.MessageBytes with the headers
+	Header  map[string][]string // optional; names that begin with "Nats-" are the bus's own
+}
+
+const (
+	// From so many messages on, one batch with one fsync is faster than a message at a time with its own: measured with nats-server 2.15.2 and
+	// 500-byte messages on one node, 64: 3,400/s against 3,000/s; 256: 14,000/s; 1,000: 26,000/s.
+	batchFrom = 64
+	// The server takes at most 1,000 messages as one batch.
+	batchLimit = 1000
+	// and collects it in a store of its own, so its bytes are bounded too.
+	batchBytes = 16 << 20
+)
+
+// Codes of JetStream's API that decide what happens next.
+const (
+	codeDuplicateInBatch = 10201 // a batch that holds an id the stream knows is refused as a whole
+	codeTooLarge         = 10054 // message size exceeds the stream's limit
+	codeHeaderTooLarge   = 10097
+	codeStreamMismatch   = 10060
+)
+
+// PublishBatch publishes messages in order and returns nil when the stream has acknowledged all of them, which means that they are on disk.
+// Large batches go as one unit with one fsync. After an error some of them may be stored: publish all again, their ids make that harmless.
+//
+// It fails with ErrRefused when a message can never be stored, with ErrNotReady, ErrClosed, or what the server answered.
+func (b *Bus) PublishBatch(ctx context.Context, msgs []Msg) error {
+	for i := range msgs {
+		if err := b.check(&msgs[i]); err != nil {
+			return err
+		}
+	}
+	if b.closed() {
+		return ErrClosed
+	}
+	ctx, cancel, err := b.whileUp(ctx)
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	defer cancel()
+	for len(msgs) > 0 {
+		n := split(msgs)
+		if err := b.publish(ctx, msgs[:n]); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
+			}
+			b.diagnose(ctx, err)
+			return fmt.Errorf("publish: %w", err)
+		}
+		msgs = msgs[n:]
+	}
+	b.streak.Store(0)
+	return nil
+}
+
+// check refuses what the stream would refuse, before it costs anybody else their batch.
+func (b *Bus) check(m *Msg) error {
+	size := len(m.Data) + len(m.ID) + 64
+	for k, vs := range m.Header {
+		for _, v := range vs {
+			size += len(k) + len(v) + 4
+		}
+	}
+	tokens := strings.Split(m.Subject, ".")
+	switch {
+	case m.ID == "":
+		return fmt.Errorf("publish: %w: it has no id", ErrRefused)
+	case len(tokens) < 3 || tokens[0] != Stream || strings.ContainsAny(m.Subject, "*> \t\r\n") || strings.Contains("."+m.Subject+".", ".."):
+		return fmt.Errorf("publish %s: %w: subject %q is not of the form switchyard.<project>.<what>", m.ID, ErrRefused, m.Subject)
+	case size > int(b.cfg.MessageBytes):
+		return fmt.Errorf("publish %s: %w: it has about %d bytes, limit %d", m.ID, ErrRefused, size, b.cfg.MessageBytes)
+	}
+	return nil
+}
+
+// split returns how many of the messages go together.
+func split(msgs []Msg) int {
+	bytes := 0
+	for i := range msgs {
+		bytes += len(msgs[i].Data)
+		if i == batchLimit || i > 0 && bytes > batchBytes {
+			return i
+		}
+	}
+	return len(msgs)
+}
+
+// publish sends one chunk, as a unit when that pays. A unit that holds a message which the stream already has is refused whole, so its messages then go one by one.
+func (b *Bus) publish(ctx context.Context, msgs []Msg) error {
+	if len(msgs) >= batchFrom {
+		err := b.publishUnit(ctx, msgs)
+		var api *jetstream.APIError
+		if err == nil || !errors.As(err, &api) {
+			return err
+		}
+		if api.ErrorCode != codeDuplicateInBatch {
+			b.log.Debug("batch refused, publishing its messages one by one", "error", err)
+		}
+	}
+	return b.publishEach(ctx, msgs)
+}
+
+// publishUnit sends messages as one atomic batch; the answer to the last one stands for all.
+func (b *Bus) publishUnit(ctx context.Context, msgs []Msg) error {
+	id := strconv.FormatUint(b.batch.Add(1), 36) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	defer cancel()
+	last := len(msgs) - 1
+	for i := range msgs[:last] {
+		if err := b.nc.PublishMsg(unitMsg(&msgs[i], id, i+1)); err != nil {
+			return err
+		}
+	}
+	m := unitMsg(&msgs[last], id, last+1)
+	m.Header[batchCommitHeader] = []string{"1"}
+	answer, err := b.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return err
+	}
+	var ack struct {
+		Error *jetstream.APIError `json:"error"`
+		Count int                 `json:"count"`
+	}
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return fmt.Errorf("read acknowledgement: %w", err)
+	}
+	if ack.Error != nil {
+		return ack.Error
+	}
+	if ack.Count != len(msgs) {
+		return fmt.Errorf("%d of %d messages were acknowledged", ack.Count, len(msgs))
+	}
+	b.count(len(msgs), 0)
+	return nil
+}
+
+const (
+	batchIDHeader     = "Nats-Batch-Id"
+	batchSeqHeader    = "Nats-Batch-Sequence"
+	batchCommitHeader = "Nats-Batch-Commit"
+)
+
+func unitMsg(m *Msg, id string, seq int) *nats.Msg {
+	n := natsMsg(m)
+	n.Header[batchIDHeader] = []string{id}
+	n.Header[batchSeqHeader] = []string{strconv.Itoa(seq)}
+	return n
+}
+
+func natsMsg(m *Msg) *nats.Msg {
+	h := make(nats.Header, len(m.Header)+4)
+	maps.Copy(h, m.Header)
+	h[jetstream.MsgIDHeader] = []string{m.ID}
+	return &nats.Msg{Subject: m.Subject, Data: m.Data, Header: h}
+}
+
+// publishEach sends messages one by one, a window of them at a time without waiting for the acknowledgement.
+func (b *Bus) publishEach(ctx context.Context, msgs []Msg) error {
+	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
+	repeated, acked := 0, 0
+	await := func(f jetstream.PubAckFuture) error {
+		select {
+		case ack := <-f.Ok():
+			if acked++; ack.Duplicate {
+				repeated++
+			}
+			return nil
+		case err := <-f.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer func() { b.count(acked, repeated) }()
+	for i := range msgs {
+		if i >= b.cfg.MaxInflight {
+			if err := await(futures[i-b.cfg.MaxInflight]); err != nil {
+				return err
+			}
+		}
+		f, err := b.js.PublishMsgAsync(natsMsg(&msgs[i]))
+		if err != nil {
+			return err
+		}
+		futures = append(futures, f)
+	}
+	for _, f := range futures[max(0, len(futures)-b.cfg.MaxInflight):] {
+		if err := await(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Bus) count(published, repeated int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Published += uint64(published)
+	b.stats.Repeated += uint64(repeated)
+}
+
+// diagnose decides whether a failed publish means that the server's store has failed. After a write error the store refuses everything until the
+// server is restarted, however much room there is by then.
+func (b *Bus) diagnose(ctx context.Context, err error) {
+	b.note(err)
+	var api *jetstream.APIError
+	switch {
+	case ctx.Err() != nil || b.closed():
+	case errors.As(err, &api):
+		switch int(api.ErrorCode) {
+		case codeTooLarge, codeHeaderTooLarge, codeStreamMismatch, codeDuplicateInBatch:
+		default:
+			b.report(err.Error())
+		}
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+		b.report(err.Error())
+	default:
+		// An acknowledgement that does not come may be a slow disk once, but hardly twice.
+		if b.streak.Add(1) >= 2 {
+			b.report(err.Error())
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// supervise brings the bus up, watches it, and brings it up again, until the context ends.
+func (b *Bus) supervise(ctx context.Context, began time.Time) {
+	defer close(b.done)
+	defer b.up(false)
+	for pause := 20 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
+		if err := b.bringUp(ctx); err != nil {
+			b.note(err)
+			b.log.Warn("bus is not up", "error", err, "next_attempt_in", pause)
+			sleep(ctx, pause)
+			continue
+		}
+		b.mu.Lock()
+		if b.stats.StartTime == 0 {
+			b.stats.StartTime = time.Since(began)
+		}
+		b.mu.Unlock()
+		b.streak.Store(0)
+		b.up(true)
+		since := time.Now()
+		reason := b.watch(ctx)
+		b.up(false)
+		if reason == "" {
+			return
+		}
+		b.log.Error("bus is restarted", "reason", reason)
+		if b.srv.stop() {
+			b.mu.Lock()
+			b.stats.Restarts++
+			b.mu.Unlock()
+		}
+		if time.Since(since) > 10*time.Second {
+			pause = 20 * time.Millisecond
+		} else {
+			sleep(ctx, pause) // a store that fails again at once, such as on a full disk, is not restarted without pause
+		}
+	}
+}
+
+// bringUp starts the embedded server where there is none and makes sure of the stream.
+func (b *Bus) bringUp(ctx context.Context) error {
+	if b.cfg.URL == "" {
+		if err := b.srv.start(b.dir, b.cfg, b.log); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	defer cancel()
+	for !b.nc.IsConnected() {
+		if sleep(ctx, 2*time.Millisecond); ctx.Err() != nil {
+			return errors.Join(errors.New("connect"), b.nc.LastError(), ctx.Err())
+		}
+	}
+	_, err := b.js.CreateOrUpdateStream(ctx, b.streamConfig())
+	return err
+}
+
+func (b *Bus) streamConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: Stream, Subjects: []string{Subjects}, Description: "events of all projects",
+		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		MaxBytes: b.cfg.MaxBytes, MaxAge: b.cfg.MaxAge, MaxMsgSize: b.cfg.MessageBytes,
+		Replicas: b.cfg.Replicas, Duplicates: b.cfg.Duplicates,
+		AllowDirect: true,
+		// Publishing a batch as one unit costs one fsync instead of one per message.
+		AllowAtomicPublish: true,
+	}
+}
+
+// watch returns why the server has to be restarted, or "" when the context ended. A cluster mends itself; there the connection is all that matters.
+func (b *Bus) watch(ctx context.Context) string {
+	probe := time.NewTicker(b.cfg.ProbeInterval)
+	defer probe.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ""
+		case reason := <-b.sick:
+			if b.cfg.URL == "" {
+				return reason
+			}
+		case <-probe.C:
+			if b.cfg.URL != "" {
+				b.up(b.nc.IsConnected())
+			} else if reason := b.srv.illness(); reason != "" {
+				return reason
+			}
+		}
+	}
+}
+
+// report asks the watchdog to restart the server.
+func (b *Bus) report(reason string) {
+	select {
+	case b.sick <- reason:
+	default:
+	}
+}
+
+// sleep waits, but not longer than the context lasts.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
