@@ -70,7 +70,7 @@ func (e *errorWriter) write(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	}
 	w.WriteHeader(httpStatus(f, r))
-	_, _ = w.Write(data)
+	_, _ = w.Write(data) //nolint:gosec // JSON with its own media type and nosniff
 }
 
 // writeLine ends a stream of answers that has begun.
@@ -84,8 +84,7 @@ func (e *errorWriter) writeLine(w http.ResponseWriter, err error) {
 
 // asFault returns err as a fault. Statuses without a reason come from the gateway's own decoding of paths, queries and headers.
 func asFault(err error) *fault.Error {
-	var known *fault.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*fault.Error](err); ok {
 		return known
 	}
 	if s, ok := status.FromError(err); ok && len(s.Details()) == 0 && s.Code() == codes.InvalidArgument {
@@ -108,6 +107,7 @@ func httpStatus(f *fault.Error, r *http.Request) int {
 		if r.Header.Get(timeoutHeader) != "" {
 			return http.StatusRequestTimeout
 		}
+	default:
 	}
 	return runtime.HTTPStatusFromCode(f.Code())
 }

@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -137,8 +138,8 @@ func outside(c Config, log *slog.Logger, answers *errorWriter, next http.Handler
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler {
-					panic(p)
+				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+					panic(p) //nolint:forbidigo // how net/http is told to cut the connection
 				}
 				log.ErrorContext(r.Context(), "gateway panicked", "path", r.URL.Path, "panic", fmt.Sprint(p))
 				answers.panicked(w, r)

@@ -109,12 +109,10 @@ func (l limited) decompress(_ http.ResponseWriter, r *http.Request, stream bool)
 
 // readFault turns an error of reading a body into what the caller should know.
 func readFault(err error) error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return fault.RequestTooLarge(large.Limit)
 	}
-	var known *fault.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*fault.Error](err); ok {
 		return known
 	}
 	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
