@@ -50,10 +50,11 @@ func moreLabels(steps []step, total int, alpha, delta float64) int {
 }
 
 // errorRate is the observed error rate of the accepted items, half an error higher: without that most plans would be too
-// small. Where nothing was wrong it is at most a fifth of alpha, since then nothing speaks against a certificate.
+// small. Where nothing was wrong, or where there are too few items to say, it is at most a fifth of alpha: then nothing speaks
+// against a certificate yet.
 func errorRate(s step, alpha float64) float64 {
 	rate := (float64(s.errors) + 0.5) / (float64(s.accepted) + 1)
-	if s.errors == 0 {
+	if s.errors == 0 || s.accepted < fewest {
 		rate = min(rate, alpha/5)
 	}
 	return rate
