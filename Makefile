@@ -1,0 +1,93 @@
+# Switchyard. "make help" lists what can be made.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN     := $(CURDIR)/.bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Tools that are not part of the module: installed once, by version, into .bin.
+BUF_VERSION           := v1.59.0
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.1.4
+
+BUF           := $(BIN)/buf-$(BUF_VERSION)
+GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: build
+build: ## Build bin/switchyard, one static binary
+	@mkdir -p bin
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/switchyard ./cmd/switchyard
+
+.PHONY: run
+run: build ## Start Switchyard on this machine, with starter models
+	bin/switchyard serve --data-dir switchyard-data --dev-key-file switchyard-data/dev.key
+
+.PHONY: test
+test: test-deps lint check-generated test-race test-figures ## Run every check that has to pass
+
+.PHONY: test-deps
+test-deps: ## Install what the tests need beside Go (a C compiler for the race detector, PHP)
+	@script/test-deps
+
+.PHONY: lint
+lint: $(BUF) $(GOLANGCI_LINT) ## Check contracts and Go code
+	$(BUF) lint
+	$(BUF) format -d --exit-code
+	@if git rev-parse -q --verify HEAD >/dev/null; then $(BUF) breaking --against '.git#branch=$(BREAKING_AGAINST)'; fi
+	$(GOLANGCI_LINT) run
+	$(GOLANGCI_LINT) fmt -d
+
+# The contracts must stay compatible with what the main branch holds.
+BREAKING_AGAINST ?= $(shell git rev-parse -q --verify main >/dev/null && echo main || git rev-parse --abbrev-ref HEAD)
+
+.PHONY: generate
+generate: $(BUF) ## Write gen/ anew from proto/
+	go build -o $(BIN)/protoc-gen-php-switchyard ./cmd/protoc-gen-php-switchyard
+	PATH="$(BIN):$$PATH" $(BUF) generate
+	mkdir -p gen/descriptors
+	$(BUF) build proto --exclude-imports --as-file-descriptor-set -o gen/descriptors/switchyard.binpb
+
+.PHONY: check-generated
+check-generated: generate ## Fail when gen/ is not what proto/ says
+	@test -z "$$(git status --porcelain gen)" || { git status --short gen; echo "gen/ differs from what proto/ generates; run: make generate"; exit 1; }
+
+.PHONY: test-race
+test-race: ## Run the tests with the race detector, without the measurements
+	script/test-race
+
+.PHONY: test-figures
+test-figures: ## Run the measurements that assert figures, without the race detector
+	go test -count=1 -timeout 20m ./internal/engine/... ./test/...
+
+.PHONY: bench
+bench: build ## Measure every figure and print the table of docs/reference/performance.md
+	script/bench
+
+.PHONY: fuzz
+fuzz: ## Fuzz everything that parses, FUZZTIME each (default 20s)
+	script/fuzz $(or $(FUZZTIME),20s)
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in the dependencies (needs the vulnerability database)
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+.PHONY: clean
+clean: ## Remove what was built; tools and data stay
+	rm -rf bin
+
+$(BUF):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+	mv $(BIN)/buf $@
+
+$(GOLANGCI_LINT):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(BIN)/golangci-lint $@
