@@ -1,12 +1,26 @@
+//go:build unix
+
 package record_test
 
 import (
 	"context"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/engine/record"
 )
+
+// cpu returns the processor time of this process: unlike wall time it means something on a shared machine.
+func cpu(tb testing.TB) time.Duration {
+	tb.Helper()
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
 
 func benchmarkTrain(b *testing.B, method record.Method) {
 	b.Helper()
@@ -16,6 +30,7 @@ func benchmarkTrain(b *testing.B, method record.Method) {
 	s.Method = method
 	var m *record.Model
 	rounds := 0
+	start := cpu(b)
 	for b.Loop() {
 		var err error
 		rounds = 0
@@ -23,10 +38,12 @@ func benchmarkTrain(b *testing.B, method record.Method) {
 			b.Fatal(err)
 		}
 	}
+	spent := cpu(b) - start
 	accuracy, auc := quality(b, open(b, m), c.test)
 	b.ReportMetric(100*accuracy, "%accuracy")
 	b.ReportMetric(auc, "AUC")
 	b.ReportMetric(float64(rounds), "rounds")
+	b.ReportMetric(spent.Seconds()/float64(b.N), "cpu-s/train")
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/train")
 }
 
@@ -47,12 +64,14 @@ func benchmarkPredict(b *testing.B, method record.Method) {
 	}
 	p, probs, i := open(b, m), make([]float32, 2), 0
 	b.ReportAllocs()
+	start := cpu(b)
 	for b.Loop() {
 		if err := p.Predict(engine.Input{Record: c.test[i%len(c.test)].Record}, probs); err != nil {
 			b.Fatal(err)
 		}
 		i++
 	}
+	b.ReportMetric(float64((cpu(b)-start).Nanoseconds())/float64(b.N), "cpu-ns/record")
 }
 
 // BenchmarkPredictAdultTrees answers one record with trees.
@@ -60,3 +79,20 @@ func BenchmarkPredictAdultTrees(b *testing.B) { benchmarkPredict(b, record.Trees
 
 // BenchmarkPredictAdultLinear answers one record with the linear model.
 func BenchmarkPredictAdultLinear(b *testing.B) { benchmarkPredict(b, record.Linear) }
+
+// TestTrainingAdultTakesFewSeconds looks at processor time, which other processes on the machine change little. It runs alone.
+func TestTrainingAdultTakesFewSeconds(t *testing.T) { //nolint:paralleltest // measures this process
+	if raceEnabled {
+		t.Skip("the race detector is on")
+	}
+	c := load(t, "adult_income")
+	s := record.DefaultSettings()
+	s.Method = record.Trees
+	start := cpu(t)
+	train(t, c.held(), c.labels, s)
+	if spent := cpu(t) - start; spent > 5*time.Second {
+		t.Errorf("training took %v of processor time, limit 5 s", spent)
+	} else {
+		t.Logf("training took %v of processor time", spent.Round(time.Millisecond))
+	}
+}

@@ -94,6 +94,7 @@ func TestRowsThatTeachNothingAreRefused(t *testing.T) {
 		"negative label":     {rows: []record.Row{a, row(-1, a.Record)}, labels: two, want: "row 2 has label -1"},
 		"two labels":         {rows: []record.Row{a, {Record: a.Record, Labels: []int32{0, 1}}}, labels: two, want: "row 2 has 2 labels, want 1"},
 		"no label":           {rows: []record.Row{a, {Record: a.Record}}, labels: two, want: "row 2 has 0 labels, want 1"},
+		"label twice":        {rows: []record.Row{a, b}, labels: []string{"a", "a"}, want: `label "a" stands twice`},
 		"no fields":          {rows: []record.Row{row(0, engine.Record{}), row(1, nil)}, labels: two, want: "no fields"},
 		"mixed type":         {rows: []record.Row{a, b, row(0, engine.Record{"x": text("1")})}, labels: two, want: `row 3: input does not fit the model: field "x": text here but number in row 1`},
 		"not a number":       {rows: []record.Row{a, row(1, engine.Record{"x": number(math.NaN())})}, labels: two, want: `row 2: input does not fit the model: field "x": the number is not finite`},
@@ -202,5 +203,25 @@ func TestOnlyFieldsThatTeachNothing(t *testing.T) {
 		if err := p.Predict(engine.Input{Record: rows[0].Record}, probs); err != nil || math.Abs(float64(probs[1])-0.25) > 0.02 {
 			t.Errorf("%v: want the shares of the labels, got %v, %v", m, probs, err)
 		}
+	}
+}
+
+func TestFieldsOfFurtherRecordsAreAccepted(t *testing.T) {
+	t.Parallel()
+	rows := shop(300, engine.Multiclass, 1)
+	s := settings(record.Trees, engine.Multiclass)
+	rare := maps.Clone(rows[0].Record)
+	delete(rare, "amount")
+	rare["coupon"] = text("spring")
+	s.Accept = []engine.Record{rare}
+	p := open(t, train(t, rows, shopLabels, s))
+	for _, r := range []engine.Record{rare, rows[0].Record} {
+		if err := p.Predict(engine.Input{Record: r}, make([]float32, 3)); err != nil {
+			t.Error(err)
+		}
+	}
+	s.Accept = []engine.Record{{"amount": text("ten")}}
+	if _, err := record.Train(context.Background(), rows, nil, shopLabels, -1, s, nil); err == nil || !strings.Contains(err.Error(), `row 301`) {
+		t.Errorf("a further record of another type: %v", err)
 	}
 }

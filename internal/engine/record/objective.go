@@ -56,13 +56,17 @@ func (o objective) evaluate(z []float64, l *labels, i int) (loss, right float64)
 		softmax(z)
 		return loss, right
 	}
-	for k := range z {
+	for k, v := range z {
 		y := o.target(l, i, k)
-		loss += softplus(z[k]) - y*z[k]
-		if z[k] > 0 == (y == 1) {
+		e := math.Exp(-math.Abs(v)) // one exponential gives the loss and the probability, without overflow
+		loss += max(v, 0) + math.Log(1+e) - y*v
+		if v > 0 == (y == 1) {
 			right++
 		}
-		z[k] = sigmoid(z[k])
+		z[k] = 1 / (1 + e)
+		if v < 0 {
+			z[k] *= e
+		}
 	}
 	return loss, right / float64(len(z))
 }
@@ -116,8 +120,3 @@ func logSumExp(z []float64) float64 {
 }
 
 func sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
-
-// softplus is log(1 + exp(z)) without overflow.
-func softplus(z float64) float64 {
-	return max(z, 0) + math.Log1p(math.Exp(-math.Abs(z)))
-}

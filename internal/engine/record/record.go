@@ -62,7 +62,11 @@ func (m Method) String() string {
 type Settings struct {
 	Task   engine.Task
 	Method Method
-	// Seed decides which rows are held back for early stopping when the caller gives no validation rows, and which columns each tree sees.
+	// Accept holds further records that the model must be able to answer, such as those that certify it: their fields, types and
+	// missing values become part of the schema, nothing else is learned from them.
+	Accept []engine.Record
+	// Seed decides which rows are held back for early stopping when the caller gives no validation rows, and which columns
+	// each tree sees.
 	Seed uint64
 	// Workers is the number of goroutines; 0 means one per core. It never changes the result.
 	Workers int

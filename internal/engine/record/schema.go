@@ -24,7 +24,7 @@ type field struct {
 	count    int
 }
 
-// fields finds the fields of all rows, sorted by name. Rows are numbered from 1, validation rows after training rows.
+// fields finds the fields of all rows, sorted by name. Rows are numbered from 1, those of each set after those of the one before.
 func fields(sets ...[]Row) ([]field, int, error) {
 	found := map[string]*field{}
 	total := 0

@@ -82,6 +82,13 @@ func checkLabels(rows, valid []Row, names []string, outOfScope int, task engine.
 	if outOfScope < -1 || outOfScope >= len(names) {
 		return fmt.Errorf("out-of-scope label has index %d, want -1 to %d", outOfScope, len(names)-1)
 	}
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if seen[name] {
+			return fmt.Errorf("label %q stands twice", name)
+		}
+		seen[name] = true
+	}
 	for i := range len(rows) + len(valid) {
 		r := at(rows, valid, i)
 		if task == engine.Multiclass && len(r.Labels) != 1 {

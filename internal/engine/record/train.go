@@ -16,13 +16,14 @@ const (
 	unwatchedRound = 50 // boosting rounds when no row is left to stop early
 )
 
-// Train learns labels from rows. Fields, their types and whether they may be missing come from rows and valid together;
-// everything else is learned from rows alone, and valid decides when to stop. When valid is empty a tenth of the rows is held
+// Train learns labels from rows. Fields, their types and whether they may be missing come from rows, valid and Settings.Accept
+// together; everything else is learned from rows alone, and valid decides when to stop. When valid is empty a tenth of the rows is held
 // back for that, chosen by the seed and stratified by label; below 50 rows none is.
 //
 // outOfScope is the index of the label that means "none of the others", -1 for none. report may be nil; it is called from
 // the calling goroutine. Train fails when a field has different types in different rows, when a number is not finite, when
-// a label does not exist or when all rows have the same label; the error names the row (from 1, valid rows follow) and the field.
+// a label does not exist or when all rows have the same label; the error names the row (from 1;
+// the rows of valid and then of Settings.Accept follow) and the field.
 func Train(ctx context.Context, rows, valid []Row, names []string, outOfScope int, s Settings, report func(Progress)) (*Model, error) {
 	if report == nil {
 		report = func(Progress) {}
@@ -68,7 +69,11 @@ func check(rows, valid []Row, names []string, outOfScope int, s Settings) ([]fie
 	if err := checkLabels(rows, valid, names, outOfScope, s.Task); err != nil {
 		return nil, 0, err
 	}
-	return fields(rows, valid)
+	accept := make([]Row, len(s.Accept))
+	for i, r := range s.Accept {
+		accept[i].Record = r
+	}
+	return fields(rows, valid, accept)
 }
 
 // holdBack divides the rows, a tenth of each label, in the order in which they came.
