@@ -1,0 +1,127 @@
+// Package decision turns what a service found out about an input into a decision: it gives it an id, draws audits, computes
+// costs, builds the record that is kept of it and makes that record durable. It is what the three operations have in common,
+// including how they answer batches and streams. It does not know what moderation, routing or classification mean.
+package decision
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/auth"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+	"github.com/switchyard-ai/switchyard/internal/telemetry"
+)
+
+// Metrics counts decisions. Its method must not keep the decision.
+type Metrics interface {
+	Decided(ctx context.Context, d *commonv1.Decision)
+}
+
+// Deps is what a Maker needs. Only Recorder is required.
+type Deps struct {
+	Recorder Recorder
+	Metrics  Metrics          // nil counts nothing
+	Now      func() time.Time // nil means time.Now
+	Random   func() float64   // uniform in [0, 1), safe for concurrent use; nil means the runtime's generator
+	NewID    func() string    // nil means UUIDv7
+}
+
+// Maker makes decisions. Its methods may be called from many goroutines.
+type Maker struct {
+	recorder Recorder
+	metrics  Metrics
+	now      func() time.Time
+	random   func() float64
+	newID    func() string
+}
+
+// New returns a Maker.
+func New(d Deps) *Maker {
+	m := &Maker{recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	if m.random == nil {
+		m.random = rand.Float64 //nolint:gosec // ChaCha8 seeded by the operating system; audits need chance, not secrecy
+	}
+	if m.newID == nil {
+		m.newID = NewID
+	}
+	return m
+}
+
+// Call is what all decisions of one request have in common.
+type Call struct {
+	Project        string
+	Caller         string // id of the API key
+	Operation      commonv1.Operation
+	Traceparent    string
+	RequestID      string
+	IdempotencyKey string
+	Start          time.Time // when the request, or the item of a stream, arrived
+}
+
+// Begin reads from the context who calls and how the call is traced.
+func (m *Maker) Begin(ctx context.Context, op commonv1.Operation) (Call, error) {
+	caller := auth.FromContext(ctx)
+	if caller == nil {
+		return Call{}, fault.KeyMissing()
+	}
+	return Call{
+		Project: caller.Project, Caller: caller.KeyID, Operation: op,
+		Traceparent: telemetry.Traceparent(ctx), RequestID: telemetry.RequestID(ctx), IdempotencyKey: telemetry.IdempotencyKey(ctx),
+		Start: m.now(),
+	}, nil
+}
+
+// Now returns the time by the Maker's clock.
+func (m *Maker) Now() time.Time { return m.now() }
+
+// Record makes one decision durable as the policy of its deployment says, and counts it. A nil record is ignored.
+//
+// It fails with STORAGE_FULL and DEPENDENCY_UNAVAILABLE; the answer must not be given then.
+func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecord) error {
+	if r == nil {
+		return nil
+	}
+	var err error
+	if t.recordMode() == modelsv1.RecordMode_RECORD_MODE_ASYNC {
+		err = m.recorder.RecordAsync(r)
+	} else {
+		err = m.recorder.Record(ctx, r)
+	}
+	if err != nil {
+		return err
+	}
+	m.count(ctx, r)
+	return nil
+}
+
+// RecordAll makes many decisions of one deployment durable with one wait, and counts them. It fails like Record, for all of them.
+func (m *Maker) RecordAll(ctx context.Context, t *Target, rs []*commonv1.DecisionRecord) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	if t.recordMode() == modelsv1.RecordMode_RECORD_MODE_ASYNC {
+		for _, r := range rs {
+			if err := m.recorder.RecordAsync(r); err != nil {
+				return err
+			}
+		}
+	} else if err := m.recorder.RecordBatch(ctx, rs); err != nil {
+		return err
+	}
+	for _, r := range rs {
+		m.count(ctx, r)
+	}
+	return nil
+}
+
+func (m *Maker) count(ctx context.Context, r *commonv1.DecisionRecord) {
+	if m.metrics != nil {
+		m.metrics.Decided(ctx, r.GetDecision())
+	}
+}

@@ -1,0 +1,114 @@
+package decision
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Input is what was judged, as it was sent.
+type Input struct {
+	Title, Text     string
+	Locale, Channel string
+	Fields          map[string]*commonv1.FieldValue
+}
+
+// hashBuffers holds *[]byte.
+var hashBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// Digest returns the SHA-256 of the normalised input, so that the same input is recognised again although its bytes differ in ways that
+// nobody sees: texts are brought to Unicode NFC, line ends to LF, and white space around them is cut. What is hashed is, for
+// each part in the order title, text, locale, channel, fields by name: its length in bytes (8 bytes, big-endian) and its bytes; fields
+// follow as name, one byte for the type (1 number, 2 text, 3 boolean) and value.
+func (in *Input) Digest() [32]byte {
+	buf := hashBuffers.Get().(*[]byte)
+	b := (*buf)[:0]
+	b = appendPart(b, in.Title)
+	b = appendPart(b, in.Text)
+	b = appendPart(b, in.Locale)
+	b = appendPart(b, in.Channel)
+	if len(in.Fields) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(in.Fields)) {
+			b = appendField(b, name, in.Fields[name])
+		}
+	}
+	sum := sha256.Sum256(b)
+	if cap(b) <= 1<<20 {
+		*buf = b
+		hashBuffers.Put(buf)
+	}
+	return sum
+}
+
+func appendPart(b []byte, s string) []byte {
+	s = normalise(s)
+	b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func appendField(b []byte, name string, v *commonv1.FieldValue) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(len(name)))
+	b = append(b, name...)
+	switch v := v.GetValue().(type) {
+	case *commonv1.FieldValue_Number:
+		return binary.BigEndian.AppendUint64(append(b, 1), math.Float64bits(v.Number))
+	case *commonv1.FieldValue_Text:
+		return appendPart(append(b, 2), v.Text)
+	case *commonv1.FieldValue_Boolean:
+		if v.Boolean {
+			return append(b, 3, 1)
+		}
+		return append(b, 3, 0)
+	}
+	return append(b, 0)
+}
+
+func normalise(s string) string {
+	s = strings.TrimSpace(s)
+	if strings.IndexByte(s, '\r') >= 0 {
+		s = strings.ReplaceAll(s, "\r\n", "\n")
+	}
+	if !norm.NFC.IsNormalString(s) {
+		s = norm.NFC.String(s)
+	}
+	return s
+}
+
+// retain notes in r as much of the input as the policy allows; into is where.
+func (in *Input) retain(how commonv1.InputRetention, into *commonv1.RecordedInput, r *commonv1.DecisionRecord) {
+	switch how {
+	case commonv1.InputRetention_INPUT_RETENTION_ABSENT:
+		r.InputRetention = how
+		return
+	case commonv1.InputRetention_INPUT_RETENTION_REDACTED:
+		r.InputRetention = how
+		into.Title, into.Text, into.Fields = Redact(in.Title), Redact(in.Text), redactFields(in.Fields)
+	default: // FULL, also when unspecified
+		r.InputRetention = commonv1.InputRetention_INPUT_RETENTION_FULL
+		into.Title, into.Text, into.Fields = in.Title, in.Text, in.Fields
+	}
+	into.Locale, into.Channel = in.Locale, in.Channel
+	r.Input = into
+}
+
+// redactFields masks the texts among the fields. Names stay: they are the project's own words.
+func redactFields(fields map[string]*commonv1.FieldValue) map[string]*commonv1.FieldValue {
+	if len(fields) == 0 {
+		return nil
+	}
+	out := make(map[string]*commonv1.FieldValue, len(fields))
+	for name, v := range fields {
+		if t, ok := v.GetValue().(*commonv1.FieldValue_Text); ok {
+			v = &commonv1.FieldValue{Value: &commonv1.FieldValue_Text{Text: Redact(t.Text)}}
+		}
+		out[name] = v
+	}
+	return out
+}

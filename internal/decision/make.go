@@ -1,0 +1,104 @@
+package decision
+
+import (
+	"time"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// Answer is what a service found out about one input.
+type Answer struct {
+	Verdict
+	Input         Input
+	Labels        []string  // of the model, in the order of Probabilities
+	Probabilities []float32 // calibrated; copied, so that the caller may use the slice again. Empty when no model was asked
+	Chosen        []string
+	RuleIDs       []string
+	Action        int32 // the service's own enum; 0 when it has none
+	SubjectID     string
+	ContentID     string
+	Compute       time.Duration // processor time that the answer took
+}
+
+// bundle holds a record and all its fixed parts, so that a decision costs one allocation instead of nine.
+type bundle struct {
+	record   commonv1.DecisionRecord
+	decision commonv1.Decision
+	input    commonv1.RecordedInput
+	audit    commonv1.Audit
+	cost     commonv1.Cost
+	time     timestamppb.Timestamp
+	latency  durationpb.Duration
+	compute  durationpb.Duration
+	sha      [32]byte
+}
+
+// Make turns an answer into a decision and the record of it: the caller's answer is the record's decision. It does no I/O.
+func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
+	now := m.now()
+	policy := t.policy()
+	b := &bundle{sha: a.Input.Digest()}
+
+	d := &b.decision
+	d.DecisionId = m.newID()
+	d.Project, d.Operation, d.Deployment = c.Project, c.Operation, t.Deployment.GetName()
+	b.time.Seconds, b.time.Nanos = now.Unix(), int32(now.Nanosecond()) //nolint:gosec // below 1e9
+	d.Time = &b.time
+	d.Outcome, d.Reason, d.Stage = a.Outcome, a.Reason, a.Stage
+	d.CertificateId, d.Uncertified = a.CertificateID, a.Uncertified
+	d.Labels, d.ChosenLabels = topLabels(a.Labels, a.Probabilities), a.Chosen
+	if len(a.Probabilities) > 0 {
+		d.Model = t.Ref
+	}
+	d.PolicyDigest = t.Deployment.GetPolicyDigest()
+	d.Variant = commonv1.Variant_VARIANT_CHAMPION
+	m.audit(&b.audit, policy, a.Outcome)
+	d.Audit = &b.audit
+	setDuration(&b.latency, now.Sub(c.Start))
+	d.Latency = &b.latency
+	m.cost(b, policy, a)
+	d.Cost = &b.cost
+
+	r := &b.record
+	r.Decision = d
+	r.Caller, r.Traceparent, r.RequestId, r.IdempotencyKey = c.Caller, c.Traceparent, c.RequestID, c.IdempotencyKey
+	r.SubjectId, r.ContentId = a.SubjectID, a.ContentID
+	r.InputSha256 = b.sha[:]
+	a.Input.retain(policy.GetInputRetention(), &b.input, r)
+	if len(a.Probabilities) > maxLabels {
+		r.Probabilities = append([]float32(nil), a.Probabilities...)
+	}
+	r.RuleIds, r.Action = a.RuleIDs, a.Action
+	return r
+}
+
+// audit draws whether a person checks an automated decision, and notes with which probability it could have been drawn: without that
+// number no estimate from audits could ever be corrected for a rate that changed.
+func (m *Maker) audit(into *commonv1.Audit, p *modelsv1.Policy, o commonv1.Outcome) {
+	if o != commonv1.Outcome_OUTCOME_AUTOMATED {
+		return
+	}
+	into.Probability = min(1, max(0, p.GetAuditRate()))
+	into.Selected = into.Probability > 0 && m.random() < into.Probability
+}
+
+func (m *Maker) cost(b *bundle, p *modelsv1.Policy, a *Answer) {
+	setDuration(&b.compute, a.Compute)
+	b.cost.Compute = &b.compute
+	b.cost.Currency = currency(p)
+	if p.GetComputeHourMicros() > 0 {
+		b.cost.ComputeMicros = computeMicros(p, a.Compute, m.random())
+	}
+	if a.Outcome == commonv1.Outcome_OUTCOME_REVIEW || b.audit.GetSelected() {
+		b.cost.ReviewMicros = reviewMicros(p)
+	}
+	b.cost.TotalMicros = b.cost.ComputeMicros + b.cost.ReviewMicros
+}
+
+func setDuration(into *durationpb.Duration, d time.Duration) {
+	d = max(0, d)
+	into.Seconds, into.Nanos = int64(d/time.Second), int32(d%time.Second) //nolint:gosec // below 1e9
+}

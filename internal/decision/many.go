@@ -1,0 +1,75 @@
+package decision
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+)
+
+// share is the least number of items for which another goroutine pays: below it starting one costs more than it saves.
+const share = 8
+
+// Many calls score for 0 to n−1 on the available cores and then records what it returned, with one wait for all. score puts its answer where
+// the caller wants it; it returns nil for an item that has no decision. Many returns when every call has returned.
+//
+// It fails like Record, with the context's error, and with INTERNAL when score panics: then nothing is recorded.
+func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *commonv1.DecisionRecord) error {
+	records := make([]*commonv1.DecisionRecord, n)
+	if err := spread(ctx, n, func(i int) { records[i] = score(i) }); err != nil {
+		return err
+	}
+	made := records[:0]
+	for _, r := range records {
+		if r != nil {
+			made = append(made, r)
+		}
+	}
+	return m.RecordAll(ctx, t, made)
+}
+
+// spread calls do for 0 to n−1 on as many goroutines as are worth it, and waits for all of them.
+func spread(ctx context.Context, n int, do func(i int)) error {
+	workers := min(runtime.GOMAXPROCS(0), (n+share-1)/share)
+	if workers <= 1 {
+		for i := range n {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			do(i)
+		}
+		return nil
+	}
+	var next atomic.Int64
+	var failed atomic.Pointer[fault.Error]
+	work := func() {
+		// The interceptor that recovers panics sees the handler's goroutine only.
+		defer func() {
+			if r := recover(); r != nil {
+				failed.Store(fault.Internal(fmt.Errorf("panic while scoring: %v\n%s", r, debug.Stack())))
+			}
+		}()
+		for ctx.Err() == nil && failed.Load() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			do(i)
+		}
+	}
+	var wg sync.WaitGroup
+	for range workers - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	if f := failed.Load(); f != nil {
+		return f
+	}
+	return ctx.Err()
+}
