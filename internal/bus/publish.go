@@ -81,16 +81,27 @@ func (b *Bus) check(m *Msg) error {
 			size += len(k) + len(v) + 4
 		}
 	}
-	tokens := strings.Split(m.Subject, ".")
 	switch {
 	case m.ID == "":
 		return fmt.Errorf("publish: %w: it has no id", ErrRefused)
-	case len(tokens) < 3 || tokens[0] != Stream || strings.ContainsAny(m.Subject, "*> \t\r\n") || strings.Contains("."+m.Subject+".", ".."):
+	case !ValidSubject(m.Subject):
 		return fmt.Errorf("publish %s: %w: subject %q is not of the form switchyard.<project>.<what>", m.ID, ErrRefused, m.Subject)
 	case size > int(b.cfg.MessageBytes):
 		return fmt.Errorf("publish %s: %w: it has about %d bytes, limit %d", m.ID, ErrRefused, size, b.cfg.MessageBytes)
 	}
 	return nil
+}
+
+// ValidSubject says whether the stream takes messages with that subject: "switchyard.<project>.<what>", no token empty, without wildcards and spaces.
+func ValidSubject(s string) bool {
+	tokens := 0
+	for token := range strings.SplitSeq(s, ".") {
+		if token == "" || tokens == 0 && token != Stream {
+			return false
+		}
+		tokens++
+	}
+	return tokens >= 3 && !strings.ContainsAny(s, "*> \t\r\n\x00")
 }
 
 // split returns how many of the messages go together.
