@@ -154,7 +154,7 @@ func (b *booster) choose(tree int) []int {
 	if n >= len(b.usable) {
 		return b.usable
 	}
-	random := rand.New(rand.NewPCG(b.s.Seed, uint64(tree))) //nolint:gosec // must be repeatable, not secret
+	random := rand.New(rand.NewPCG(b.s.Seed, uint64(tree)))
 	use := make([]int, 0, n)
 	for i, c := range b.usable { // selection sampling keeps the order
 		if random.IntN(len(b.usable)-i) < n-len(use) {

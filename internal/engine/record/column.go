@@ -74,13 +74,13 @@ func (c *column) numberBin(v float64) uint8 {
 			n = half
 		}
 	}
-	return uint8(lo + 1) //nolint:gosec // at most 254 bounds
+	return uint8(lo + 1)
 }
 
 func (c *column) setNames(names []string) {
 	c.names, c.index = names, make(map[string]uint8, len(names))
 	for i, s := range names {
-		c.index[s] = uint8(firstCategory + i) //nolint:gosec // at most 254 names
+		c.index[s] = uint8(firstCategory + i)
 	}
 }
 

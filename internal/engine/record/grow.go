@@ -49,7 +49,7 @@ func newGrower(columns []column, data *table, s Settings, workers int) *grower {
 // stand stride apart.
 func (g *grower) grow(d []derivative, use []int, scores []float64, stride int) *tree {
 	for i := range g.rows {
-		g.rows[i] = int32(i) //nolint:gosec // the number of rows is checked
+		g.rows[i] = int32(i)
 	}
 	g.found = [2][]split{make([]split, len(use)), make([]split, len(use))}
 	t := &tree{nodes: make([]node, 1, 2*g.leaves)}
@@ -84,9 +84,9 @@ func (g *grower) divide(t *tree, d []derivative, big, fresh *leaf, use []int, ag
 	n := &t.nodes[big.node]
 	value := n.value
 	*n = s.rule
-	n.value, n.left = value, uint32(len(t.nodes)) //nolint:gosec // at most 2048 nodes
+	n.value, n.left = value, uint32(len(t.nodes))
 	if n.flags&flagSet != 0 {
-		n.set = uint32(len(t.sets)) //nolint:gosec // at most 1024 sets
+		n.set = uint32(len(t.sets))
 		t.sets = append(t.sets, s.set)
 	}
 	middle := g.partition(t, n, big.from, big.to)
@@ -182,7 +182,7 @@ func (g *grower) try(c int, h []cell, all cell) split {
 	} else {
 		s = g.rule.categories(h, all)
 	}
-	s.rule.column = uint16(c) //nolint:gosec // at most MaxColumns
+	s.rule.column = uint16(c)
 	return s
 }
 

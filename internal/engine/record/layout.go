@@ -57,8 +57,8 @@ func forestParts(columns []column, f *forest) parts {
 	p[sectionBias] = floats(f.bias)
 	var trees, nodes, sets []byte
 	for _, t := range f.trees {
-		trees = le.AppendUint32(trees, uint32(len(nodes)/nodeSize)) //nolint:gosec // modelfile limits the size
-		first := uint32(len(sets) / setSize)                        //nolint:gosec // as above
+		trees = le.AppendUint32(trees, uint32(len(nodes)/nodeSize))
+		first := uint32(len(sets) / setSize)
 		for _, n := range t.nodes {
 			if n.flags&flagSet != 0 {
 				n.set += first
@@ -75,7 +75,7 @@ func forestParts(columns []column, f *forest) parts {
 			}
 		}
 	}
-	p[sectionTrees] = le.AppendUint32(trees, uint32(len(nodes)/nodeSize)) //nolint:gosec // as above
+	p[sectionTrees] = le.AppendUint32(trees, uint32(len(nodes)/nodeSize))
 	p[sectionNodes], p[sectionSets] = nodes, sets
 	return p
 }
@@ -89,12 +89,12 @@ func columnParts(columns []column) parts {
 			optional = 1
 		}
 		head = append(head, byte(c.kind), optional, 0, 0)
-		head = le.AppendUint32(head, uint32(len(c.bounds))) //nolint:gosec // at most 254
-		head = le.AppendUint32(head, uint32(len(c.names)))  //nolint:gosec // at most 254
+		head = le.AppendUint32(head, uint32(len(c.bounds)))
+		head = le.AppendUint32(head, uint32(len(c.names)))
 		bounds = append(bounds, floats(c.bounds)...)
 		for _, s := range c.names {
 			categories = append(categories, s...)
-			ends = le.AppendUint32(ends, uint32(len(categories))) //nolint:gosec // at most MaxColumns × 254 × 256 bytes
+			ends = le.AppendUint32(ends, uint32(len(categories)))
 		}
 	}
 	return parts{sectionColumns: head, sectionBounds: bounds, sectionEnds: ends, sectionCategories: categories}

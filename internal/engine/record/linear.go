@@ -70,11 +70,9 @@ func trainLinear(ctx context.Context, columns []column, data, valid *table, goal
 func (l *linear) center(data *table, offsets []int) {
 	outputs := len(l.bias)
 	for c, bins := range data.bins {
-		var counts [maxBins]int
-		last := uint8(0)
+		var counts [maxBins]float64
 		for _, b := range bins {
 			counts[b]++
-			last = max(last, b)
 		}
 		end := len(l.weights) / outputs
 		if c+1 < len(offsets) {
@@ -82,8 +80,8 @@ func (l *linear) center(data *table, offsets []int) {
 		}
 		for k := range l.bias {
 			mean := 0.0
-			for b := range int(last) + 1 {
-				mean += float64(counts[b]) * l.weights[(offsets[c]+b)*outputs+k]
+			for b := offsets[c]; b < end; b++ {
+				mean += counts[b-offsets[c]] * l.weights[b*outputs+k]
 			}
 			mean /= float64(data.rows)
 			l.bias[k] += mean

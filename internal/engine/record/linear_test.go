@@ -46,12 +46,12 @@ func TestGradientOfEveryObjective(t *testing.T) {
 	for _, goal := range []objective{newObjective(engine.Multiclass, 2), newObjective(engine.Multiclass, 4), newObjective(engine.Multilabel, 3)} {
 		data := &table{rows: 50, bins: [][]uint8{make([]uint8, 50), make([]uint8, 50)}, labels: labels{count: goal.labels}}
 		for i := range data.rows {
-			data.bins[0][i], data.bins[1][i] = uint8(random.IntN(3)), uint8(random.IntN(4)) //nolint:gosec // small
+			data.bins[0][i], data.bins[1][i] = uint8(random.IntN(3)), uint8(random.IntN(4))
 			if goal.task == engine.Multiclass {
-				data.labels.class = append(data.labels.class, int32(random.IntN(goal.labels))) //nolint:gosec // small
+				data.labels.class = append(data.labels.class, int32(random.IntN(goal.labels)))
 			} else {
 				for range goal.labels {
-					data.labels.flags = append(data.labels.flags, uint8(random.IntN(2))) //nolint:gosec // small
+					data.labels.flags = append(data.labels.flags, uint8(random.IntN(2)))
 				}
 			}
 		}

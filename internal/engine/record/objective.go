@@ -50,7 +50,7 @@ func (o objective) evaluate(z []float64, l *labels, i int) (loss, right float64)
 		}
 		y := l.class[i]
 		loss = logSumExp(z) - z[y]
-		if int32(best) == y { //nolint:gosec // an index of a label
+		if int32(best) == y {
 			right = 1
 		}
 		softmax(z)

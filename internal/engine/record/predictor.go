@@ -211,6 +211,7 @@ func (c *column) describeValue(r engine.Record) string {
 		return c.name + "=" + strconv.FormatFloat(v.Number, 'g', -1, 64)
 	case engine.Bool:
 		return c.name + "=" + strconv.FormatBool(v.Bool)
+	case engine.Text:
 	}
 	text := v.Text
 	if len(text) > maxFeatureBytes {

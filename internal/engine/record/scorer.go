@@ -89,10 +89,10 @@ func (s *scorer) openTrees(p parts) error {
 func (s *scorer) checkTree(nodes []byte) error {
 	count := uint64(len(nodes) / nodeSize)
 	for i := range count {
-		n := readNode(nodes, int(i)) //nolint:gosec // below the length of a slice
+		n := readNode(nodes, int(i))
 		ok := math.Abs(float64(n.value)) <= maxWeight
-		switch {
-		case n.left == 0:
+		switch n.left {
+		case 0:
 			ok = ok && n.set == 0 && n.column == 0 && n.bin == 0 && n.flags == 0
 		default:
 			ok = ok && uint64(n.left) > i && uint64(n.left)+1 < count && int(n.column) < len(s.columns)
@@ -115,8 +115,8 @@ func readNode(nodes []byte, i int) node {
 	b := nodes[i*nodeSize:][:nodeSize:nodeSize]
 	low, high := le.Uint64(b), le.Uint64(b[8:])
 	return node{
-		value: math.Float32frombits(uint32(low)), left: uint32(low >> 32), //nolint:gosec // the halves of the words
-		set: uint32(high), column: uint16(high >> 32), bin: uint8(high >> 48), flags: uint8(high >> 56), //nolint:gosec // as above
+		value: math.Float32frombits(uint32(low)), left: uint32(low >> 32),
+		set: uint32(high), column: uint16(high >> 32), bin: uint8(high >> 48), flags: uint8(high >> 56),
 	}
 }
 
@@ -208,13 +208,13 @@ func (s *scorer) walk(first int, bins []uint8) float64 {
 		low := le.Uint64(b)
 		left := int(low >> 32)
 		if left == 0 {
-			return float64(math.Float32frombits(uint32(low))) //nolint:gosec // the lower half
+			return float64(math.Float32frombits(uint32(low)))
 		}
 		high := le.Uint64(b[8:])
 		bin := uint64(bins[high>>32&0xFFFF])
-		right := 0
+		var right int
 		if high>>56&flagSet == 0 {
-			right = int((high>>48&0xFF - (bin-high>>57)&0xFF) >> 63) //nolint:gosec // 0 or 1: the sign of bin minus byte
+			right = int((high>>48&0xFF - (bin-high>>57)&0xFF) >> 63)
 		} else {
 			right = 1 - int(s.sets[(high&0xFFFFFFFF)*setSize+bin>>3]>>(bin&7)&1)
 		}

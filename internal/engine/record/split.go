@@ -71,16 +71,16 @@ func (s *splitter) ordered(h []cell, all cell) (best split) {
 		}
 		s.consider(&best, left, all, s.l2, parent, func() (node, bins256) {
 			if missing.n == 0 && left.n > all.n-left.n { // never seen here: with the many
-				return node{bin: uint8(b)}, bins256{} //nolint:gosec // a bin
+				return node{bin: uint8(b)}, bins256{}
 			}
-			return node{bin: uint8(b - 1), flags: flagMissingRight}, bins256{} //nolint:gosec // a bin
+			return node{bin: uint8(b - 1), flags: flagMissingRight}, bins256{}
 		})
 		if missing.n == 0 {
 			continue
 		}
 		with := left
 		with.add(missing)
-		s.consider(&best, with, all, s.l2, parent, func() (node, bins256) { return node{bin: uint8(b)}, bins256{} }) //nolint:gosec // a bin
+		s.consider(&best, with, all, s.l2, parent, func() (node, bins256) { return node{bin: uint8(b)}, bins256{} })
 	}
 	return best
 }
@@ -96,7 +96,7 @@ func (s *splitter) categories(h []cell, all cell) (best split) {
 			occupied++
 		}
 		if h[b].n >= s.catRows {
-			used = append(used, uint8(b)) //nolint:gosec // a bin
+			used = append(used, uint8(b))
 		}
 	}
 	if occupied <= oneHotCategories {

@@ -83,7 +83,7 @@ func TestRulesOfCategoriesDivideAsTheyClaim(t *testing.T) {
 func gainOf(t *tree, n *node, h []cell, all cell, rule splitter) float64 {
 	var left cell
 	for b := range h {
-		if t.left(n, uint8(b)) { //nolint:gosec // a bin
+		if t.left(n, uint8(b)) {
 			left.add(h[b])
 		}
 	}

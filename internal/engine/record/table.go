@@ -56,7 +56,7 @@ func newLabels(rows []Row, task engine.Task, count int) labels {
 // has says whether row i has label k.
 func (l *labels) has(i, k int) bool {
 	if l.class != nil {
-		return l.class[i] == int32(k) //nolint:gosec // k is an index of a label
+		return l.class[i] == int32(k)
 	}
 	return l.flags[i*l.count+k] != 0
 }

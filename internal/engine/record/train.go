@@ -81,7 +81,7 @@ func holdBack(rows []Row, names []string, s Settings) (train, valid []Row) {
 	if len(rows) < holdBackRows {
 		return rows, nil
 	}
-	random := rand.New(rand.NewPCG(s.Seed, 0)) //nolint:gosec // must be repeatable, not secret
+	random := rand.New(rand.NewPCG(s.Seed, 0))
 	groups := make([][]int, len(names)+1)
 	for i := range rows {
 		at := len(names) // no label
