@@ -2,6 +2,7 @@ package record
 
 import (
 	"math"
+	"slices"
 
 	"github.com/switchyard-ai/switchyard/internal/engine"
 )
@@ -49,12 +50,11 @@ func (o objective) evaluate(z []float64, l *labels, i int) (loss, right float64)
 			}
 		}
 		y := l.class[i]
-		loss = logSumExp(z) - z[y]
 		if int32(best) == y {
 			right = 1
 		}
-		softmax(z)
-		return loss, right
+		score := z[y]
+		return softmax(z) - score, right
 	}
 	for k, v := range z {
 		y := o.target(l, i, k)
@@ -90,13 +90,9 @@ func (o objective) prior(l *labels, rows int) []float64 {
 	return positive
 }
 
-// softmax replaces z by exp(z) divided by its sum.
-func softmax(z []float64) {
-	top := z[0]
-	for _, v := range z[1:] {
-		top = max(top, v)
-	}
-	sum := 0.0
+// softmax replaces z by exp(z) divided by its sum, and returns the logarithm of that sum.
+func softmax(z []float64) float64 {
+	top, sum := slices.Max(z), 0.0
 	for k, v := range z {
 		e := math.Exp(v - top)
 		z[k] = e
@@ -104,17 +100,6 @@ func softmax(z []float64) {
 	}
 	for k := range z {
 		z[k] /= sum
-	}
-}
-
-func logSumExp(z []float64) float64 {
-	top := z[0]
-	for _, v := range z[1:] {
-		top = max(top, v)
-	}
-	sum := 0.0
-	for _, v := range z {
-		sum += math.Exp(v - top)
 	}
 	return top + math.Log(sum)
 }
