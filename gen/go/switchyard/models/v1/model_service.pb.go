@@ -600,6 +600,10 @@ func (x *Lineage) GetStarter() bool {
 }
 
 // CertificationSample is what thresholds are certified from: scores of rows that neither training nor calibration saw.
+//
+// Moderation sends one sample for each side. Routing and classification send one of all labels; samples of single labels repeat those
+// of its rows that were answered with the label, and serve limits of single labels. Rows that were answered out of scope are never automated
+// and are in no sample; lineage.certification_rows counts them too.
 type CertificationSample struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which automation it is for: empty for all labels, "remove" or "allow" for the sides of moderation, else a label.
@@ -678,7 +682,7 @@ type VersionSpec struct {
 	Metrics *Metrics `protobuf:"bytes,5,opt,name=metrics,proto3" json:"metrics,omitempty"`
 	// Where it comes from.
 	Lineage *Lineage `protobuf:"bytes,6,opt,name=lineage,proto3" json:"lineage,omitempty"`
-	// What thresholds can be certified from; one for each side.
+	// What thresholds can be certified from; one for each side, at most 4,000,000 rows together.
 	Samples []*CertificationSample `protobuf:"bytes,7,rep,name=samples,proto3" json:"samples,omitempty"`
 	// The whole evaluation as JSON, as `train --json` prints it; at most 2 MiB.
 	EvaluationJson string `protobuf:"bytes,8,opt,name=evaluation_json,json=evaluationJson,proto3" json:"evaluation_json,omitempty"`
@@ -1671,7 +1675,7 @@ type Deployment struct {
 	Operation v1.Operation `protobuf:"varint,2,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Its name within the operation.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// The version that answers.
+	// The version that answers; absent when moderation goes by rules alone.
 	Champion *ModelVersion `protobuf:"bytes,4,opt,name=champion,proto3" json:"champion,omitempty"`
 	// The promise in force, with the defaults filled in.
 	Policy *Policy `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`
@@ -1796,7 +1800,7 @@ type DeployRequest struct {
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Name of the model.
+	// Name of the model. Moderation may leave it empty: rules decide then, and people decide what no rule matches.
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	// Number of the version; 0 means the newest.
 	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
@@ -2502,14 +2506,14 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\brevision\x18\t \x01(\x03R\brevision\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xd6\x02\n" +
+	"updateTime\"\xd4\x02\n" +
 	"\rDeployRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
-	"deployment\x12\x1f\n" +
-	"\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"deployment\x12\x1d\n" +
+	"\x05model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12!\n" +
 	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x124\n" +
 	"\x06policy\x18\x05 \x01(\v2\x1c.switchyard.models.v1.PolicyR\x06policy\x124\n" +
 	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"R\n" +
