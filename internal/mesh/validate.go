@@ -1,0 +1,72 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+)
+
+const maxViolations = 20 // sent at most; a batch can break a rule a thousand times
+
+// newValidator compiles the rules of every request message of the contracts, so that no call pays for it.
+func newValidator() (protovalidate.Validator, error) {
+	var messages []protoreflect.MessageDescriptor
+	eachMethod(func(_ string, d protoreflect.MethodDescriptor) { messages = append(messages, d.Input()) })
+	v, err := protovalidate.New(protovalidate.WithMessageDescriptors(messages...))
+	if err != nil {
+		return nil, fmt.Errorf("compile validation rules: %w", err)
+	}
+	return v, nil
+}
+
+// validation has every message checked against the rules of the contract, when it is received.
+func validation(v protovalidate.Validator) Middleware {
+	check := func(msg any) error { return validate(v, msg) }
+	return Middleware{Name: "validate", Wrap: func(m *Method, next Handler) Handler {
+		if m.Open {
+			return next
+		}
+		return func(ctx context.Context, c *Call) error {
+			c.check = check
+			return next(ctx, c)
+		}
+	}}
+}
+
+func validate(v protovalidate.Validator, msg any) error {
+	m, ok := msg.(proto.Message)
+	if !ok {
+		return errNotProto(msg)
+	}
+	err := v.Validate(m)
+	if err == nil {
+		return nil
+	}
+	var broken *protovalidate.ValidationError
+	if !errors.As(err, &broken) || len(broken.Violations) == 0 {
+		return fmt.Errorf("validate %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
+	}
+	text := describeViolation(broken.Violations[0])
+	if n := len(broken.Violations) - 1; n > 0 {
+		text = fmt.Sprintf("%s (and %d more)", text, n)
+	}
+	f := fault.New(commonv1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT, "%s", text)
+	for _, b := range broken.Violations[:min(len(broken.Violations), maxViolations)] {
+		f = f.Field(protovalidate.FieldPathString(b.Proto.GetField()), b.Proto.GetMessage())
+	}
+	return f
+}
+
+func describeViolation(v *protovalidate.Violation) string {
+	if path := protovalidate.FieldPathString(v.Proto.GetField()); path != "" {
+		return path + ": " + v.Proto.GetMessage()
+	}
+	return v.Proto.GetMessage()
+}
