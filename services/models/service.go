@@ -1,0 +1,94 @@
+// Package models is the registry: immutable, content-addressed versions of models, and deployments that say which version answers
+// under which name and what it promises. It stores and certifies; it never scores.
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/auth"
+	"github.com/switchyard-ai/switchyard/internal/blob"
+	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/engine"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+)
+
+// Deps is what the service needs.
+type Deps struct {
+	// DB holds the tables.
+	DB *db.DB
+	// Blobs holds the artifacts. Its limit should be Config.MaxArtifactBytes.
+	Blobs *blob.Store
+	// Open opens a model file; it fails with engine.ErrFormat when it is none. In production this is load.Open.
+	Open func(path string) (engine.Predictor, error)
+	// Config holds the limits.
+	Config Config
+	// Log receives what callers do not see; nil for none.
+	Log *slog.Logger
+	// Now tells the time; nil for time.Now.
+	Now func() time.Time
+}
+
+// Service implements the ModelService of the contract.
+type Service struct {
+	modelsv1.UnimplementedModelServiceServer
+
+	store   *store
+	blobs   *blob.Store
+	open    func(path string) (engine.Predictor, error)
+	config  Config
+	log     *slog.Logger
+	now     func() time.Time
+	watch   *hub
+	uploads chan struct{} // one slot for each upload that may run
+}
+
+var _ modelsv1.ModelServiceServer = (*Service)(nil)
+
+// New returns the service. Call Start before the first request.
+func New(d Deps) *Service {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return &Service{
+		store: &store{db: d.DB}, blobs: d.Blobs, open: d.Open, config: d.Config, log: d.Log, now: d.Now,
+		watch: newHub(), uploads: make(chan struct{}, max(1, d.Config.MaxUploads)),
+	}
+}
+
+// Register adds the service to a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	modelsv1.RegisterModelServiceServer(r, s)
+}
+
+// Start brings the tables up to date.
+func (s *Service) Start(ctx context.Context) error {
+	if err := s.config.Validate(); err != nil {
+		return fmt.Errorf("start models: %w", err)
+	}
+	return s.store.db.Migrate(ctx, "models", steps)
+}
+
+// Close ends every watch with SHUTTING_DOWN, so that a draining server does not wait for streams that never end by themselves.
+func (s *Service) Close() { s.watch.close() }
+
+// project returns the project of the caller.
+func project(ctx context.Context) (string, error) {
+	c := auth.FromContext(ctx)
+	if c == nil {
+		return "", fault.KeyMissing()
+	}
+	if c.Project == "" {
+		return "", fault.Internal(errors.New("the system calls for no project"))
+	}
+	return c.Project, nil
+}
