@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/decision"
+	"github.com/switchyard-ai/switchyard/internal/mesh"
+	"github.com/switchyard-ai/switchyard/internal/serving"
+	"github.com/switchyard-ai/switchyard/internal/telemetry"
+)
+
+// Conn returns the connection to a service: inside the process when it runs here, to its peer when it does not. This is the
+// whole difference between one process and ten.
+func (a *App) Conn(service string) (grpc.ClientConnInterface, error) {
+	if a.config.runs(service) {
+		return a.server.Conn(), nil
+	}
+	a.connsMu.Lock()
+	defer a.connsMu.Unlock()
+	if conn := a.conns[service]; conn != nil {
+		return conn, nil
+	}
+	address := a.config.Peers[service]
+	if address == "" {
+		return nil, fmt.Errorf("%s runs neither here nor at an address in peers", service)
+	}
+	key, err := a.peerKey()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := mesh.Dial(address, mesh.DialOptions{
+		TLS: a.config.PeerTLS, Key: key, Forward: true, TracerProvider: a.tel.TracerProvider(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", service, err)
+	}
+	a.conns[service], a.peers[service] = conn, conn
+	return conn, nil
+}
+
+// peerKey returns the key that this process calls peers with when it does not forward a caller's.
+func (a *App) peerKey() (string, error) {
+	if a.config.PeerKeyFile == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(a.config.PeerKeyFile)
+	if err != nil {
+		return "", fmt.Errorf("read peer_key_file: %w", err)
+	}
+	return trimKey(data), nil
+}
+
+// asSystem makes every call through a connection one of the product itself.
+type asSystem struct{ grpc.ClientConnInterface }
+
+// Invoke calls as the system.
+func (s asSystem) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	return s.ClientConnInterface.Invoke(mesh.AsSystem(ctx), method, args, reply, opts...)
+}
+
+// NewStream calls as the system.
+func (s asSystem) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return s.ClientConnInterface.NewStream(mesh.AsSystem(ctx), desc, method, opts...)
+}
+
+// live gives the operations what serving keeps.
+type live struct{ table *serving.Table }
+
+var _ decision.Source = live{}
+
+// Acquire returns what answers under the name.
+func (l live) Acquire(project string, op commonv1.Operation, name string) (decision.Target, error) {
+	found, err := l.table.Acquire(serving.Key{Project: project, Operation: op, Name: name})
+	if err != nil {
+		return decision.Target{}, err
+	}
+	return decision.Target{Live: found, Deployment: found.Deployment, Predictor: found.Predictor, Ref: found.Ref}, nil
+}
+
+// decided counts decisions in the metrics.
+type decided struct{ metrics *telemetry.Decisions }
+
+var _ decision.Metrics = decided{}
+
+// Decided counts one decision.
+func (d decided) Decided(_ context.Context, x *commonv1.Decision) {
+	d.metrics.Record(telemetry.DecisionLabels{
+		Operation:    operationNames[x.GetOperation()],
+		Deployment:   x.GetDeployment(),
+		Outcome:      outcomeNames[x.GetOutcome()],
+		Stage:        stageNames[x.GetStage()],
+		ModelVersion: x.GetModel().GetVersion(),
+	}, x.GetLatency().AsDuration())
+}
+
+// Names of enum values as they stand in metrics: without prefix, in lower case. Made once, since every decision needs them.
+var (
+	operationNames = names[commonv1.Operation](commonv1.Operation_name, "OPERATION_")
+	outcomeNames   = names[commonv1.Outcome](commonv1.Outcome_name, "OUTCOME_")
+	stageNames     = names[commonv1.Stage](commonv1.Stage_name, "STAGE_")
+)
+
+func names[E ~int32](all map[int32]string, prefix string) map[E]string {
+	out := make(map[E]string, len(all))
+	for number, name := range all {
+		out[E(number)] = strings.ToLower(strings.TrimPrefix(name, prefix))
+	}
+	return out
+}
