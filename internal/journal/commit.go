@@ -119,7 +119,7 @@ func (j *Journal) write(b *batch) error {
 	j.reclaim(int64(len(b.buf)))
 	s := j.active()
 	if s.f == nil || s.size > segmentHeader && s.size+int64(len(b.buf)) > j.cfg.SegmentBytes {
-		if err := j.roll(s); err != nil {
+		if err := j.addSegment(); err != nil {
 			return err
 		}
 		s = j.active()
@@ -153,20 +153,6 @@ func (s *segment) append(b []byte) error {
 	}
 	if err := s.f.Sync(); err != nil {
 		return fmt.Errorf("sync segment %s: %w", s.name, err)
-	}
-	return nil
-}
-
-// roll begins the next segment. All of the present one is durable.
-func (j *Journal) roll(s *segment) error {
-	if err := j.addSegment(); err != nil {
-		return err
-	}
-	if s.f != nil {
-		if err := s.f.Close(); err != nil {
-			j.log.Warn("segment not closed", "segment", s.name, "error", err)
-		}
-		s.f = nil
 	}
 	return nil
 }

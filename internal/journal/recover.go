@@ -44,31 +44,23 @@ func (j *Journal) recover() error {
 	return j.trim(j.cfg.RetainBytes)
 }
 
-// listSegments reads the headers and follows them back from the newest segment. A file that no later header refers to was abandoned before
-// it took an entry, and is removed.
+// listSegments reads the headers and follows them back from the newest segment. Each header names the segment before it, so what no later header
+// refers to was abandoned before it held anything that counts, and is removed.
 func (j *Journal) listSegments() error {
-	names, err := j.fs.ReadDir(j.dir)
+	all, err := j.loadHeaders()
 	if err != nil {
 		return err
 	}
-	var all []*segment
-	for _, name := range names {
-		number, ok := segmentNumber(name)
-		if !ok {
-			continue
+	for len(all) > 0 && all[len(all)-1].bad != nil {
+		// A crash came while the newest segment was being created: no entry can have been written to it.
+		s := all[len(all)-1]
+		if !s.unfinished || s.number <= j.pos.state.segment {
+			return s.bad
 		}
-		j.lastNumber = max(j.lastNumber, number)
-		s := &segment{name: name, number: number}
-		switch void, err := j.loadHeader(s); {
-		case err != nil:
+		if err := j.removeVoid(s); err != nil {
 			return err
-		case void:
-			if err := j.removeVoid(s); err != nil {
-				return err
-			}
-		default:
-			all = append(all, s)
 		}
+		all = all[:len(all)-1]
 	}
 	if len(all) == 0 {
 		return nil
@@ -76,52 +68,83 @@ func (j *Journal) listSegments() error {
 	s := all[len(all)-1]
 	chain := []*segment{s}
 	for i := len(all) - 2; i >= 0; i-- {
-		switch p := all[i]; {
-		case p.number > s.prev:
+		p := all[i]
+		if p.number > s.prev {
 			if err := j.removeVoid(p); err != nil {
 				return err
 			}
-		case p.number < s.prev:
-			return &DamageError{Segment: segmentName(s.prev), Seq: s.base - 1, Reason: "the segment is missing"}
-		case p.size < s.prevSize:
-			return &DamageError{Segment: p.name, Offset: p.size, Seq: s.base - 1, Reason: fmt.Sprintf("the segment ends early, %d bytes of it were acknowledged", s.prevSize)}
-		case p.base > s.base:
-			return &DamageError{Segment: p.name, Seq: p.base, Reason: "the segment begins after its successor"}
-		default:
-			p.size = s.prevSize
-			chain = append(chain, p)
-			s = p
+			continue
 		}
+		if err := s.follows(p); err != nil {
+			return err
+		}
+		p.size = s.prevSize
+		chain = append(chain, p)
+		s = p
 	}
 	slices.Reverse(chain)
 	j.segments = chain
 	return nil
 }
 
-// loadHeader reads the header and the size of a segment. void means that a crash came before the header was durable, so that no entry can
-// have been written.
-func (j *Journal) loadHeader(s *segment) (void bool, err error) {
+// follows says whether p is the segment that s names as the one before it.
+func (s *segment) follows(p *segment) error {
+	switch {
+	case p.number < s.prev:
+		return &DamageError{Segment: segmentName(s.prev), Seq: s.base - 1, Reason: "the segment is missing"}
+	case p.bad != nil:
+		return p.bad
+	case p.size < s.prevSize:
+		return &DamageError{
+			Segment: p.name, Offset: p.size, Seq: s.base - 1,
+			Reason: fmt.Sprintf("the segment ends early, %d bytes of it were acknowledged", s.prevSize),
+		}
+	case p.base > s.base:
+		return &DamageError{Segment: p.name, Seq: p.base, Reason: "the segment begins after its successor"}
+	}
+	return nil
+}
+
+// loadHeaders reads the header and the size of every segment, by number.
+func (j *Journal) loadHeaders() (all []*segment, err error) {
+	names, err := j.fs.ReadDir(j.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		number, ok := segmentNumber(name)
+		if !ok {
+			continue
+		}
+		j.lastNumber = max(j.lastNumber, number)
+		s := &segment{name: name, number: number}
+		if err := j.loadHeader(s); err != nil {
+			return nil, fmt.Errorf("read segment %s: %w", name, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (j *Journal) loadHeader(s *segment) (err error) {
 	f, err := j.fs.Open(j.path(s.name))
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if s.size, err = f.Size(); err != nil {
-		return false, fmt.Errorf("read segment %s: %w", s.name, err)
+		return err
 	}
 	b := make([]byte, segmentHeader)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read segment %s: %w", s.name, err)
+		return err
 	}
-	bad := s.decodeHeader(b[:n])
-	if bad == nil {
-		return false, nil
+	if bad := s.decodeHeader(b[:n]); bad != nil {
+		s.bad = &DamageError{Segment: s.name, Reason: "segment header: " + bad.Error()}
+		s.unfinished = s.size < segmentHeader || s.size == segmentHeader && isZero(b)
 	}
-	if s.number > j.pos.state.segment && s.size <= segmentHeader && (n < segmentHeader || isZero(b)) {
-		return true, nil
-	}
-	return false, &DamageError{Segment: s.name, Reason: "segment header: " + bad.Error()}
+	return nil
 }
 
 func (j *Journal) removeVoid(s *segment) error {

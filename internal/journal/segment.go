@@ -38,6 +38,9 @@ type segment struct {
 	size     int64 // durable bytes, header included
 	f        File  // open for writing; nil for all but the last
 	index    []place
+
+	bad        *DamageError // what is wrong with the header, while the journal is being opened
+	unfinished bool         // the header was never written as a whole
 }
 
 // place is where a record begins.
@@ -134,7 +137,7 @@ func (j *Journal) addSegment() error {
 	if err != nil {
 		return fmt.Errorf("create segment %s: %w", s.name, err)
 	}
-	if _, err = f.WriteAt(s.encodeHeader(), 0); err == nil {
+	if err = writeFull(f, s.encodeHeader(), 0); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
@@ -146,6 +149,10 @@ func (j *Journal) addSegment() error {
 	}
 	s.f = f
 	j.mu.Lock()
+	var before File
+	if n := len(j.segments); n > 0 {
+		before, j.segments[n-1].f = j.segments[n-1].f, nil
+	}
 	if empty != nil {
 		j.segments = j.segments[:len(j.segments)-1]
 		j.used -= empty.size
@@ -153,6 +160,12 @@ func (j *Journal) addSegment() error {
 	j.segments = append(j.segments, s)
 	j.used += s.size
 	j.mu.Unlock()
+	if before != nil {
+		// All that counts in it is synced.
+		if err := before.Close(); err != nil {
+			j.log.Warn("segment not closed", "error", err)
+		}
+	}
 	if empty != nil {
 		if err := j.fs.Remove(filepath.Join(j.dir, empty.name)); err != nil {
 			j.log.Warn("an unused segment could not be removed; the next start will try again", "segment", empty.name, "error", err)
