@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -13,14 +17,29 @@ import (
 //	$r3        their concatenation when the field came more than once: protobuf merges
 //	           repeated singular messages, and reading the concatenation is that merge.
 //	           Reading waits until the end, since reading twice per level is exponential.
+//	$one0      number of the member of oneof 0 that came last, 0 for none
+//	$set0      its value; for a message $from0, $to0, $raw0 as $s, $e, $r above
 func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 	f.open("public static function read(string $b, int $i, int $end, int $depth): static\n    {")
 	f.open("if ($depth < 0) {")
 	f.p("throw %s::depth(%s);", f.rt(`Message\DecodeException`), quote(string(md.FullName())))
 	f.close("}")
 	wide := false
+	for i := range md.Oneofs().Len() {
+		if od := md.Oneofs().Get(i); !od.IsSynthetic() {
+			f.p("$one%d = 0;", i)
+			f.p("$set%d = null;", i)
+			if hasMessage(od) {
+				f.p("$from%d = $to%d = 0;", i, i)
+				f.p("$raw%d = null;", i)
+			}
+		}
+	}
 	for _, x := range fields {
 		wide = wide || x.fd.Number() > 15
+		if x.oneof() != nil {
+			continue
+		}
 		if f.deferred(x) {
 			f.p("%s = -1;", x.local("s"))
 			f.p("%s = 0;", x.local("e"))
@@ -56,9 +75,18 @@ func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 	f.indent--
 	f.close("}")
 	f.close("}")
+	for i := range md.Oneofs().Len() {
+		if od := md.Oneofs().Get(i); hasMessage(od) {
+			f.p("$set%d = %s ?? $set%d;", i, readOneof(od), i)
+		}
+	}
 	f.p("")
 	f.open("return new self(")
 	for _, x := range fields {
+		if od := x.oneof(); od != nil {
+			f.p("%d === $one%d ? $set%d : null,", x.fd.Number(), od.Index(), od.Index())
+			continue
+		}
 		if !f.deferred(x) {
 			f.p("%s,", x.local("f"))
 			continue
@@ -69,6 +97,51 @@ func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 	f.p("$unknown,")
 	f.close(");")
 	f.close("}")
+}
+
+// hasMessage tells whether a real oneof has a member that is a message.
+func hasMessage(od protoreflect.OneofDescriptor) bool {
+	if od.IsSynthetic() {
+		return false
+	}
+	for i := range od.Fields().Len() {
+		if od.Fields().Get(i).Message() != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// readOneof is the call of the function that oneofReaders writes.
+func readOneof(od protoreflect.OneofDescriptor) string {
+	return strings.ReplaceAll("self::readOneof#($one#, $b, $from#, $to#, $raw#, $depth)", "#", strconv.Itoa(od.Index()))
+}
+
+// oneofReaders writes, per oneof with messages, what reads the message member that came last.
+func (f *phpFile) oneofReaders(md protoreflect.MessageDescriptor, fields []field) {
+	for i := range md.Oneofs().Len() {
+		od := md.Oneofs().Get(i)
+		if !hasMessage(od) {
+			continue
+		}
+		f.p("")
+		f.open("private static function readOneof%d(int $member, string $b, int $i, int $end, ?string $raw, int $depth): mixed\n    {", i)
+		f.open("if (null !== $raw) {")
+		f.p("$b = $raw;")
+		f.p("$i = 0;")
+		f.p(`$end = \strlen($raw);`)
+		f.close("}")
+		f.p("")
+		f.open("return match ($member) {")
+		for _, x := range membersOf(od, fields) {
+			if x.isMessage() {
+				f.p("%d => %s,", x.fd.Number(), x.messageIn("$b", "$i", "$end"))
+			}
+		}
+		f.p("default => null,")
+		f.close("};")
+		f.close("}")
+	}
 }
 
 func (f *phpFile) deferred(x field) bool {
@@ -88,6 +161,9 @@ func (f *phpFile) readField(x field) {
 		f.indent--
 		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
 		f.readInto(x.value, x.local("f")+"[]", "$end")
+	case x.oneof() != nil:
+		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.readMember(x)
 	case f.deferred(x):
 		f.open("case %d: // %s", x.tagNumber(protowire.BytesType), name)
 		f.readLength("$end", x.where)
@@ -108,30 +184,36 @@ func (f *phpFile) readField(x field) {
 		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
 		f.readInto(x.value, x.local("f"), "$end")
 	}
-	f.clearOthers(x)
 	f.p("break;")
 	f.indent--
 }
 
-// clearOthers unsets the other members of a oneof: the last one on the wire counts.
-func (f *phpFile) clearOthers(x field) {
-	od := x.oneof()
-	if od == nil {
+// readMember reads a member of a oneof: the last one on the wire counts.
+func (f *phpFile) readMember(x field) {
+	od, num := x.oneof(), x.fd.Number()
+	k := od.Index()
+	if x.isMessage() {
+		f.readLength("$end", x.where)
+		f.open("if (%d === $one%d) {", num, k)
+		f.p(`$raw%d ??= \substr($b, $from%d, $to%d - $from%d);`, k, k, k, k)
+		f.p(`$raw%d .= \substr($b, $i, $n);`, k)
+		f.indent--
+		f.open("} else {")
+		f.p("0 === $one%d || %s;", k, readOneof(od))
+		f.p("$one%d = %d;", k, num)
+		f.p("$from%d = $i;", k)
+		f.p("$to%d = $i + $n;", k)
+		f.p("$raw%d = null;", k)
+		f.close("}")
+		f.p("$i += $n;")
 		return
 	}
-	for i := range od.Fields().Len() {
-		other := od.Fields().Get(i)
-		if other.Number() == x.fd.Number() {
-			continue
-		}
-		y := field{value: value{fd: other}}
-		if f.deferred(y) {
-			f.p("%s = -1;", y.local("s"))
-			f.p("%s = null;", y.local("r"))
-		} else {
-			f.p("%s = null;", y.local("f"))
-		}
+	f.readInto(x.value, fmt.Sprintf("$set%d", k), "$end")
+	if hasMessage(od) {
+		// A member that is overwritten does not count, but malformed bytes are an error all the same.
+		f.p("0 === $one%d || %s;", k, readOneof(od))
 	}
+	f.p("$one%d = %d;", k, num)
 }
 
 // readInto reads one value that is not a deferred message.

@@ -161,6 +161,7 @@ func (g *generator) message(md protoreflect.MessageDescriptor) error {
 	f.encode(fields)
 	f.p("")
 	f.read(md, fields)
+	f.oneofReaders(md, fields)
 	f.p("")
 	f.readJSON(md, fields)
 	f.p("")

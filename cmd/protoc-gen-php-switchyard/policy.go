@@ -61,10 +61,18 @@ func (r policyReader) read(md protoreflect.MethodDescriptor) (methodPolicy, erro
 	if err := (proto.UnmarshalOptions{Resolver: r.types}).Unmarshal(raw, dyn); err != nil {
 		return p, fmt.Errorf("method %s: read options: %w", md.FullName(), err)
 	}
-	if !proto.HasExtension(dyn, r.ext) {
+	// By name: asked for with Has, the extension would have to extend Go's own MethodOptions
+	// descriptor, and this one extends the request's.
+	var msg protoreflect.Message
+	dyn.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if fd.FullName() == r.ext.TypeDescriptor().FullName() {
+			msg = v.Message()
+		}
+		return msg == nil
+	})
+	if msg == nil {
 		return p, nil
 	}
-	msg := dyn.ProtoReflect().Get(r.ext.TypeDescriptor()).Message()
 	fields := msg.Descriptor().Fields()
 	if fd := fields.ByName("scope"); fd != nil && fd.Kind() == protoreflect.StringKind && !fd.IsList() {
 		p.Scope = msg.Get(fd).String()

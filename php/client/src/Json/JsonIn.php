@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Switchyard\Client\Json;
 
 use Switchyard\Client\Message\DecodeException;
+use Switchyard\Client\Message\Limits;
 use Switchyard\Client\Message\ProtoEnum;
 
 /**
@@ -99,8 +100,9 @@ final class JsonIn
             if (!\is_int($above)) {
                 throw DecodeException::expected($where, 'an unsigned 64-bit integer', $x);
             }
-
-            return $above + \PHP_INT_MIN;
+            if ($above >= 0) {
+                return $above + \PHP_INT_MIN;
+            }
         }
         $v = self::int64($x, $where);
 
@@ -168,6 +170,21 @@ final class JsonIn
             'false' => 0,
             default => throw DecodeException::expected($where, 'the key true or false', $key),
         };
+    }
+
+    /**
+     * json_decode for protobuf.
+     *
+     * @throws \JsonException
+     */
+    public static function decode(string $json): mixed
+    {
+        // PHP reads -0 as the integer 0; for a float the sign is part of the value. Strings are stepped over.
+        if (1 === \preg_match('/-0(?=[\s,\]}]|$)/D', $json)) {
+            $json = \preg_replace('/"[^"\\\\]*+(?:\\\\.[^"\\\\]*+)*+"(*SKIP)(*FAIL)|-0(?=[\s,\]}]|$)/Ds', '-0.0', $json) ?? $json;
+        }
+
+        return \json_decode($json, false, Limits::JSON_DEPTH, \JSON_THROW_ON_ERROR);
     }
 
     public static function unknown(string $message, string|int $field, JsonOptions $options): void

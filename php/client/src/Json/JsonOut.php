@@ -59,8 +59,8 @@ final class JsonOut
     {
         $wire = \pack('g', $v);
         $v = \unpack('g', $wire)[1];
-        if (!\is_finite($v)) {
-            return self::double($v);
+        if (!\is_finite($v) || 0.0 === $v) {
+            return self::double($v); // sprintf() drops the sign of -0.0
         }
         for ($digits = 6; $digits < 9; ++$digits) {
             $short = (float) \sprintf('%.' . ($digits - 1) . 'e', $v);

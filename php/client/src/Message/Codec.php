@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Switchyard\Client\Message;
 
+use Switchyard\Client\Json\JsonIn;
 use Switchyard\Client\Json\JsonOptions;
 
 /**
@@ -21,7 +22,7 @@ trait Codec
     public static function fromJson(string $json, ?JsonOptions $options = null): static
     {
         try {
-            $value = \json_decode($json, false, Limits::JSON_DEPTH, \JSON_BIGINT_AS_STRING | \JSON_THROW_ON_ERROR);
+            $value = JsonIn::decode($json);
         } catch (\JsonException $e) {
             throw new DecodeException(static::typeName() . ': not JSON: ' . $e->getMessage(), 0, $e);
         }
@@ -37,7 +38,7 @@ trait Codec
     /** Lets json_encode() write the protobuf JSON form. */
     public function jsonSerialize(): mixed
     {
-        return \json_decode($this->toJson(), false, Limits::JSON_DEPTH, \JSON_BIGINT_AS_STRING | \JSON_THROW_ON_ERROR);
+        return \json_decode($this->toJson(), false, Limits::JSON_DEPTH, \JSON_THROW_ON_ERROR);
     }
 
     /**

@@ -115,10 +115,10 @@ final class Any implements Message
         $class = $options->types->find($any->contentType())
             ?? throw new DecodeException('google.protobuf.Any: no class is registered for ' . $any->contentType());
         if (\str_starts_with($class, __NAMESPACE__ . '\\')) {
-            if (!\property_exists($rest, 'value')) {
+            if (!\property_exists($rest, 'value') && EmptyMessage::class !== $class) {
                 throw new DecodeException('google.protobuf.Any: ' . $any->contentType() . ' needs a field "value"');
             }
-            $value = $rest->value;
+            $value = $rest->value ?? (EmptyMessage::class === $class ? new \stdClass() : null);
             unset($rest->value);
             foreach ($rest as $key => $_) {
                 JsonIn::unknown('google.protobuf.Any', $key, $options);

@@ -96,22 +96,24 @@ final class Value implements Message
                 case 0x2A:
                 case 0x32:
                     // Repeated occurrences of a message merge, which is what reading their concatenation does.
-                    $raw = ($kind === $tag ? $raw : '') . Wire::readBytes($b, $i, $end);
-                    break;
+                    if ($kind !== $tag) {
+                        self::content($kind, $raw, $depth);
+                        $raw = '';
+                    }
+                    $raw .= Wire::readBytes($b, $i, $end);
+                    $kind = $tag;
+                    continue 2;
                 default:
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
                     continue 2;
             }
+            // A struct or list that is overwritten does not count, but malformed bytes are an error all the same.
+            self::content($kind, $raw, $depth);
             $kind = $tag;
         }
-        if (0x2A === $kind) {
-            $v = Struct::read($raw, 0, \strlen($raw), $depth - 1);
-        } elseif (0x32 === $kind) {
-            $v = ListValue::read($raw, 0, \strlen($raw), $depth - 1);
-        }
 
-        return new self($v, 0 !== $kind, $unknown);
+        return new self(self::content($kind, $raw, $depth) ?? $v, 0 !== $kind, $unknown);
     }
 
     public static function readJson(mixed $json, JsonOptions $options, int $depth): static
@@ -141,6 +143,15 @@ final class Value implements Message
             \is_float($v) => JsonOut::double($v),
             \is_string($v) => JsonOut::string($v, 'google.protobuf.Value'),
             default => $v->writeJson($options),
+        };
+    }
+
+    private static function content(int $kind, string $raw, int $depth): null|Struct|ListValue
+    {
+        return match ($kind) {
+            0x2A => Struct::read($raw, 0, \strlen($raw), $depth - 1),
+            0x32 => ListValue::read($raw, 0, \strlen($raw), $depth - 1),
+            default => null,
         };
     }
 }
