@@ -35,7 +35,8 @@ func NewKey() (key, id string, hash [32]byte, err error) {
 		return "", "", hash, fmt.Errorf("make key secret: %w", err)
 	}
 	body := keyPrefix + id + "_" + secret
-	key = body + checksum(body)
+	sum := checksum([]byte(body))
+	key = body + string(sum[:])
 	return key, id, sha256.Sum256([]byte(key)), nil
 }
 
@@ -49,21 +50,22 @@ func ParseKey(key string) (id string, hash [32]byte, err error) {
 	if !found || len(id) < 8 || len(rest) < secretLen+checksumLen || !isBase62(id) || !isBase62(rest) {
 		return "", hash, fault.KeyInvalid()
 	}
-	cut := len(key) - checksumLen
-	if checksum(key[:cut]) != key[cut:] {
+	var buf [maxKeyLen]byte // on the stack: every call parses a key
+	b := buf[:copy(buf[:], key)]
+	cut := len(b) - checksumLen
+	if sum := checksum(b[:cut]); string(sum[:]) != key[cut:] {
 		return "", hash, fault.KeyInvalid()
 	}
-	return id, sha256.Sum256([]byte(key)), nil
+	return id, sha256.Sum256(b), nil
 }
 
-func checksum(body string) string {
-	sum := crc32.ChecksumIEEE([]byte(body))
-	var out [checksumLen]byte
+func checksum(body []byte) (out [checksumLen]byte) {
+	sum := crc32.ChecksumIEEE(body)
 	for i := checksumLen - 1; i >= 0; i-- {
 		out[i] = base62[sum%62]
 		sum /= 62
 	}
-	return string(out[:])
+	return out
 }
 
 func randomText(n int) (string, error) {
