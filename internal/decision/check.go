@@ -56,6 +56,8 @@ func CheckFields(name string, fields map[string]*commonv1.FieldValue, maxFields,
 			return fault.InvalidField(name, "has a field whose name is not valid UTF-8")
 		}
 		switch v := v.GetValue().(type) {
+		case nil:
+			return fault.InvalidField(name+"."+key, "must hold a value; leave the field out when there is none")
 		case *commonv1.FieldValue_Number:
 			if math.IsNaN(v.Number) || math.IsInf(v.Number, 0) {
 				return fault.InvalidField(name+"."+key, "must be a finite number")

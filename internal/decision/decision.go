@@ -15,10 +15,12 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 )
 
-// Metrics counts decisions. Its method must not keep the decision.
+// Metrics counts decisions; *telemetry.Decisions does.
 type Metrics interface {
-	Decided(ctx context.Context, d *commonv1.Decision)
+	Record(l telemetry.DecisionLabels, latency time.Duration)
 }
+
+var _ Metrics = (*telemetry.Decisions)(nil)
 
 // Deps is what a Maker needs. Only Recorder is required.
 type Deps struct {
@@ -96,7 +98,7 @@ func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecor
 	if err != nil {
 		return err
 	}
-	m.count(ctx, r)
+	m.count(r)
 	return nil
 }
 
@@ -115,13 +117,24 @@ func (m *Maker) RecordAll(ctx context.Context, t *Target, rs []*commonv1.Decisio
 		return err
 	}
 	for _, r := range rs {
-		m.count(ctx, r)
+		m.count(r)
 	}
 	return nil
 }
 
-func (m *Maker) count(ctx context.Context, r *commonv1.DecisionRecord) {
-	if m.metrics != nil {
-		m.metrics.Decided(ctx, r.GetDecision())
+// Names of the labels, by the number of the enum.
+var (
+	outcomeNames = [...]string{"unspecified", "automated", "review"}
+	stageNames   = [...]string{"unspecified", "rules", "model", "fallback"}
+)
+
+func (m *Maker) count(r *commonv1.DecisionRecord) {
+	if m.metrics == nil {
+		return
 	}
+	d := r.GetDecision()
+	m.metrics.Record(telemetry.DecisionLabels{
+		Operation: fault.OperationName(d.GetOperation()), Deployment: d.GetDeployment(), Outcome: outcomeNames[d.GetOutcome()],
+		Stage: stageNames[d.GetStage()], ModelVersion: d.GetModel().GetVersion(),
+	}, time.Duration(d.GetLatency().GetSeconds())*time.Second+time.Duration(d.GetLatency().GetNanos()))
 }

@@ -72,10 +72,11 @@ type Choice struct {
 }
 
 // Choose says which labels a model chooses, and judges the choice. A multi-class model chooses its most probable label, whose probability is the
-// score and whose own certificate, if any, is asked. A multi-label model chooses all labels with a probability of at least one half; the
-// score is the certainty of the least certain one of all labels. An input that is out of scope by either is for people.
+// score and whose own certificate, if any, is asked; an input that is out of scope by that is for people. A multi-label model chooses all
+// labels with a probability of at least one half; the score is the certainty of the least certain one of all labels.
 //
-// The score must be the one that the trainer certified: both come from package risk.
+// What is automated at which score must be exactly what the trainer certified (eval.Sample.Points): leaving out items that a certificate
+// counted could raise the error among the rest.
 func Choose(info *engine.Info, p []float32, promise Promise) Choice {
 	top, score := risk.Top(p)
 	c := Choice{Top: top}
@@ -92,17 +93,11 @@ func Choose(info *engine.Info, p []float32, promise Promise) Choice {
 		}
 		return c
 	}
-	outside := false
 	for i, v := range p {
 		if v >= risk.SetThreshold {
 			c.Chosen = append(c.Chosen, info.Labels[i])
-			outside = outside || i == info.OutOfScope
 		}
 	}
-	if outside {
-		c.Verdict = OutOfScope()
-	} else {
-		c.Verdict = promise.Judge("", risk.SetScore(p))
-	}
+	c.Verdict = promise.Judge("", risk.SetScore(p))
 	return c
 }

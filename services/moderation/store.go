@@ -1,0 +1,122 @@
+package moderation
+
+import (
+	"context"
+	"fmt"
+
+	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// DB is where rules are kept; *db.DB is one.
+type DB interface {
+	Migrate(ctx context.Context, owner string, steps []string) error
+	Tx(ctx context.Context, fn func(*db.Tx) error) error
+	View(ctx context.Context, fn func(*db.Tx) error) error
+}
+
+var _ DB = (*db.DB)(nil)
+
+// steps are the migrations of the service's tables. Rule ids are UUIDv7, so that their order is the order of creation.
+var steps = []string{
+	`CREATE TABLE moderation_rules (
+		project    TEXT   NOT NULL,
+		rule_id    TEXT   NOT NULL,
+		kind       BIGINT NOT NULL,
+		pattern    TEXT   NOT NULL,
+		category   TEXT   NOT NULL,
+		deployment TEXT   NOT NULL,
+		created    BIGINT NOT NULL,
+		PRIMARY KEY (project, rule_id),
+		UNIQUE (project, kind, pattern, deployment)
+	)`,
+}
+
+// maxRules is how many rules a project may hold.
+const maxRules = 10000
+
+const ruleColumns = `rule_id, kind, pattern, category, deployment, created`
+
+// store keeps rules in SQL.
+type store struct{ db DB }
+
+func (s store) migrate(ctx context.Context) error { return s.db.Migrate(ctx, "moderation", steps) }
+
+// all returns the rules of every project, oldest first.
+func (s store) all(ctx context.Context) (map[string][]*moderationv1.Rule, error) {
+	rules := map[string][]*moderationv1.Rule{}
+	err := s.db.View(ctx, func(tx *db.Tx) error {
+		return tx.Each(`SELECT project, `+ruleColumns+` FROM moderation_rules ORDER BY project, rule_id`, nil, func(scan func(...any) error) error {
+			var project string
+			r, err := scanRule(scan, &project)
+			rules[project] = append(rules[project], r)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load rules: %w", err)
+	}
+	return rules, nil
+}
+
+func scanRule(scan func(...any) error, first ...any) (*moderationv1.Rule, error) {
+	r := &moderationv1.Rule{}
+	var created int64
+	err := scan(append(first, &r.RuleId, &r.Kind, &r.Pattern, &r.Category, &r.Deployment, &created)...)
+	r.CreateTime = timestamppb.New(db.Time(created))
+	return r, err
+}
+
+// add keeps a new rule. It fails with ALREADY_EXISTS and QUOTA_EXCEEDED.
+func (s store) add(ctx context.Context, project string, r *moderationv1.Rule) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		var same string
+		exists, err := tx.Get(`SELECT rule_id FROM moderation_rules WHERE project = ? AND kind = ? AND pattern = ? AND deployment = ?`,
+			[]any{project, int32(r.GetKind()), r.GetPattern(), r.GetDeployment()}, &same)
+		if err != nil {
+			return err
+		}
+		if exists {
+			return fault.AlreadyExists("rule", same)
+		}
+		var n int64
+		if _, err := tx.Get(`SELECT COUNT(*) FROM moderation_rules WHERE project = ?`, []any{project}, &n); err != nil {
+			return err
+		}
+		if n >= maxRules {
+			return fault.QuotaExceeded("rules", maxRules)
+		}
+		_, err = tx.Exec(`INSERT INTO moderation_rules (project, `+ruleColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			project, r.GetRuleId(), int32(r.GetKind()), r.GetPattern(), r.GetCategory(), r.GetDeployment(), db.Micros(r.GetCreateTime().AsTime()))
+		return err
+	})
+}
+
+// remove deletes a rule. It fails with NOT_FOUND.
+func (s store) remove(ctx context.Context, project, id string) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(`DELETE FROM moderation_rules WHERE project = ? AND rule_id = ?`, project, id)
+		if err == nil && n == 0 {
+			return fault.NotFound("rule", id)
+		}
+		return err
+	})
+}
+
+// page returns at most size rules after the one with that id, oldest first, and whether there are more.
+func (s store) page(ctx context.Context, project, after string, size int) (rules []*moderationv1.Rule, more bool, err error) {
+	err = s.db.View(ctx, func(tx *db.Tx) error {
+		return tx.Each(`SELECT `+ruleColumns+` FROM moderation_rules WHERE project = ? AND rule_id > ? ORDER BY rule_id LIMIT ?`,
+			[]any{project, after, size + 1}, func(scan func(...any) error) error {
+				r, err := scanRule(scan)
+				rules = append(rules, r)
+				return err
+			})
+	})
+	if err == nil && len(rules) > size {
+		rules, more = rules[:size], true
+	}
+	return rules, more, err
+}
