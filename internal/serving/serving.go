@@ -10,6 +10,7 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/engine"
+	"github.com/switchyard-ai/switchyard/internal/engine/load"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
@@ -36,7 +37,7 @@ type Table struct {
 // Option changes how a Table works.
 type Option func(*Table)
 
-// WithOpen sets the way to open a model file; in production load.Open.
+// WithOpen replaces load.Open as the way to open a model file.
 func WithOpen(open func(path string) (engine.Predictor, error)) Option {
 	return func(t *Table) { t.open = open }
 }
@@ -47,7 +48,7 @@ func New(models modelsv1.ModelServiceClient, cacheDir string, log *slog.Logger, 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	t := &Table{models: models, cache: cacheDir, log: log, synced: make(chan struct{})}
+	t := &Table{models: models, cache: cacheDir, open: load.Open, log: log, synced: make(chan struct{})}
 	for _, o := range options {
 		o(t)
 	}

@@ -27,7 +27,7 @@ type Deps struct {
 	Blobs *blob.Store
 	// Open opens a model file; it fails with engine.ErrFormat when it is none. In production this is load.Open.
 	Open func(path string) (engine.Predictor, error)
-	// Config holds the limits.
+	// Config holds the limits; the zero value stands for Default.
 	Config Config
 	// Log receives what callers do not see; nil for none.
 	Log *slog.Logger
@@ -58,6 +58,9 @@ func New(d Deps) *Service {
 	}
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Config == (Config{}) {
+		d.Config = Default()
 	}
 	return &Service{
 		store: &store{db: d.DB}, blobs: d.Blobs, open: d.Open, config: d.Config, log: d.Log, now: d.Now,
