@@ -40,7 +40,7 @@ func New(f *modelfile.File) (engine.Predictor, error) {
 	case engine.KindTextLinear:
 		return orNil(text.New(f))
 	case engine.KindRecordLinear, engine.KindRecordTrees:
-		return record.New(f)
+		return orNil(record.New(f))
 	default:
 		return nil, fmt.Errorf("kind %s cannot be scored by this release: %w", kind, engine.ErrFormat)
 	}
