@@ -47,7 +47,8 @@ func (r *run) run() (*Result, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	r.parts = split(r.set.Rows, r.o.holdOut(len(r.set.Rows)), r.o.Seed, r.set.Kind == dataset.Text)
+	n, texts := len(r.set.Rows), r.set.Kind == dataset.Text
+	r.parts = split(r.set.Rows, r.o.holdOut(n), calibration(n, texts && !r.index.multilabel), r.o.Seed, texts)
 	r.say(StageSplit, 1, "%d rows to train on, %d to calibrate, %d to certify", len(r.parts.train), len(r.parts.calibrate), len(r.parts.certify))
 	m, err := r.train()
 	if err != nil {

@@ -13,7 +13,8 @@ const (
 	largestHoldOut  = 0.25 // of a small set whose budget needs more rows than a tenth
 	mostCertifying  = 20_000
 	calibrationPart = 0.05
-	mostCalibrating = 2_000
+	mostCalibrating = 2_000 // rows for sigmoids, one per label, and for choosing between methods
+	mostTempering   = 500   // rows for a temperature: a single number, which 500 rows tell within a few per cent
 )
 
 // parts are row numbers of a set, each in ascending order.
@@ -23,10 +24,9 @@ type parts struct {
 
 // split divides the rows. Rows with equal keys stay together; each label set is divided in the same proportions, with the
 // remainders carried from one to the next, so that 77 labels of 13 rows give a tenth of all rows and not nothing.
-func split(rows []dataset.Row, holdOut float64, seed uint64, texts bool) parts {
+func split(rows []dataset.Row, holdOut, calibrate float64, seed uint64, texts bool) parts {
 	groups := stratify(rows)
 	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) //nolint:gosec // must be repeatable, not secret
-	calibrate := min(calibrationPart, float64(mostCalibrating)/float64(len(rows)))
 	var p parts
 	var carryCertify, carryCalibrate float64
 	for _, stratum := range groups {
@@ -94,6 +94,15 @@ func stratify(rows []dataset.Row) [][][]int {
 		strata[at] = append(strata[at], g)
 	}
 	return strata
+}
+
+// calibration returns the share of rows that is kept for calibration.
+func calibration(rows int, temperature bool) float64 {
+	most := mostCalibrating
+	if temperature {
+		most = mostTempering
+	}
+	return min(calibrationPart, float64(most)/float64(rows))
 }
 
 // rarest returns the label with the fewest rows, the first of equals, "" for no label.

@@ -24,7 +24,7 @@ func ValidBudget(alpha, delta float64) error {
 // Points are labelled items that neither training nor calibration has seen. It fails only when the budget is out of range.
 //
 // Items with equal scores are accepted together, so the order of the points does not matter. The walk starts at the
-// strictest threshold with at least Start(n, alpha, delta) accepted items and accepts one more hundredth of the items at each
+// strictest threshold with at least Start(n, alpha, delta) accepted items and accepts one more fortieth of the items at each
 // step; both depend on the sample size alone, so the sequence is fixed before any answer is looked at.
 func Certify(points []Point, alpha, delta float64) (Certificate, error) {
 	if err := ValidBudget(alpha, delta); err != nil {
@@ -54,6 +54,12 @@ func comfortable(alpha, delta float64) int {
 	}
 }
 
+// walkSteps is how many steps the walk would take from none to all of the items. On it_tickets, certified on random halves of
+// its validation rows, walks of 25, 40, 100 and as many steps as items automate 67.0, 67.8, 68.4 and 68.9 % at α = 5 %, and
+// the error that is then seen in the other half is above α in 2.7, 5.2, 7.9 and 11.1 % of the splits: the last point of coverage
+// is bought with the room between a promise that holds and one that can be seen to hold.
+const walkSteps = 40
+
 // certify is Certify for one side of a sample of total items; the budget has been checked.
 func certify(side string, points []Point, total int, alpha, delta float64) Certificate {
 	c := Certificate{Side: side, Alpha: alpha, Delta: delta, Sample: total, PValue: 1}
@@ -61,9 +67,7 @@ func certify(side string, points []Point, total int, alpha, delta float64) Certi
 	if len(steps) > 0 {
 		c.Eligible = steps[len(steps)-1].accepted
 	}
-	// A hundred steps are enough: with one per item the p-value has a thousand chances to stumble over δ by accident, for a
-	// finer threshold than anybody can use.
-	next, stride := Start(c.Eligible, alpha, delta), max(1, c.Eligible/100)
+	next, stride := Start(c.Eligible, alpha, delta), max(1, c.Eligible/walkSteps)
 	for _, s := range steps {
 		if s.accepted < next && s.accepted < c.Eligible {
 			continue
