@@ -20,8 +20,8 @@ func enumNames(ed protoreflect.EnumDescriptor) map[protoreflect.Name]string {
 	taken := newScope(false)
 	out := map[protoreflect.Name]string{}
 	assign := func(v protoreflect.EnumValueDescriptor, name string) {
-		// The only word that PHP refuses for a constant.
-		if strings.EqualFold(name, "class") {
+		// The only words that PHP refuses for a constant.
+		if strings.EqualFold(name, "class") || strings.EqualFold(name, "__halt_compiler") {
 			name += "_"
 		}
 		out[v.Name()] = taken.take(name)

@@ -59,7 +59,7 @@ func (n *names) addTypes(fd protoreflect.FileDescriptor) {
 		}
 		for i := range enums.Len() {
 			ed := enums.Get(i)
-			n.types[ed.FullName()] = n.take(class{ns, parent, escapeClass(string(ed.Name()))})
+			n.types[ed.FullName()] = n.take(class{ns, parent, escapeEnum(string(ed.Name()))})
 		}
 		for i := range messages.Len() {
 			md := messages.Get(i)

@@ -30,6 +30,16 @@ func escapeClass(name string) string {
 	return name
 }
 
+// escapeEnum is escapeClass for enums. PHP 8.2 does not see a keyword in "enum ExtendsX", nor with
+// anything else that begins like a clause.
+func escapeEnum(name string) string {
+	lower := strings.ToLower(name)
+	if strings.HasPrefix(lower, "extends") || strings.HasPrefix(lower, "implements") {
+		return "Enum" + name
+	}
+	return escapeClass(name)
+}
+
 // escapeSegment keeps every segment of a namespace valid on its own; PHP 8 needs that for "namespace" alone.
 func escapeSegment(name string) string {
 	if strings.EqualFold(name, "namespace") {
