@@ -1,8 +1,6 @@
 package text
 
 import (
-	"math"
-	"slices"
 	"sort"
 
 	"github.com/switchyard-ai/switchyard/internal/engine"
@@ -79,30 +77,4 @@ func (b *batch) step(rows []int, rate float64) float64 {
 		t.scale = 1
 	}
 	return loss
-}
-
-// quantise writes the weights as int8, with one step a label.
-func (t *trainer) quantise(s *scorer) {
-	*s = t.scorer
-	s.weights = make([]byte, s.buckets*s.stride)
-	s.bias, s.step = slices.Clone(t.bias[:t.labels]), make([]float32, t.labels)
-	top := make([]float64, t.labels)
-	each := func(f func(b, l int, w float64)) {
-		for b := range s.buckets {
-			k := t.scale * float64(uint32(s.scales[2*b])|uint32(s.scales[2*b+1])<<8)
-			for l, x := range t.weights[b*t.width:][:t.labels] {
-				f(b, l, float64(x)*k)
-			}
-		}
-	}
-	each(func(_, l int, w float64) { top[l] = max(top[l], math.Abs(w)) })
-	for l := range top {
-		s.step[l] = float32(top[l] / 127)
-	}
-	each(func(b, l int, w float64) {
-		if s.step[l] > 0 {
-			q := math.RoundToEven(w / float64(s.step[l]))
-			s.weights[b*s.stride+l] = byte(int8(min(max(q, -127), 127)))
-		}
-	})
 }

@@ -23,7 +23,7 @@ type Settings struct {
 	Buckets   int     // a power of two, 2^12 to 2^20
 	Seed      uint64  // of the order in which rows are visited
 	MaxEpochs int     // passes over the rows; 0 chooses by the number of rows
-	L2        float64 // regularisation: the decay of the weights per row at learning rate 1
+	L2        float64 // regularisation: the weights decay by L2 divided by the number of rows, per row and at learning rate 1
 	Rate      float64 // learning rate at the start; it falls to 0 in a straight line
 	Batch     int     // rows whose gradients are taken at the same weights
 	Balance   float64 // rows of a label with n rows weigh (mean/n)^Balance; 0 counts all rows alike, 1 all labels alike
@@ -36,7 +36,7 @@ type Settings struct {
 // DefaultSettings returns the settings for multiclass models. For multilabel ones only Task differs.
 func DefaultSettings() Settings {
 	return Settings{
-		Task: engine.Multiclass, Buckets: 1 << 16, Seed: 1, L2: 1e-5, Rate: 5, Batch: 32, Balance: 0.5, WordShare: 1,
+		Task: engine.Multiclass, Buckets: 1 << 16, Seed: 1, L2: 0.08, Rate: 5, Batch: 32, Balance: 0.5, WordShare: 1,
 		InverseFrequency: 0.5, Relevance: 0.35,
 	}
 }
@@ -68,8 +68,8 @@ func Train(ctx context.Context, rows, valid []Row, labels []string, outOfScope i
 }
 
 const (
-	epochRows = 100_000
-	minEpochs = 8
+	epochRows = 150_000
+	minEpochs = 12
 	maxEpochs = 50
 	// maxWeights bounds labels times buckets, of which training holds four bytes each, twice while stopping early.
 	maxWeights = 1 << 28
@@ -84,7 +84,7 @@ func (s Settings) check(rows, valid []Row, labels []string, outOfScope int) erro
 		return fmt.Errorf("%d buckets, want a power of two from 4096 to 1048576", s.Buckets)
 	case s.MaxEpochs < 0 || s.MaxEpochs > 10000 || s.Batch < 1 || s.Batch > 4096:
 		return fmt.Errorf("%d epochs in batches of %d, want at most 10000 and 1 to 4096", s.MaxEpochs, s.Batch)
-	case !positive(s.L2) || !positive(s.Rate) || s.Rate*s.L2 >= 0.1 || !positive(s.Balance) || !positive(s.WordShare) || !positive(s.InverseFrequency) || !positive(s.Relevance):
+	case !positive(s.L2) || !positive(s.Rate) || !positive(s.Balance) || !positive(s.WordShare) || !positive(s.InverseFrequency) || !positive(s.Relevance):
 		return fmt.Errorf("a setting is negative or too large: %+v", s)
 	case len(rows) == 0:
 		return fmt.Errorf("there are no rows")
