@@ -21,6 +21,9 @@ var doubling = []string{"ed", "er", "ers", "ing", "y", "ies"}
 // ("masturbat") are no words without one.
 const stem = 7
 
+// certain is the index of patterns that no false positive excuses: the library's false negatives.
+const certain = 1
+
 // insides are the words of the list that people build longer ones around, and that no other English word contains but those that the
 // library lists as false positives.
 var insides = map[string]bool{"fuck": true, "shit": true, "cunt": true, "bitch": true, "nigga": true, "whore": true}
@@ -38,17 +41,17 @@ var builtin = sync.OnceValue(newProfanity)
 func newProfanity() *profanity {
 	var words, inside []pattern
 	seen := map[string]bool{}
-	add := func(w string, any bool) {
+	add := func(w string, any bool, index int) {
 		if any {
 			w += "*"
 		}
-		if p, ok := newPattern(w, 0); ok && !seen[w] {
+		if p, ok := newPattern(w, index); ok && !seen[w] {
 			seen[w] = true
 			words = append(words, p)
 		}
 	}
 	for _, w := range goaway.DefaultFalseNegatives {
-		add(w, true)
+		add(w, true, certain)
 	}
 	p := &profanity{}
 	for _, w := range goaway.DefaultProfanities {
@@ -58,14 +61,14 @@ func newProfanity() *profanity {
 			p.first[in.items[0].class-'a'] = true
 		}
 		if len(w) >= stem {
-			add(w, true)
+			add(w, true, 0)
 			continue
 		}
 		for _, e := range endings {
-			add(w+e, false)
+			add(w+e, false, 0)
 		}
 		for _, e := range doubling {
-			add(w+w[len(w)-1:]+e, false)
+			add(w+w[len(w)-1:]+e, false, 0)
 		}
 	}
 	p.words, p.inside = newTrie(words), newTrie(inside)
@@ -76,10 +79,14 @@ func newProfanity() *profanity {
 func (p *profanity) find(items []item, found func(start, end int)) {
 	for i := range items {
 		if startsWord(items, i) {
-			p.words.walk(items, i, func(w *pattern, end int) { found(i, end) })
+			p.words.walk(items, i, func(w *pattern, end int) {
+				if w.index == certain || !harmlessWord(items, i, end) {
+					found(i, end)
+				}
+			})
 		}
 		if c := items[i].class - 'a'; c >= 0 && c < 26 && p.first[c] {
-			p.inside.walk(items, i, func(w *pattern, end int) {
+			p.inside.walk(items, i, func(_ *pattern, end int) {
 				if !harmlessWord(items, i, end) {
 					found(i, end)
 				}
@@ -98,7 +105,8 @@ func harmlessWord(items []item, start, end int) bool {
 	}
 	var word strings.Builder
 	for i := start; i < end && word.Len() < 256; i++ {
-		for range min(items[i].run, 2) {
+		word.WriteRune(items[i].exact)
+		if items[i].run > 1 && !elongated(&items[i]) {
 			word.WriteRune(items[i].exact)
 		}
 	}

@@ -141,11 +141,11 @@ func wordByte(c byte) bool {
 	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '$' || c == '@' || c >= utf8.RuneSelf
 }
 
-// add adds a letter or digit; a repetition of the one before makes that longer. "s$" is a repetition too.
+// add adds a letter or digit; a repetition of the one before makes that longer. "s$" is a repetition too; "1l" is not, because 1 may be an i.
 func (s *scanner) add(r, class rune, leet bool, start, end int) {
 	if n := len(s.items); n > 0 {
 		last := &s.items[n-1]
-		if last.class == class && !last.alone && (last.exact == r || leet || last.leet) {
+		if last.class == class && !last.alone && (last.exact == r || (leet || last.leet) && class != 'i') {
 			if last.leet && !leet {
 				last.exact, last.leet = r, false
 			}

@@ -1,5 +1,7 @@
 package moderation
 
+import "unicode"
+
 // pattern is a word or phrase, folded.
 type pattern struct {
 	items  []item
@@ -38,7 +40,7 @@ func (p *pattern) fits(text []item) bool {
 			continue
 		}
 		open := p.prefix && i == len(p.items)-1 && got.run > want.run // "as*" begins "assign"
-		if got.run != want.run && !open && !elongated(got) {
+		if got.run != want.run && !open && (!elongated(got) || !unicode.IsLetter(want.exact)) {
 			return false
 		}
 		if !want.leet {
@@ -70,9 +72,21 @@ func elongated(t *item) bool {
 // a word's beginning ends after two or three characters.
 type trie struct {
 	edges    map[edge]int32
-	ends     map[int32][]int32 // node → patterns that end there
+	ends     [][]int32 // node → patterns that end there
 	patterns []pattern
-	nodes    int32
+	first    [letters]int32           // node after one letter, 0 for none
+	second   [letters * letters]int32 // node after two: nearly every walk ends here, without a look-up
+}
+
+// letters is the size of the alphabet whose nodes have tables.
+const letters = 26
+
+// letterOf returns the place of a class in the alphabet, or -1.
+func letterOf(class rune) int {
+	if class >= 'a' && class <= 'z' {
+		return int(class - 'a')
+	}
+	return -1
 }
 
 type edge struct {
@@ -81,33 +95,54 @@ type edge struct {
 }
 
 func newTrie(patterns []pattern) *trie {
-	t := &trie{edges: make(map[edge]int32, 8*len(patterns)), ends: make(map[int32][]int32, len(patterns)), patterns: patterns}
+	t := &trie{edges: make(map[edge]int32, 8*len(patterns)), ends: make([][]int32, 1), patterns: patterns}
 	for n := range patterns {
 		node := int32(0)
 		for i := range patterns[n].items {
 			e := edge{node, patterns[n].items[i].class}
 			next, ok := t.edges[e]
 			if !ok {
-				t.nodes++
-				next = t.nodes
+				next = int32(len(t.ends)) //nolint:gosec // at most 10,000 rules of 200 characters
 				t.edges[e] = next
+				t.ends = append(t.ends, nil)
 			}
 			node = next
 		}
 		t.ends[node] = append(t.ends[node], int32(n)) //nolint:gosec // at most 10,000 rules
 	}
+	for a := range rune(letters) {
+		t.first[a] = t.edges[edge{0, 'a' + a}]
+		for b := range rune(letters) {
+			if t.first[a] != 0 {
+				t.second[a*letters+b] = t.edges[edge{t.first[a], 'a' + b}]
+			}
+		}
+	}
 	return t
+}
+
+// next returns the node behind that of items[:i], 0 for none.
+func (t *trie) next(node int32, items []item, at, i int) int32 {
+	if i < at+2 {
+		if b := letterOf(items[i].class); b >= 0 {
+			if i == at {
+				return t.first[b]
+			}
+			if a := letterOf(items[at].class); a >= 0 {
+				return t.second[a*letters+b]
+			}
+		}
+	}
+	return t.edges[edge{node, items[i].class}]
 }
 
 // walk calls found for every pattern that matches at items[at]; end is the item after the last one.
 func (t *trie) walk(items []item, at int, found func(p *pattern, end int)) {
 	node := int32(0)
 	for i := at; i < len(items); i++ {
-		next, ok := t.edges[edge{node, items[i].class}]
-		if !ok {
+		if node = t.next(node, items, at, i); node == 0 {
 			return
 		}
-		node = next
 		for _, n := range t.ends[node] {
 			p := &t.patterns[n]
 			if (p.prefix || endsWord(items, i+1)) && p.fits(items[at:i+1]) {
