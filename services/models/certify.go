@@ -96,7 +96,8 @@ func certify(v *modelsv1.ModelVersion, samples []*modelsv1.CertificationSample, 
 	points, delta := pointsOf(samples, p), 1-p.GetConfidence()
 	switch {
 	case v.GetOperation() == commonv1.Operation_OPERATION_MODERATION:
-		certificates, err = risk.Sides(points, p.GetRemoveMaxError(), p.GetAllowMaxError(), delta)
+		remove, allow := sideLimits(p)
+		certificates, err = risk.Sides(points, remove, allow, delta)
 	default: // one group of all labels, or the labels with limits of their own and the others together
 		certificates, err = risk.Labels(points, p.GetMaxError(), p.GetLabelMaxError(), delta)
 	}

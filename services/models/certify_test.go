@@ -147,3 +147,19 @@ func TestNewPolicyCertifiesAnew(t *testing.T) {
 		t.Errorf("a stricter promise: %v after %v", now, old)
 	}
 }
+
+func TestSidesWithoutALimitFollowTheCommonOne(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	d := r.deployWith(t, moderation, &modelsv1.Policy{AllowMaxError: 0.1}, func(*modelsv1.VersionSpec) {})
+	p := d.GetPolicy() // read, change, write
+	p.MaxError = 0.02
+	res, err := r.UpdatePolicy(as(deadline(t), "acme"), &modelsv1.UpdatePolicyRequest{Operation: moderation, Deployment: "d", Policy: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := sides(res.GetDeployment())
+	if c["remove"].GetMaxError() != 0.02 || c["allow"].GetMaxError() != 0.1 {
+		t.Errorf("certificates: %v", res.GetDeployment().GetCertificates())
+	}
+}

@@ -33,7 +33,8 @@ const (
 // newPolicy returns the policy of a deployment that was made without one.
 func newPolicy() *modelsv1.Policy { return &modelsv1.Policy{AuditRate: defaultAuditRate} }
 
-// fill returns a copy of the policy with the defaults filled in, so that what is in force can be read from it.
+// fill returns a copy of the policy with the defaults filled in, so that what is in force can be read from it. The limits of moderation's
+// sides stay 0 where they were: 0 means max_error, and must go on to when somebody reads the policy, changes max_error and sends it back.
 func fill(p *modelsv1.Policy, op commonv1.Operation) *modelsv1.Policy {
 	p = proto.CloneOf(p)
 	orDefault(&p.MaxError, defaultMaxError)
@@ -44,8 +45,6 @@ func fill(p *modelsv1.Policy, op commonv1.Operation) *modelsv1.Policy {
 	orDefault(&p.Record, modelsv1.RecordMode_RECORD_MODE_SYNC)
 	orDefault(&p.InputRetention, commonv1.InputRetention_INPUT_RETENTION_FULL)
 	if op == commonv1.Operation_OPERATION_MODERATION {
-		orDefault(&p.RemoveMaxError, p.GetMaxError())
-		orDefault(&p.AllowMaxError, p.GetMaxError())
 		orDefault(&p.Profanity, modelsv1.ProfanityAction_PROFANITY_ACTION_REVIEW)
 	}
 	return p
@@ -103,10 +102,19 @@ func checkModeration(p *modelsv1.Policy) error {
 	if len(p.GetLabelMaxError()) > 0 {
 		return fault.InvalidField("policy.label_max_error", "is not for moderation; use remove_max_error and allow_max_error")
 	}
-	if err := checkRange("policy.remove_max_error", p.GetRemoveMaxError(), leastMaxError, mostMaxError); err != nil {
+	remove, allow := sideLimits(p)
+	if err := checkRange("policy.remove_max_error", remove, leastMaxError, mostMaxError); err != nil {
 		return err
 	}
-	return checkRange("policy.allow_max_error", p.GetAllowMaxError(), leastMaxError, mostMaxError)
+	return checkRange("policy.allow_max_error", allow, leastMaxError, mostMaxError)
+}
+
+// sideLimits returns the maximum errors of the sides of moderation.
+func sideLimits(p *modelsv1.Policy) (remove, allow float64) {
+	remove, allow = p.GetRemoveMaxError(), p.GetAllowMaxError()
+	orDefault(&remove, p.GetMaxError())
+	orDefault(&allow, p.GetMaxError())
+	return remove, allow
 }
 
 func checkLabels(p *modelsv1.Policy, version *modelsv1.ModelVersion) error {
