@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/engine/eval"
 	"github.com/switchyard-ai/switchyard/internal/engine/fit"
 	"github.com/switchyard-ai/switchyard/internal/engine/report"
+	"github.com/switchyard-ai/switchyard/internal/registry"
 )
 
 // trainFlags are the words of "switchyard train".
@@ -100,9 +100,8 @@ func (f *trainFlags) register(c *cobra.Command) {
 }
 
 func (f *trainFlags) check(confidence float64) error {
-	op, err := parseOperation(f.operation)
-	if err != nil {
-		return err
+	if _, err := registry.Operation(f.operation); err != nil {
+		return usageError{err}
 	}
 	f.fit.Operation = f.operation
 	if f.fit.Alpha <= 0 || f.fit.Alpha > 0.5 {
@@ -114,7 +113,6 @@ func (f *trainFlags) check(confidence float64) error {
 	if f.report == "" {
 		f.report = fmt.Sprintf("report-%s-%s.html", f.operation, strings.ReplaceAll(f.deployment, "/", "-"))
 	}
-	_ = op
 	return nil
 }
 
@@ -125,8 +123,8 @@ func (f *trainFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer done()
-	registry := modelsv1.NewModelServiceClient(conn)
-	if _, err := registry.ListModels(c.Context(), &modelsv1.ListModelsRequest{}); err != nil {
+	models := modelsv1.NewModelServiceClient(conn)
+	if _, err := models.ListModels(c.Context(), &modelsv1.ListModelsRequest{}); err != nil {
 		return each("ask the registry", err)
 	}
 	result, err := f.fitModel(c)
@@ -143,7 +141,7 @@ func (f *trainFlags) run(c *cobra.Command) error {
 			return err
 		}
 	}
-	outcome, err := f.publish(c.Context(), registry, result)
+	outcome, err := f.publish(c.Context(), models, result)
 	if err != nil {
 		return err
 	}
@@ -176,7 +174,7 @@ func (f *trainFlags) writeReport(result *fit.Result) error {
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	err = report.Write(file, f.operation+"/"+f.deployment, result.Evaluation)
+	err = report.Write(file, report.Input{Title: f.operation + "/" + f.deployment, Evaluation: result.Evaluation})
 	return errors.Join(err, file.Close())
 }
 

@@ -212,7 +212,7 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 		return err
 	}
 	maker := decision.New(decision.Deps{
-		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: decided{a.tel.Decisions()},
+		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(),
 	})
 	source := live{a.serving}
 	if a.config.runs("moderation") {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/serving"
-	"github.com/switchyard-ai/switchyard/internal/telemetry"
 )
 
 // Conn returns the connection to a service: inside the process when it runs here, to its peer when it does not. This is the
@@ -81,35 +79,4 @@ func (l live) Acquire(project string, op commonv1.Operation, name string) (decis
 		return decision.Target{}, err
 	}
 	return decision.Target{Live: found, Deployment: found.Deployment, Predictor: found.Predictor, Ref: found.Ref}, nil
-}
-
-// decided counts decisions in the metrics.
-type decided struct{ metrics *telemetry.Decisions }
-
-var _ decision.Metrics = decided{}
-
-// Decided counts one decision.
-func (d decided) Decided(_ context.Context, x *commonv1.Decision) {
-	d.metrics.Record(telemetry.DecisionLabels{
-		Operation:    operationNames[x.GetOperation()],
-		Deployment:   x.GetDeployment(),
-		Outcome:      outcomeNames[x.GetOutcome()],
-		Stage:        stageNames[x.GetStage()],
-		ModelVersion: x.GetModel().GetVersion(),
-	}, x.GetLatency().AsDuration())
-}
-
-// Names of enum values as they stand in metrics: without prefix, in lower case. Made once, since every decision needs them.
-var (
-	operationNames = names[commonv1.Operation](commonv1.Operation_name, "OPERATION_")
-	outcomeNames   = names[commonv1.Outcome](commonv1.Outcome_name, "OUTCOME_")
-	stageNames     = names[commonv1.Stage](commonv1.Stage_name, "STAGE_")
-)
-
-func names[E ~int32](all map[int32]string, prefix string) map[E]string {
-	out := make(map[E]string, len(all))
-	for number, name := range all {
-		out[E(number)] = strings.ToLower(strings.TrimPrefix(name, prefix))
-	}
-	return out
 }

@@ -1,0 +1,51 @@
+// Package starter holds the models that come with the product, so that the first call gets an answer. They are trained on
+// data whose licence allows it (see NOTICE.md) and have no certificate on anybody's own data: their deployments suggest, people decide.
+package starter
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+)
+
+//go:embed models
+var files embed.FS
+
+// Model is one starter model. Its artifact is read with Artifact.
+type Model struct {
+	// Name is that of the model in the registry.
+	Name string `json:"name"`
+	// Operation is "moderation", "routing" or "classification".
+	Operation string `json:"operation"`
+	// Deployments are the names under which it answers at first.
+	Deployments []string `json:"deployments"`
+	// Digest is "sha256:" and the hex digest of the artifact.
+	Digest string `json:"digest"`
+	// HarmlessLabels are the labels that mean that nothing is wrong, for moderation.
+	HarmlessLabels []string `json:"harmlessLabels,omitempty"`
+	// Rows is the number of rows that it was trained on; Accuracy was measured on TestRows others.
+	Rows     int     `json:"rows"`
+	TestRows int     `json:"testRows"`
+	Accuracy float64 `json:"accuracy"`
+	MacroF1  float64 `json:"macroF1"`
+	// Notice names source and licence of the data.
+	Notice string `json:"notice"`
+	// File is the name of the artifact below models/.
+	File string `json:"file"`
+}
+
+// Models returns the starter models.
+func Models() ([]Model, error) {
+	data, err := files.ReadFile("models/models.json")
+	if err != nil {
+		return nil, err
+	}
+	var models []Model
+	if err := json.Unmarshal(data, &models); err != nil {
+		return nil, fmt.Errorf("read the list of starter models: %w", err)
+	}
+	return models, nil
+}
+
+// Artifact returns the model file.
+func (m Model) Artifact() ([]byte, error) { return files.ReadFile("models/" + m.File) }
