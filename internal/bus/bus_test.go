@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -103,11 +102,7 @@ func listening(t *testing.T) int {
 // After a write error the store stays dead until its server is restarted, even when the disk has room again.
 func TestAFullDiskIsOutlived(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skipf("mounting a small tmpfs is not permitted here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	dir := smallDisk(t, "24m")
 	c := bus.Default()
 	c.AckTimeout, c.ProbeInterval = 2*time.Second, 50*time.Millisecond
 	b := open(t, filepath.Join(dir, "bus"), c)

@@ -23,9 +23,9 @@ type Msg struct {
 }
 
 const (
-	// From so many messages on, one batch with one fsync is faster than a message at a time with its own: measured with nats-server 2.15.2 and
-	// 500-byte messages on one node, 64: 3,400/s against 3,000/s; 256: 14,000/s; 1,000: 26,000/s.
-	batchFrom = 64
+	// From so many messages on, one batch with one fsync is faster than a message at a time with its own. A batch costs about 20 ms, whatever its size,
+	// a message as much as an fsync: with 0.3 ms for that they meet at 60 messages, with 1.5 ms at 17.
+	batchFrom = 32
 	// The server takes at most 1,000 messages as one batch.
 	batchLimit = 1000
 	// and collects it in a store of its own, so its bytes are bounded too.
@@ -38,6 +38,7 @@ const (
 	codeTooLarge         = 10054 // message size exceeds the stream's limit
 	codeHeaderTooLarge   = 10097
 	codeStreamMismatch   = 10060
+	codeInProcess        = 10158 // another publish of the same id has not been answered yet
 )
 
 // PublishBatch publishes messages in order and returns nil when the stream has acknowledged all of them, which means that they are on disk.
@@ -58,7 +59,7 @@ func (b *Bus) PublishBatch(ctx context.Context, msgs []Msg) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	defer cancel()
-	for len(msgs) > 0 {
+	for msgs = unique(msgs); len(msgs) > 0; {
 		n := split(msgs)
 		if err := b.publish(ctx, msgs[:n]); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
@@ -90,6 +91,26 @@ func (b *Bus) check(m *Msg) error {
 		return fmt.Errorf("publish %s: %w: it has about %d bytes, limit %d", m.ID, ErrRefused, size, b.cfg.MessageBytes)
 	}
 	return nil
+}
+
+// unique leaves out messages whose id came before. A cluster refuses an id whose first message is still under way.
+func unique(msgs []Msg) []Msg {
+	seen := make(map[string]struct{}, len(msgs))
+	for i := range msgs {
+		seen[msgs[i].ID] = struct{}{}
+	}
+	if len(seen) == len(msgs) {
+		return msgs
+	}
+	clear(seen)
+	rest := make([]Msg, 0, len(msgs))
+	for _, m := range msgs {
+		if _, ok := seen[m.ID]; !ok {
+			seen[m.ID] = struct{}{}
+			rest = append(rest, m)
+		}
+	}
+	return rest
 }
 
 // ValidSubject says whether the stream takes messages with that subject: "switchyard.<project>.<what>", no token empty, without wildcards and spaces.
@@ -239,7 +260,7 @@ func (b *Bus) diagnose(ctx context.Context, err error) {
 	case ctx.Err() != nil || b.closed():
 	case errors.As(err, &api):
 		switch int(api.ErrorCode) {
-		case codeTooLarge, codeHeaderTooLarge, codeStreamMismatch, codeDuplicateInBatch:
+		case codeTooLarge, codeHeaderTooLarge, codeStreamMismatch, codeDuplicateInBatch, codeInProcess:
 		default:
 			b.report(err.Error())
 		}

@@ -53,7 +53,8 @@ func (b *Bus) bringUp(ctx context.Context) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	// A cluster that has no leader yet does not answer: asking again soon is better than waiting long.
+	ctx, cancel := context.WithTimeout(ctx, min(b.cfg.AckTimeout, 2*time.Second))
 	defer cancel()
 	for !b.nc.IsConnected() {
 		if sleep(ctx, 2*time.Millisecond); ctx.Err() != nil {

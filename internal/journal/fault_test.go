@@ -222,11 +222,7 @@ func TestAFailingPositionFileStopsNothing(t *testing.T) {
 
 func TestAFullDiskIsLeftByItself(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("mounting a small tmpfs is not permitted here: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	dir := smallDisk(t, "1m")
 	c := tiny()
 	c.SegmentBytes, c.QuotaBytes = 64<<10, 64<<20 // far more than there is
 	j := open(t, filepath.Join(dir, "journal"), c)

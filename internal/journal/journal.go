@@ -165,7 +165,7 @@ func (j *Journal) closeFiles() error {
 		errs = append(errs, j.async.counters.close())
 	}
 	if j.lock != nil {
-		errs = append(errs, j.lock.Close())
+		errs = append(errs, unlockFile(j.lock))
 	}
 	for _, err := range errs {
 		if err != nil {

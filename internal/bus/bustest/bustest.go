@@ -17,25 +17,35 @@ import (
 // Open returns a started bus with an empty stream. Run gives each of its tests one.
 type Open func(tb testing.TB, c bus.Config) *bus.Bus
 
-// Run runs the suite.
+// Run runs the suite; its tests run beside each other, so each needs a bus of its own.
 func Run(t *testing.T, open Open) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Open){
-		"MessagesArriveInOrderWithTheirHeaders": inOrder,
-		"ManyMessagesGoAsOneUnit":               manyMessages,
-		"ARepeatedIDIsStoredOnce":               storedOnce,
-		"AnIDTwiceInOneBatchIsStoredOnce":       twiceInOneBatch,
-		"ConsumersFilterByProject":              filter,
-		"MessagesThatCannotBeStoredAreRefused":  refused,
-		"PublishersShareTheStream":              concurrent,
-		"AnEndedContextEndsPublishing":          ended,
-		"StartingIsDoneInTheBackground":         started,
-	} {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open)
 		})
 	}
+}
+
+// RunOneByOne runs the suite for buses that share one stream, which open empties.
+func RunOneByOne(t *testing.T, open Open) {
+	t.Helper()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
+}
+
+var tests = map[string]func(*testing.T, Open){
+	"MessagesArriveInOrderWithTheirHeaders": inOrder,
+	"ManyMessagesGoAsOneUnit":               manyMessages,
+	"ARepeatedIDIsStoredOnce":               storedOnce,
+	"AnIDTwiceInOneBatchIsStoredOnce":       twiceInOneBatch,
+	"ConsumersFilterByProject":              filter,
+	"MessagesThatCannotBeStoredAreRefused":  refused,
+	"PublishersShareTheStream":              concurrent,
+	"AnEndedContextEndsPublishing":          ended,
+	"StartingIsDoneInTheBackground":         started,
 }
 
 // Messages makes n messages of one project whose ids begin with a prefix.
