@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -26,6 +25,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/engine"
+	"github.com/switchyard-ai/switchyard/internal/engine/load"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
@@ -116,7 +116,7 @@ type callerOf struct {
 
 func (s callerOf) Context() context.Context { return s.ctx }
 
-// stub is a model whose file says what it is: "stub kind labels… [oos label] #salt".
+// stub is a model whose file says what it is: "stub " and its labels, then a line of salt.
 type stub struct{ info engine.Info }
 
 var _ engine.Predictor = (*stub)(nil)
@@ -125,6 +125,7 @@ func artifact(salt string, labels ...string) []byte {
 	return []byte("stub " + strings.Join(labels, ",") + "\n" + salt)
 }
 
+// openStub opens a stub, and what is none as production does.
 func openStub(path string) (engine.Predictor, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -133,7 +134,7 @@ func openStub(path string) (engine.Predictor, error) {
 	head, _, ok := strings.Cut(string(b), "\n")
 	labels, isStub := strings.CutPrefix(head, "stub ")
 	if !ok || !isStub {
-		return nil, fmt.Errorf("open model %s: magic number is missing: %w", path, engine.ErrFormat)
+		return load.Open(path)
 	}
 	sum := sha256.Sum256(b)
 	info := engine.Info{
@@ -197,6 +198,25 @@ func (r *registry) register(ctx context.Context, s *modelsv1.VersionSpec, b []by
 		return nil, err
 	}
 	return stream.CloseAndRecv()
+}
+
+// upload registers an artifact in pieces of 1 MiB.
+func (r *registry) upload(ctx context.Context, s *modelsv1.VersionSpec, b []byte) error {
+	stream, err := r.RegisterVersion(ctx)
+	if err != nil {
+		return err
+	}
+	err = stream.Send(&modelsv1.RegisterVersionRequest{Part: &modelsv1.RegisterVersionRequest_Spec{Spec: s}})
+	for len(b) > 0 && err == nil {
+		n := min(1<<20, len(b))
+		err = stream.Send(&modelsv1.RegisterVersionRequest{Part: &modelsv1.RegisterVersionRequest_Chunk{Chunk: b[:n]}})
+		b = b[n:]
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	_, err = stream.CloseAndRecv()
+	return err
 }
 
 // mustRegister registers a version of a model with two labels.

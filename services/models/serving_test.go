@@ -1,13 +1,16 @@
 package models_test
 
 import (
+	"bytes"
 	"context"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/serving"
 )
 
@@ -105,4 +108,34 @@ func TestModerationByRulesAloneIsServed(t *testing.T) {
 	}
 	_, err = r.Deploy(ctx, &modelsv1.DeployRequest{Operation: routing, Deployment: "support"})
 	wantReason(t, "routing without a model", err, "INVALID_ARGUMENT")
+}
+
+func TestRealModelIsCheckedRegisteredAndServed(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	ctx := as(deadline(t), "acme")
+	b := realModels(t, 1)[0]
+	broken := bytes.Clone(b)
+	broken[len(b)/2] ^= 1 // the digest that is announced is that of the damaged bytes: only the loader can notice
+	err := r.upload(ctx, spec("support", routing, broken), broken)
+	wantReason(t, "damaged model", err, "ARTIFACT_INVALID")
+	if err == nil || strings.Contains(err.Error(), r.dir) || !strings.Contains(err.Error(), "does not match") {
+		t.Errorf("message of the refusal: %v", err)
+	}
+	if err := r.upload(ctx, spec("support", routing, b), b); err != nil {
+		t.Fatal(err)
+	}
+	d := r.mustDeploy(t, ctx, &modelsv1.DeployRequest{Operation: routing, Deployment: "support", Model: "support"})
+	if d.GetChampion().GetKind() != "text-linear" || len(d.GetChampion().GetLabels()) != 77 {
+		t.Errorf("champion is %v", d.GetChampion())
+	}
+	live, err := serve(t, r, t.TempDir()).Acquire(serving.Key{Project: "acme", Operation: routing, Name: "support"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Release()
+	p := make([]float32, 77)
+	if err := live.Predictor.Predict(engine.Input{Text: "question number 7 about thing 49"}, p); err != nil || p[0] == 0 {
+		t.Errorf("prediction %v, %v", p[:3], err)
+	}
 }
