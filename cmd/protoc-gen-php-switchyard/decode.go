@@ -42,7 +42,6 @@ func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 		}
 		if f.deferred(x) {
 			f.p("%s = -1;", x.local("s"))
-			f.p("%s = 0;", x.local("e"))
 			f.p("%s = null;", x.local("r"))
 		} else {
 			f.p("%s = %s;", x.local("f"), x.initial())
@@ -75,6 +74,7 @@ func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 	f.indent--
 	f.close("}")
 	f.close("}")
+	f.checkText(fields, "DecodeException", func(x field) string { return x.local("f") })
 	for i := range md.Oneofs().Len() {
 		if od := md.Oneofs().Get(i); hasMessage(od) {
 			f.p("$set%d = %s ?? $set%d;", i, readOneof(od), i)
@@ -177,9 +177,21 @@ func (f *phpFile) readField(x field) {
 		f.p(`%s .= \substr($b, $i, $n);`, r)
 		f.close("}")
 		f.p("$i += $n;")
+	case x.fd.IsList() && x.checkedLater():
+		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.readLength("$end", x.where)
+		f.p(`%s[] = \substr($b, $i, $n);`, x.local("f"))
+		f.p("$i += $n;")
 	case x.fd.IsList():
 		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
 		f.readInto(x.value, x.local("f")+"[]", "$end")
+	case x.checkedLater():
+		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		// Only the last occurrence is checked with the others; an earlier one must be UTF-8 too.
+		f.p("$%[1]s && (%[2]s::utf8($%[1]s) || throw %[3]s::utf8(%[4]s));", x.local("f")[1:], f.rt(`Wire\Wire`), f.rt(`Message\DecodeException`), x.where)
+		f.readLength("$end", x.where)
+		f.p(`%s = \substr($b, $i, $n);`, x.local("f"))
+		f.p("$i += $n;")
 	default:
 		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
 		f.readInto(x.value, x.local("f"), "$end")
@@ -237,7 +249,7 @@ func (f *phpFile) readInto(x value, target, end string) {
 		switch x.kind() {
 		case protoreflect.StringKind:
 			f.p(`$v = \substr($b, $i, $n);`)
-			f.p(`1 === \preg_match('//u', $v) || throw %s::utf8(%s);`, f.rt(`Message\DecodeException`), x.where)
+			f.p("%s::utf8($v) || throw %s::utf8(%s);", f.rt(`Wire\Wire`), f.rt(`Message\DecodeException`), x.where)
 			f.p("%s = $v;", target)
 		case protoreflect.BytesKind:
 			f.p(`%s = \substr($b, $i, $n);`, target)

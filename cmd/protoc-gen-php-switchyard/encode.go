@@ -9,6 +9,7 @@ func (f *phpFile) encode(fields []field) {
 		f.close("}")
 		return
 	}
+	f.checkText(fields, "EncodeException", func(x field) string { return "$this->" + x.prop })
 	f.p("$b = '';")
 	for _, x := range fields {
 		this := "$this->" + x.prop
@@ -66,18 +67,21 @@ func (f *phpFile) encodeSingular(x field, this string) {
 	}
 	switch x.kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
-		f.appendBytes(x.value, tag, this)
+		f.appendBytes(x.value, x.checkedLater(), tag, this)
 	default:
 		f.p("$b .= %s . %s;", tag, x.encoded(this))
 	}
 	f.close("}")
 }
 
-// appendBytes writes a length-delimited value in line, without a call for short ones.
-func (f *phpFile) appendBytes(x value, tag, expr string) {
+// appendBytes writes a length-delimited value in line, without a call for short ones; checked
+// tells that a string is known to be UTF-8.
+func (f *phpFile) appendBytes(x value, checked bool, tag, expr string) {
 	switch x.kind() {
 	case protoreflect.StringKind:
-		f.p(`1 === \preg_match('//u', %s) || throw %s::utf8(%s);`, expr, f.rt(`Message\EncodeException`), x.where)
+		if !checked {
+			f.p("%s::utf8(%s) || throw %s::utf8(%s);", f.rt(`Wire\Wire`), expr, f.rt(`Message\EncodeException`), x.where)
+		}
 	case protoreflect.MessageKind:
 		f.p("$v = %s;", x.messageBytes(expr))
 		expr = "$v"
@@ -101,7 +105,7 @@ func (f *phpFile) encodeList(x field, this string) {
 	if x.packable() {
 		f.p("$b .= %s . %s;", x.tag(x.wireType()), x.encoded("$x"))
 	} else {
-		f.appendBytes(x.value, x.tag(2), "$x")
+		f.appendBytes(x.value, x.checkedLater(), x.tag(2), "$x")
 	}
 	f.close("}")
 }

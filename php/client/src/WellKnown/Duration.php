@@ -106,11 +106,15 @@ final class Duration implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            $tag = Wire::readVarint($b, $i, $end);
+            if (($tag = \ord($b[$i++])) > 0x7F) {
+                $i = $start;
+                $tag = Wire::readVarint($b, $i, $end);
+            }
             if (0x08 === $tag) {
                 $seconds = Wire::readVarint($b, $i, $end);
             } elseif (0x10 === $tag) {
-                $nanos = Wire::readInt32($b, $i, $end);
+                $nanos = Wire::readVarint($b, $i, $end);
+                $nanos = ($nanos & 0x7FFFFFFF) - ($nanos & 0x80000000);
             } else {
                 $i = Wire::skip($b, $i, $end, $tag);
                 $unknown .= \substr($b, $start, $i - $start);

@@ -16,7 +16,7 @@ final class NanoTime extends \DateTimeImmutable
     /** @param int $nanos 0 to 999999999 */
     public static function of(int $seconds, int $nanos): self
     {
-        $t = new self(Timestamp::text($seconds, \intdiv($nanos, 1000)));
+        $t = (new self('@0'))->setTime(0, 0, $seconds, \intdiv($nanos, 1000));
         $t->second = $seconds;
         $t->nano = $nanos;
 

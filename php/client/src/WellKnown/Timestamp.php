@@ -110,28 +110,18 @@ final class Timestamp implements Message
         return self::time($seconds, (int) \str_pad($m[7] ?? '', 9, '0'));
     }
 
-    /** @internal "@seconds.micros" as the constructor of \DateTimeImmutable reads it */
-    public static function text(int $seconds, int $micros): string
-    {
-        if ($seconds >= 0 || 0 === $micros) {
-            return \sprintf('@%d.%06d', $seconds, $micros);
-        }
-
-        return \sprintf('@-%d.%06d', -($seconds + 1), 1000000 - $micros);
-    }
-
     private static function time(int $seconds, int $nanos): \DateTimeImmutable
     {
         if ($seconds < self::MIN || $seconds > self::MAX || $nanos < 0 || $nanos > 999999999) {
             throw new DecodeException('google.protobuf.Timestamp: outside the years 1 to 9999');
         }
-        if (0 === $nanos) {
-            self::$epoch ??= new \DateTimeImmutable('@0');
-
-            return self::$epoch->setTimestamp($seconds);
+        if (0 !== $nanos % 1000) {
+            return NanoTime::of($seconds, $nanos);
         }
+        self::$epoch ??= new \DateTimeImmutable('@0');
 
-        return 0 === $nanos % 1000 ? new \DateTimeImmutable(self::text($seconds, \intdiv($nanos, 1000))) : NanoTime::of($seconds, $nanos);
+        // Seconds and microseconds past midnight of the epoch: half the time of parsing "@seconds.micros".
+        return self::$epoch->setTime(0, 0, $seconds, \intdiv($nanos, 1000));
     }
 
     private static function format(int $seconds, int $nanos): string

@@ -37,9 +37,9 @@ final class Loose implements Message
 
     public function encode(): string
     {
+        '' === $this->text || Wire::utf8($this->text) || throw EncodeException::utf8In(['Loose.text' => $this->text]);
         $b = '';
         if ('' !== $this->text) {
-            1 === \preg_match('//u', $this->text) || throw EncodeException::utf8('Loose.text');
             $n = \strlen($this->text);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
         }
@@ -62,6 +62,7 @@ final class Loose implements Message
             }
             switch ($tag) {
                 case 10: // text
+                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('Loose.text'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -70,9 +71,7 @@ final class Loose implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('Loose.text');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('Loose.text');
-                    $f1 = $v;
+                    $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 default:
@@ -80,6 +79,7 @@ final class Loose implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['Loose.text' => $f1]);
 
         return new self(
             $f1,

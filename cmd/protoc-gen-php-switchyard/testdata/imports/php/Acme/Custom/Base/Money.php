@@ -39,9 +39,9 @@ final class Money implements Message
 
     public function encode(): string
     {
+        '' === $this->currency || Wire::utf8($this->currency) || throw EncodeException::utf8In(['acme.base.Money.currency' => $this->currency]);
         $b = '';
         if ('' !== $this->currency) {
-            1 === \preg_match('//u', $this->currency) || throw EncodeException::utf8('acme.base.Money.currency');
             $n = \strlen($this->currency);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
         }
@@ -68,6 +68,7 @@ final class Money implements Message
             }
             switch ($tag) {
                 case 10: // currency
+                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('acme.base.Money.currency'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -76,9 +77,7 @@ final class Money implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('acme.base.Money.currency');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('acme.base.Money.currency');
-                    $f1 = $v;
+                    $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 16: // units
@@ -94,6 +93,7 @@ final class Money implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['acme.base.Money.currency' => $f1]);
 
         return new self(
             $f1,

@@ -83,15 +83,12 @@ final class Order implements Message
             throw DecodeException::depth('acme.shop.v1.Order');
         }
         $s1 = -1;
-        $e1 = 0;
         $r1 = null;
         $f2 = Level::UNSPECIFIED;
         $s3 = -1;
-        $e3 = 0;
         $r3 = null;
         $f4 = [];
         $s5 = -1;
-        $e5 = 0;
         $r5 = null;
         $unknown = '';
         while ($i < $end) {
@@ -173,7 +170,7 @@ final class Order implements Message
                                 throw DecodeException::truncated('acme.shop.v1.Order.prices');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('acme.shop.v1.Order.prices');
+                            Wire::utf8($v) || throw DecodeException::utf8('acme.shop.v1.Order.prices');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {

@@ -210,7 +210,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.int32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.int32_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.int32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -254,7 +254,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.int64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.int64_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.int64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -298,7 +298,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.uint32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint32_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -342,7 +342,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.uint64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint64_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -386,7 +386,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.sint32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint32_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -430,7 +430,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.sint64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint64_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -473,7 +473,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.fixed32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed32_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -516,7 +516,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.fixed64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed64_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -559,7 +559,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.sfixed32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed32_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -602,7 +602,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.sfixed64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed64_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -647,7 +647,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.bool_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.bool_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.bool_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -684,7 +684,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.string_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -697,7 +697,7 @@ final class Keys implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Keys.string_key');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');
                             $x = $v;
                             $i += $n;
                         } else {

@@ -178,7 +178,7 @@ final class OneOf implements Message
             $b .= "\xd0\x01" . ($this->boolValue ? "\x01" : "\x00");
         }
         if (null !== $this->stringValue) {
-            1 === \preg_match('//u', $this->stringValue) || throw EncodeException::utf8('test.scalars.v1.OneOf.string_value');
+            Wire::utf8($this->stringValue) || throw EncodeException::utf8('test.scalars.v1.OneOf.string_value');
             $n = \strlen($this->stringValue);
             $b .= "\xda\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
         }
@@ -335,7 +335,7 @@ final class OneOf implements Message
                         throw DecodeException::truncated('test.scalars.v1.OneOf.string_value');
                     }
                     $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.OneOf.string_value');
+                    Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.OneOf.string_value');
                     $set0 = $v;
                     $i += $n;
                     $one0 = 27;

@@ -84,6 +84,7 @@ final class Optional implements Message
 
     public function encode(): string
     {
+        null === $this->stringValue || Wire::utf8($this->stringValue ?? '') || throw EncodeException::utf8In(['test.scalars.v1.Optional.string_value' => $this->stringValue]);
         $b = '';
         if (null !== $this->doubleValue) {
             $b .= "\x09" . \pack('e', $this->doubleValue);
@@ -125,7 +126,6 @@ final class Optional implements Message
             $b .= "\x68" . ($this->boolValue ? "\x01" : "\x00");
         }
         if (null !== $this->stringValue) {
-            1 === \preg_match('//u', $this->stringValue) || throw EncodeException::utf8('test.scalars.v1.Optional.string_value');
             $n = \strlen($this->stringValue);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
         }
@@ -274,6 +274,7 @@ final class Optional implements Message
                     $f13 = 0 !== $v;
                     break;
                 case 114: // string_value
+                    $f14 && (Wire::utf8($f14) || throw DecodeException::utf8('test.scalars.v1.Optional.string_value'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -282,9 +283,7 @@ final class Optional implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.Optional.string_value');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Optional.string_value');
-                    $f14 = $v;
+                    $f14 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 122: // bytes_value
@@ -312,6 +311,7 @@ final class Optional implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        null === $f14 || Wire::utf8($f14 ?? '') || throw DecodeException::utf8In(['test.scalars.v1.Optional.string_value' => $f14]);
 
         return new self(
             $f1,

@@ -118,6 +118,7 @@ final class Packed implements Message
 
     public function encode(): string
     {
+        [] === $this->stringValue || Wire::utf8(\implode("\0", $this->stringValue)) || throw EncodeException::utf8In(['test.scalars.v1.Packed.string_value' => \implode("\0", $this->stringValue)]);
         $b = '';
         if ([] !== $this->doubleValue) {
             $p = '';
@@ -211,7 +212,6 @@ final class Packed implements Message
             $b .= "\x6a" . Wire::bytes($p);
         }
         foreach ($this->stringValue as $x) {
-            1 === \preg_match('//u', $x) || throw EncodeException::utf8('test.scalars.v1.Packed.string_value');
             $n = \strlen($x);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
@@ -612,9 +612,7 @@ final class Packed implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.Packed.string_value');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Packed.string_value');
-                    $f14[] = $v;
+                    $f14[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 122: // bytes_value
@@ -661,6 +659,7 @@ final class Packed implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        [] === $f14 || Wire::utf8(\implode("\0", $f14)) || throw DecodeException::utf8In(['test.scalars.v1.Packed.string_value' => \implode("\0", $f14)]);
 
         return new self(
             $f1,

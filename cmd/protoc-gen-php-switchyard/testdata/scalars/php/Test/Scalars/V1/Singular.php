@@ -84,6 +84,7 @@ final class Singular implements Message
 
     public function encode(): string
     {
+        '' === $this->stringValue || Wire::utf8($this->stringValue) || throw EncodeException::utf8In(['test.scalars.v1.Singular.string_value' => $this->stringValue]);
         $b = '';
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->doubleValue)) {
             $b .= "\x09" . $v;
@@ -125,7 +126,6 @@ final class Singular implements Message
             $b .= "\x68\x01";
         }
         if ('' !== $this->stringValue) {
-            1 === \preg_match('//u', $this->stringValue) || throw EncodeException::utf8('test.scalars.v1.Singular.string_value');
             $n = \strlen($this->stringValue);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
         }
@@ -273,6 +273,7 @@ final class Singular implements Message
                     $f13 = 0 !== $v;
                     break;
                 case 114: // string_value
+                    $f14 && (Wire::utf8($f14) || throw DecodeException::utf8('test.scalars.v1.Singular.string_value'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -281,9 +282,7 @@ final class Singular implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.Singular.string_value');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Singular.string_value');
-                    $f14 = $v;
+                    $f14 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 122: // bytes_value
@@ -311,6 +310,7 @@ final class Singular implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f14 || Wire::utf8($f14) || throw DecodeException::utf8In(['test.scalars.v1.Singular.string_value' => $f14]);
 
         return new self(
             $f1,

@@ -118,6 +118,7 @@ final class Unpacked implements Message
 
     public function encode(): string
     {
+        [] === $this->stringValue || Wire::utf8(\implode("\0", $this->stringValue)) || throw EncodeException::utf8In(['test.scalars.v1.Unpacked.string_value' => \implode("\0", $this->stringValue)]);
         $b = '';
         foreach ($this->doubleValue as $x) {
             $b .= "\x09" . \pack('e', $x);
@@ -159,7 +160,6 @@ final class Unpacked implements Message
             $b .= "\x68" . ($x ? "\x01" : "\x00");
         }
         foreach ($this->stringValue as $x) {
-            1 === \preg_match('//u', $x) || throw EncodeException::utf8('test.scalars.v1.Unpacked.string_value');
             $n = \strlen($x);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
@@ -556,9 +556,7 @@ final class Unpacked implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.Unpacked.string_value');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Unpacked.string_value');
-                    $f14[] = $v;
+                    $f14[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 122: // bytes_value
@@ -605,6 +603,7 @@ final class Unpacked implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        [] === $f14 || Wire::utf8(\implode("\0", $f14)) || throw DecodeException::utf8In(['test.scalars.v1.Unpacked.string_value' => \implode("\0", $f14)]);
 
         return new self(
             $f1,

@@ -248,7 +248,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.double_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.double_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.double_value');
                             $k = $v;
                             $i += $n;
                         } elseif (17 === $tag) {
@@ -291,7 +291,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.float_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.float_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.float_value');
                             $k = $v;
                             $i += $n;
                         } elseif (21 === $tag) {
@@ -334,7 +334,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.int32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.int32_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.int32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -378,7 +378,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.int64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.int64_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.int64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -422,7 +422,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.uint32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.uint32_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.uint32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -466,7 +466,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.uint64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.uint64_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.uint64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -510,7 +510,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.sint32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.sint32_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sint32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -554,7 +554,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.sint64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.sint64_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sint64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -598,7 +598,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.fixed32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed32_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (21 === $tag) {
@@ -641,7 +641,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.fixed64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed64_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (17 === $tag) {
@@ -684,7 +684,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.sfixed32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed32_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (21 === $tag) {
@@ -727,7 +727,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.sfixed64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed64_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (17 === $tag) {
@@ -770,7 +770,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.bool_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.bool_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.bool_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -814,7 +814,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.string_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -827,7 +827,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.string_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -864,7 +864,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.bytes_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.bytes_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.bytes_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -912,7 +912,7 @@ final class Values implements Message
                                 throw DecodeException::truncated('test.scalars.v1.Values.color_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.scalars.v1.Values.color_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.color_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {

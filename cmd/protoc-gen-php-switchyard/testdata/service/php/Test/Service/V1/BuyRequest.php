@@ -37,9 +37,9 @@ final class BuyRequest implements Message
 
     public function encode(): string
     {
+        '' === $this->what || Wire::utf8($this->what) || throw EncodeException::utf8In(['test.service.v1.BuyRequest.what' => $this->what]);
         $b = '';
         if ('' !== $this->what) {
-            1 === \preg_match('//u', $this->what) || throw EncodeException::utf8('test.service.v1.BuyRequest.what');
             $n = \strlen($this->what);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->what;
         }
@@ -62,6 +62,7 @@ final class BuyRequest implements Message
             }
             switch ($tag) {
                 case 10: // what
+                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.service.v1.BuyRequest.what'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -70,9 +71,7 @@ final class BuyRequest implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.service.v1.BuyRequest.what');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.service.v1.BuyRequest.what');
-                    $f1 = $v;
+                    $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 default:
@@ -80,6 +79,7 @@ final class BuyRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['test.service.v1.BuyRequest.what' => $f1]);
 
         return new self(
             $f1,

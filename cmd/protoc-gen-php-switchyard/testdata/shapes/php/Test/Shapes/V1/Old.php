@@ -49,19 +49,17 @@ final class Old implements Message
 
     public function encode(): string
     {
+        Wire::utf8("{$this->text}\0{$this->renamed}\0{$this->atType}") || throw EncodeException::utf8In(['test.shapes.v1.Old.text' => $this->text, 'test.shapes.v1.Old.renamed' => $this->renamed, 'test.shapes.v1.Old.at_type' => $this->atType]);
         $b = '';
         if ('' !== $this->text) {
-            1 === \preg_match('//u', $this->text) || throw EncodeException::utf8('test.shapes.v1.Old.text');
             $n = \strlen($this->text);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
         }
         if ('' !== $this->renamed) {
-            1 === \preg_match('//u', $this->renamed) || throw EncodeException::utf8('test.shapes.v1.Old.renamed');
             $n = \strlen($this->renamed);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->renamed;
         }
         if ('' !== $this->atType) {
-            1 === \preg_match('//u', $this->atType) || throw EncodeException::utf8('test.shapes.v1.Old.at_type');
             $n = \strlen($this->atType);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->atType;
         }
@@ -86,6 +84,7 @@ final class Old implements Message
             }
             switch ($tag) {
                 case 10: // text
+                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.shapes.v1.Old.text'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -94,12 +93,11 @@ final class Old implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Old.text');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Old.text');
-                    $f1 = $v;
+                    $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 18: // renamed
+                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('test.shapes.v1.Old.renamed'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -108,12 +106,11 @@ final class Old implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Old.renamed');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Old.renamed');
-                    $f2 = $v;
+                    $f2 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 26: // at_type
+                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('test.shapes.v1.Old.at_type'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -122,9 +119,7 @@ final class Old implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Old.at_type');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Old.at_type');
-                    $f3 = $v;
+                    $f3 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 default:
@@ -132,6 +127,7 @@ final class Old implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        Wire::utf8("{$f1}\0{$f2}\0{$f3}") || throw DecodeException::utf8In(['test.shapes.v1.Old.text' => $f1, 'test.shapes.v1.Old.renamed' => $f2, 'test.shapes.v1.Old.at_type' => $f3]);
 
         return new self(
             $f1,

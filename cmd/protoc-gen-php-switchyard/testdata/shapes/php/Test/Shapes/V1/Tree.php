@@ -159,9 +159,9 @@ final class Tree implements Message
 
     public function encode(): string
     {
+        '' === $this->label || Wire::utf8($this->label) || throw EncodeException::utf8In(['test.shapes.v1.Tree.label' => $this->label]);
         $b = '';
         if ('' !== $this->label) {
-            1 === \preg_match('//u', $this->label) || throw EncodeException::utf8('test.shapes.v1.Tree.label');
             $n = \strlen($this->label);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
         }
@@ -180,7 +180,7 @@ final class Tree implements Message
             $b .= "\x22" . Wire::bytes($p);
         }
         if (null !== $this->text) {
-            1 === \preg_match('//u', $this->text) || throw EncodeException::utf8('test.shapes.v1.Tree.text');
+            Wire::utf8($this->text) || throw EncodeException::utf8('test.shapes.v1.Tree.text');
             $n = \strlen($this->text);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
         }
@@ -235,12 +235,10 @@ final class Tree implements Message
         $set2 = null;
         $f1 = '';
         $s2 = -1;
-        $e2 = 0;
         $r2 = null;
         $f3 = [];
         $f4 = [];
         $s13 = -1;
-        $e13 = 0;
         $r13 = null;
         $unknown = '';
         while ($i < $end) {
@@ -251,6 +249,7 @@ final class Tree implements Message
             }
             switch ($tag) {
                 case 10: // label
+                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.shapes.v1.Tree.label'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -259,9 +258,7 @@ final class Tree implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Tree.label');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Tree.label');
-                    $f1 = $v;
+                    $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 18: // left
@@ -322,7 +319,7 @@ final class Tree implements Message
                                 throw DecodeException::truncated('test.shapes.v1.Tree.by_name');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Tree.by_name');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.shapes.v1.Tree.by_name');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -352,7 +349,7 @@ final class Tree implements Message
                         throw DecodeException::truncated('test.shapes.v1.Tree.text');
                     }
                     $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Tree.text');
+                    Wire::utf8($v) || throw DecodeException::utf8('test.shapes.v1.Tree.text');
                     $set0 = $v;
                     $i += $n;
                     0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
@@ -474,6 +471,7 @@ final class Tree implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['test.shapes.v1.Tree.label' => $f1]);
         $set0 = self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth) ?? $set0;
 
         return new self(

@@ -54,14 +54,13 @@ final class Wide implements Message
 
     public function encode(): string
     {
+        Wire::utf8("{$this->fifteen}\0{$this->sixteen}\0{$this->k2}\0{$this->k2048}") || throw EncodeException::utf8In(['test.shapes.v1.Wide.fifteen' => $this->fifteen, 'test.shapes.v1.Wide.sixteen' => $this->sixteen, 'test.shapes.v1.Wide.k2' => $this->k2, 'test.shapes.v1.Wide.k2048' => $this->k2048]);
         $b = '';
         if ('' !== $this->fifteen) {
-            1 === \preg_match('//u', $this->fifteen) || throw EncodeException::utf8('test.shapes.v1.Wide.fifteen');
             $n = \strlen($this->fifteen);
             $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->fifteen;
         }
         if ('' !== $this->sixteen) {
-            1 === \preg_match('//u', $this->sixteen) || throw EncodeException::utf8('test.shapes.v1.Wide.sixteen');
             $n = \strlen($this->sixteen);
             $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->sixteen;
         }
@@ -73,12 +72,10 @@ final class Wide implements Message
             $b .= "\x92\x01" . Wire::bytes($p);
         }
         if ('' !== $this->k2) {
-            1 === \preg_match('//u', $this->k2) || throw EncodeException::utf8('test.shapes.v1.Wide.k2');
             $n = \strlen($this->k2);
             $b .= "\xfa\x7f" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->k2;
         }
         if ('' !== $this->k2048) {
-            1 === \preg_match('//u', $this->k2048) || throw EncodeException::utf8('test.shapes.v1.Wide.k2048');
             $n = \strlen($this->k2048);
             $b .= "\x82\x80\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->k2048;
         }
@@ -106,7 +103,6 @@ final class Wide implements Message
         $f2047 = '';
         $f2048 = '';
         $s1000000 = -1;
-        $e1000000 = 0;
         $r1000000 = null;
         $f536870911 = 0;
         $unknown = '';
@@ -123,6 +119,7 @@ final class Wide implements Message
             }
             switch ($tag) {
                 case 122: // fifteen
+                    $f15 && (Wire::utf8($f15) || throw DecodeException::utf8('test.shapes.v1.Wide.fifteen'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -131,12 +128,11 @@ final class Wide implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Wide.fifteen');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Wide.fifteen');
-                    $f15 = $v;
+                    $f15 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 130: // sixteen
+                    $f16 && (Wire::utf8($f16) || throw DecodeException::utf8('test.shapes.v1.Wide.sixteen'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -145,9 +141,7 @@ final class Wide implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Wide.sixteen');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Wide.sixteen');
-                    $f16 = $v;
+                    $f16 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 136: // aliased
@@ -197,6 +191,7 @@ final class Wide implements Message
                     $f18[$k] = $x;
                     break;
                 case 16378: // k2
+                    $f2047 && (Wire::utf8($f2047) || throw DecodeException::utf8('test.shapes.v1.Wide.k2'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -205,12 +200,11 @@ final class Wide implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Wide.k2');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Wide.k2');
-                    $f2047 = $v;
+                    $f2047 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 16386: // k2048
+                    $f2048 && (Wire::utf8($f2048) || throw DecodeException::utf8('test.shapes.v1.Wide.k2048'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -219,9 +213,7 @@ final class Wide implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.shapes.v1.Wide.k2048');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.shapes.v1.Wide.k2048');
-                    $f2048 = $v;
+                    $f2048 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 8000002: // million
@@ -255,6 +247,7 @@ final class Wide implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        Wire::utf8("{$f15}\0{$f16}\0{$f2047}\0{$f2048}") || throw DecodeException::utf8In(['test.shapes.v1.Wide.fifteen' => $f15, 'test.shapes.v1.Wide.sixteen' => $f16, 'test.shapes.v1.Wide.k2' => $f2047, 'test.shapes.v1.Wide.k2048' => $f2048]);
 
         return new self(
             $f15,

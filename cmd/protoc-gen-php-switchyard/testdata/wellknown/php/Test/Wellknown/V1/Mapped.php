@@ -285,7 +285,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_timestamp');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_timestamp');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_timestamp');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -333,7 +333,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_duration');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_duration');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_duration');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -381,7 +381,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_fieldmask');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_fieldmask');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_fieldmask');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -429,7 +429,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_struct');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_struct');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_struct');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -477,7 +477,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -525,7 +525,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_listvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_listvalue');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_listvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -573,7 +573,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_any');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_any');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_any');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -621,7 +621,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_empty');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_empty');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_empty');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -669,7 +669,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_doublevalue');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_doublevalue');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_doublevalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -717,7 +717,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_floatvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_floatvalue');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_floatvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -765,7 +765,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int64value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int64value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int64value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -813,7 +813,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint64value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint64value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint64value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -861,7 +861,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int32value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int32value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int32value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -909,7 +909,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint32value');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint32value');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint32value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -957,7 +957,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_boolvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_boolvalue');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_boolvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -1005,7 +1005,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_stringvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_stringvalue');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_stringvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -1053,7 +1053,7 @@ final class Mapped implements Message
                                 throw DecodeException::truncated('test.wellknown.v1.Mapped.the_bytesvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_bytesvalue');
+                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_bytesvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {

@@ -259,7 +259,7 @@ final class OneOf implements Message
             $b .= "\xf0\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
         if (null !== $this->text) {
-            1 === \preg_match('//u', $this->text) || throw EncodeException::utf8('test.wellknown.v1.OneOf.text');
+            Wire::utf8($this->text) || throw EncodeException::utf8('test.wellknown.v1.OneOf.text');
             $n = \strlen($this->text);
             $b .= "\xfa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
         }
@@ -666,7 +666,7 @@ final class OneOf implements Message
                         throw DecodeException::truncated('test.wellknown.v1.OneOf.text');
                     }
                     $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.wellknown.v1.OneOf.text');
+                    Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.OneOf.text');
                     $set0 = $v;
                     $i += $n;
                     0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);

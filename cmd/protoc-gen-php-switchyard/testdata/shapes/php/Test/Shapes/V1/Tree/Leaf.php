@@ -73,7 +73,6 @@ final class Leaf implements Message
         $f1 = 0;
         $f2 = [];
         $s3 = -1;
-        $e3 = 0;
         $r3 = null;
         $unknown = '';
         while ($i < $end) {

@@ -96,22 +96,16 @@ final class Array_ implements Message
         }
         $f1 = Enum_::UNSPECIFIED;
         $s2 = -1;
-        $e2 = 0;
         $r2 = null;
         $s3 = -1;
-        $e3 = 0;
         $r3 = null;
         $s4 = -1;
-        $e4 = 0;
         $r4 = null;
         $s5 = -1;
-        $e5 = 0;
         $r5 = null;
         $s6 = -1;
-        $e6 = 0;
         $r6 = null;
         $s7 = -1;
-        $e7 = 0;
         $r7 = null;
         $unknown = '';
         while ($i < $end) {

@@ -49,7 +49,6 @@ final class JsonOptions implements Message
             throw DecodeException::depth('test.names.class.namespace.v1.JsonOptions');
         }
         $s1 = -1;
-        $e1 = 0;
         $r1 = null;
         $unknown = '';
         while ($i < $end) {

@@ -52,7 +52,6 @@ final class LIST__ implements Message
             throw DecodeException::depth('test.names.class.namespace.v1.LIST');
         }
         $s1 = -1;
-        $e1 = 0;
         $r1 = null;
         $unknown = '';
         while ($i < $end) {

@@ -132,64 +132,53 @@ final class List_ implements Message
 
     public function encode(): string
     {
+        Wire::utf8("{$this->this_}\0{$this->GLOBALS_}\0{$this->unknownFields_}\0{$this->class}\0{$this->fooBar}\0{$this->_1st}\0{$this->b}\0{$this->i}\0{$this->depth}\0{$this->options}\0{$this->json}\0{$this->Proto}") || throw EncodeException::utf8In(['test.names.class.namespace.v1.List.this' => $this->this_, 'test.names.class.namespace.v1.List.GLOBALS' => $this->GLOBALS_, 'test.names.class.namespace.v1.List.unknown_fields' => $this->unknownFields_, 'test.names.class.namespace.v1.List.class' => $this->class, 'test.names.class.namespace.v1.List.foo_bar' => $this->fooBar, 'test.names.class.namespace.v1.List._1st' => $this->_1st, 'test.names.class.namespace.v1.List.b' => $this->b, 'test.names.class.namespace.v1.List.i' => $this->i, 'test.names.class.namespace.v1.List.depth' => $this->depth, 'test.names.class.namespace.v1.List.options' => $this->options, 'test.names.class.namespace.v1.List.json' => $this->json, 'test.names.class.namespace.v1.List.__proto__' => $this->Proto]);
         $b = '';
         if ('' !== $this->this_) {
-            1 === \preg_match('//u', $this->this_) || throw EncodeException::utf8('test.names.class.namespace.v1.List.this');
             $n = \strlen($this->this_);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->this_;
         }
         if ('' !== $this->GLOBALS_) {
-            1 === \preg_match('//u', $this->GLOBALS_) || throw EncodeException::utf8('test.names.class.namespace.v1.List.GLOBALS');
             $n = \strlen($this->GLOBALS_);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->GLOBALS_;
         }
         if ('' !== $this->unknownFields_) {
-            1 === \preg_match('//u', $this->unknownFields_) || throw EncodeException::utf8('test.names.class.namespace.v1.List.unknown_fields');
             $n = \strlen($this->unknownFields_);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->unknownFields_;
         }
         if ('' !== $this->class) {
-            1 === \preg_match('//u', $this->class) || throw EncodeException::utf8('test.names.class.namespace.v1.List.class');
             $n = \strlen($this->class);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->class;
         }
         if ('' !== $this->fooBar) {
-            1 === \preg_match('//u', $this->fooBar) || throw EncodeException::utf8('test.names.class.namespace.v1.List.foo_bar');
             $n = \strlen($this->fooBar);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->fooBar;
         }
         if ('' !== $this->_1st) {
-            1 === \preg_match('//u', $this->_1st) || throw EncodeException::utf8('test.names.class.namespace.v1.List._1st');
             $n = \strlen($this->_1st);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->_1st;
         }
         if ('' !== $this->b) {
-            1 === \preg_match('//u', $this->b) || throw EncodeException::utf8('test.names.class.namespace.v1.List.b');
             $n = \strlen($this->b);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->b;
         }
         if ('' !== $this->i) {
-            1 === \preg_match('//u', $this->i) || throw EncodeException::utf8('test.names.class.namespace.v1.List.i');
             $n = \strlen($this->i);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->i;
         }
         if ('' !== $this->depth) {
-            1 === \preg_match('//u', $this->depth) || throw EncodeException::utf8('test.names.class.namespace.v1.List.depth');
             $n = \strlen($this->depth);
             $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->depth;
         }
         if ('' !== $this->options) {
-            1 === \preg_match('//u', $this->options) || throw EncodeException::utf8('test.names.class.namespace.v1.List.options');
             $n = \strlen($this->options);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->options;
         }
         if ('' !== $this->json) {
-            1 === \preg_match('//u', $this->json) || throw EncodeException::utf8('test.names.class.namespace.v1.List.json');
             $n = \strlen($this->json);
             $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->json;
         }
         if ('' !== $this->Proto) {
-            1 === \preg_match('//u', $this->Proto) || throw EncodeException::utf8('test.names.class.namespace.v1.List.__proto__');
             $n = \strlen($this->Proto);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->Proto;
         }
@@ -199,17 +188,17 @@ final class List_ implements Message
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (null !== $this->x) {
-            1 === \preg_match('//u', $this->x) || throw EncodeException::utf8('test.names.class.namespace.v1.List.x');
+            Wire::utf8($this->x) || throw EncodeException::utf8('test.names.class.namespace.v1.List.x');
             $n = \strlen($this->x);
             $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->x;
         }
         if (null !== $this->y) {
-            1 === \preg_match('//u', $this->y) || throw EncodeException::utf8('test.names.class.namespace.v1.List.y');
+            Wire::utf8($this->y) || throw EncodeException::utf8('test.names.class.namespace.v1.List.y');
             $n = \strlen($this->y);
             $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->y;
         }
         if (null !== $this->z) {
-            1 === \preg_match('//u', $this->z) || throw EncodeException::utf8('test.names.class.namespace.v1.List.z');
+            Wire::utf8($this->z) || throw EncodeException::utf8('test.names.class.namespace.v1.List.z');
             $n = \strlen($this->z);
             $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->z;
         }
@@ -241,7 +230,6 @@ final class List_ implements Message
         $f12 = '';
         $f13 = '';
         $s14 = -1;
-        $e14 = 0;
         $r14 = null;
         $unknown = '';
         while ($i < $end) {
@@ -257,6 +245,7 @@ final class List_ implements Message
             }
             switch ($tag) {
                 case 10: // this
+                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.names.class.namespace.v1.List.this'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -265,12 +254,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.this');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.this');
-                    $f1 = $v;
+                    $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 18: // GLOBALS
+                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('test.names.class.namespace.v1.List.GLOBALS'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -279,12 +267,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.GLOBALS');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.GLOBALS');
-                    $f2 = $v;
+                    $f2 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 26: // unknown_fields
+                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('test.names.class.namespace.v1.List.unknown_fields'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -293,12 +280,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.unknown_fields');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.unknown_fields');
-                    $f3 = $v;
+                    $f3 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 34: // class
+                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('test.names.class.namespace.v1.List.class'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -307,12 +293,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.class');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.class');
-                    $f4 = $v;
+                    $f4 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 42: // foo_bar
+                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('test.names.class.namespace.v1.List.foo_bar'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -321,12 +306,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.foo_bar');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.foo_bar');
-                    $f5 = $v;
+                    $f5 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 58: // _1st
+                    $f7 && (Wire::utf8($f7) || throw DecodeException::utf8('test.names.class.namespace.v1.List._1st'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -335,12 +319,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List._1st');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List._1st');
-                    $f7 = $v;
+                    $f7 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 66: // b
+                    $f8 && (Wire::utf8($f8) || throw DecodeException::utf8('test.names.class.namespace.v1.List.b'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -349,12 +332,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.b');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.b');
-                    $f8 = $v;
+                    $f8 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 74: // i
+                    $f9 && (Wire::utf8($f9) || throw DecodeException::utf8('test.names.class.namespace.v1.List.i'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -363,12 +345,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.i');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.i');
-                    $f9 = $v;
+                    $f9 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 82: // depth
+                    $f10 && (Wire::utf8($f10) || throw DecodeException::utf8('test.names.class.namespace.v1.List.depth'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -377,12 +358,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.depth');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.depth');
-                    $f10 = $v;
+                    $f10 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 90: // options
+                    $f11 && (Wire::utf8($f11) || throw DecodeException::utf8('test.names.class.namespace.v1.List.options'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -391,12 +371,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.options');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.options');
-                    $f11 = $v;
+                    $f11 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 98: // json
+                    $f12 && (Wire::utf8($f12) || throw DecodeException::utf8('test.names.class.namespace.v1.List.json'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -405,12 +384,11 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.json');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.json');
-                    $f12 = $v;
+                    $f12 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 106: // __proto__
+                    $f13 && (Wire::utf8($f13) || throw DecodeException::utf8('test.names.class.namespace.v1.List.__proto__'));
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -419,9 +397,7 @@ final class List_ implements Message
                     if ($n < 0 || $n > $end - $i) {
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.__proto__');
                     }
-                    $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.__proto__');
-                    $f13 = $v;
+                    $f13 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 114: // function
@@ -452,7 +428,7 @@ final class List_ implements Message
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.x');
                     }
                     $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.x');
+                    Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.x');
                     $set0 = $v;
                     $i += $n;
                     $one0 = 20;
@@ -467,7 +443,7 @@ final class List_ implements Message
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.y');
                     }
                     $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.y');
+                    Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.y');
                     $set1 = $v;
                     $i += $n;
                     $one1 = 21;
@@ -482,7 +458,7 @@ final class List_ implements Message
                         throw DecodeException::truncated('test.names.class.namespace.v1.List.z');
                     }
                     $v = \substr($b, $i, $n);
-                    1 === \preg_match('//u', $v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.z');
+                    Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.z');
                     $set2 = $v;
                     $i += $n;
                     $one2 = 22;
@@ -492,6 +468,7 @@ final class List_ implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f7}\0{$f8}\0{$f9}\0{$f10}\0{$f11}\0{$f12}\0{$f13}") || throw DecodeException::utf8In(['test.names.class.namespace.v1.List.this' => $f1, 'test.names.class.namespace.v1.List.GLOBALS' => $f2, 'test.names.class.namespace.v1.List.unknown_fields' => $f3, 'test.names.class.namespace.v1.List.class' => $f4, 'test.names.class.namespace.v1.List.foo_bar' => $f5, 'test.names.class.namespace.v1.List._1st' => $f7, 'test.names.class.namespace.v1.List.b' => $f8, 'test.names.class.namespace.v1.List.i' => $f9, 'test.names.class.namespace.v1.List.depth' => $f10, 'test.names.class.namespace.v1.List.options' => $f11, 'test.names.class.namespace.v1.List.json' => $f12, 'test.names.class.namespace.v1.List.__proto__' => $f13]);
 
         return new self(
             $f1,

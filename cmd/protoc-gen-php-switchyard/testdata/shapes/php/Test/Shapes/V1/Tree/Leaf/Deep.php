@@ -52,7 +52,6 @@ final class Deep implements Message
             throw DecodeException::depth('test.shapes.v1.Tree.Leaf.Deep');
         }
         $s1 = -1;
-        $e1 = 0;
         $r1 = null;
         $unknown = '';
         while ($i < $end) {
