@@ -1,6 +1,7 @@
 package moderation
 
 import (
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -19,7 +20,7 @@ type folded struct {
 }
 
 // foldTable holds the answers for the scripts that texts are mostly written in.
-var foldTable = buildFoldTable()
+var foldTable = sync.OnceValue(buildFoldTable)
 
 const foldTableSize = 0x600
 
@@ -33,7 +34,7 @@ func buildFoldTable() *[foldTableSize]folded {
 
 func fold(r rune) folded {
 	if r < foldTableSize {
-		return foldTable[r]
+		return foldTable()[r]
 	}
 	return foldSlow(r)
 }
@@ -97,7 +98,7 @@ func drawnLike(r rune) rune {
 	case r >= 0x1F1E6 && r <= 0x1F1FF: // regional indicators
 		return 'a' + r - 0x1F1E6
 	}
-	if l, ok := looks[r]; ok {
+	if l, ok := looks()[r]; ok {
 		return l
 	}
 	return r
@@ -105,10 +106,12 @@ func drawnLike(r rune) rune {
 
 // looks lists characters by the Latin letter that they are drawn like. Those that Unicode itself takes apart (full width, mathematical, circled,
 // accents) are not listed.
-var looks = invertLooks(map[rune]string{
-	'a': "аαɑᴀаª∂", 'b': "ьвʙƄɓ", 'c': "сϲᴄƈçⅽ", 'd': "ԁɗᴅđð", 'e': "еεᴇєɛҽə℮", 'f': "ƒꜰϝ", 'g': "ɡɢġɠց", 'h': "һнʜհħ", 'i': "іιıɪɩӏ¡", 'j': "јϳᴊʝ",
-	'k': "кκᴋƙқ", 'l': "ʟłɭⅼℓ", 'm': "мᴍɱⅿ", 'n': "ηɴոпƞŋ", 'o': "оοσᴏօøөօ০", 'p': "рρᴘƥϼ", 'q': "ԛզɋ", 'r': "гʀɾɼ", 's': "ѕꜱʂƨտ", 't': "тτᴛŧƭ", 'u': "υᴜսцʋ",
-	'v': "νѵᴠⅴ", 'w': "ԝшщωᴡɯѡ", 'x': "хχⅹ×", 'y': "уүγʏყ", 'z': "ᴢʐƶȥ",
+var looks = sync.OnceValue(func() map[rune]rune {
+	return invertLooks(map[rune]string{
+		'a': "аαɑᴀаª∂", 'b': "ьвʙƄɓ", 'c': "сϲᴄƈçⅽ", 'd': "ԁɗᴅđð", 'e': "еεᴇєɛҽə℮", 'f': "ƒꜰϝ", 'g': "ɡɢġɠց", 'h': "һнʜհħ", 'i': "іιıɪɩӏ¡", 'j': "јϳᴊʝ",
+		'k': "кκᴋƙқ", 'l': "ʟłɭⅼℓ", 'm': "мᴍɱⅿ", 'n': "ηɴոпƞŋ", 'o': "оοσᴏօøөօ০", 'p': "рρᴘƥϼ", 'q': "ԛզɋ", 'r': "гʀɾɼ", 's': "ѕꜱʂƨտ", 't': "тτᴛŧƭ", 'u': "υᴜսцʋ",
+		'v': "νѵᴠⅴ", 'w': "ԝшщωᴡɯѡ", 'x': "хχⅹ×", 'y': "уүγʏყ", 'z': "ᴢʐƶȥ",
+	})
 })
 
 func invertLooks(by map[rune]string) map[rune]rune {

@@ -47,8 +47,6 @@ var codes = [languages]string{
 // languageSet has bit l set for language l.
 type languageSet uint32
 
-func list(words string) []string { return strings.Fields(words) }
-
 func set(ls ...language) languageSet {
 	var s languageSet
 	for _, l := range ls {
@@ -128,6 +126,17 @@ func (c *languageCount) word(s languageSet) {
 	}
 }
 
+// ending counts an ending, which says less than a word.
+func (c *languageCount) ending(s languageSet) {
+	weight := endingWeight * wordWeight[bits.OnesCount32(uint32(s))]
+	for s != 0 {
+		c.words[bits.TrailingZeros32(uint32(s))] += weight
+		s &= s - 1
+	}
+}
+
+const endingWeight = 0.35
+
 // wordWeight is what a word says that stands in the lists of n languages.
 var wordWeight = func() (w [int(languages) + 1]float32) {
 	for n := 1; n < len(w); n++ {
@@ -196,7 +205,7 @@ func (c *languageCount) detect() (code string, confidence float64) {
 	share := min(1, 2*float64(letters)/float64(all))
 	switch best {
 	case scriptCyrillic, scriptArabic:
-		if c.variant != "" && c.russian == 0 {
+		if c.variant != "" && (c.russian == 0 || c.variant == "kk") {
 			return c.variant, share * 0.95
 		}
 		if best == scriptCyrillic && c.russian == 0 && c.hard > 0 {
@@ -210,10 +219,22 @@ func (c *languageCount) detect() (code string, confidence float64) {
 	return scripts[best].code, share * 0.95
 }
 
+// prior breaks near ties in favour of the languages that inquiries are more often written in.
+var prior = func() (p [languages]float32) {
+	for l := range p {
+		p[l] = 0.85
+	}
+	for _, l := range [...]language{english, german, french, spanish, italian, portuguese, dutch} {
+		p[l] = 1
+	}
+	p[catalan] = 0.7
+	return p
+}()
+
 // detectLatin compares the two best languages. One sign alone is a guess, and says so.
 func (c *languageCount) detectLatin() (code string, confidence float64) {
 	first, second := -1, float32(0)
-	score := func(l int) float32 { return c.words[l] + 0.5*min(c.letters[l], 4) }
+	score := func(l int) float32 { return prior[l] * (c.words[l] + 0.5*min(c.letters[l], 4)) }
 	for l := range codes {
 		switch s := score(l); {
 		case s == 0:

@@ -24,11 +24,11 @@ func TestLanguageOnRealTexts(t *testing.T) {
 		least float64
 	}{
 		{"umsab_sentiment/test.jsonl.gz", map[string]string{
-			"arabic": "ar", "english": "en", "french": "fr", "german": "de", "hindi": "hi", "italian": "it", "portuguese": "pt", "spanish": "es",
-		}, 0.9},
+			"arabic": "ar", "english": "en", "french": "fr", "german": "de", "italian": "it", "portuguese": "pt", "spanish": "es",
+		}, 0.9}, // tweets: names, tags and English words in every language; the Hindi ones are in Latin script and left out
 		{"xsid/test.jsonl.gz", map[string]string{
 			"ar": "ar", "da": "da", "de": "de", "en": "en", "id": "id", "it": "it", "ja": "ja", "kk": "kk", "lt": "lt", "nl": "nl", "sr": "hr", "tr": "tr", "zh": "zh",
-		}, 0.85},
+		}, 0.85}, // commands of six words; about 8 % of the rows of every language are English
 	} {
 		t.Run(set.file, func(t *testing.T) {
 			t.Parallel()
@@ -51,9 +51,6 @@ func TestLanguageOnRealTexts(t *testing.T) {
 						wrong[want] = map[string]int{}
 					}
 					wrong[want][got]++
-					if os.Getenv("SHOW") == want {
-						t.Log(got, row.Text)
-					}
 				}
 			}
 			for code := range all {

@@ -1,6 +1,8 @@
 package routing
 
 import (
+	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -18,25 +20,51 @@ type word struct {
 	urgency   urgency
 }
 
-// words is built once from the lists of language.go and priority.go. It is only read.
-var words = buildWords()
+// lexicon is what the lists of language_words.go and urgency_words.go say, by word and by ending.
+type lexicon struct {
+	words map[string]word
+	tails map[string]languageSet
+}
 
-func buildWords() map[string]word {
-	all := make(map[string]word, 4096)
+// theLexicon is built when the first inquiry needs it.
+var theLexicon = sync.OnceValue(newLexicon)
+
+func newLexicon() *lexicon {
+	x := &lexicon{words: make(map[string]word, 4096), tails: make(map[string]languageSet, 512)}
 	for lang, list := range functionWords {
-		for _, w := range list {
-			entry := all[w]
+		for w := range strings.FieldsSeq(list) {
+			entry := x.words[w]
 			entry.languages |= 1 << lang
-			all[w] = entry
+			x.words[w] = entry
 		}
 	}
-	for w, u := range urgencyWords {
-		entry := all[w]
-		entry.urgency = u
-		all[w] = entry
+	for u, list := range urgencyWords {
+		for _, w := range list {
+			entry := x.words[w]
+			entry.urgency = u
+			x.words[w] = entry
+		}
 	}
-	return all
+	for lang, list := range endings {
+		for e := range strings.FieldsSeq(list) {
+			x.tails[e] |= 1 << lang
+		}
+	}
+	return x
 }
+
+// tail returns the languages of the longest ending of a word that is in no list.
+func (x *lexicon) tail(w []byte) languageSet {
+	for n := min(len(w)-2, maxTail); n >= 2; n-- {
+		if s, ok := x.tails[string(w[len(w)-n:])]; ok {
+			return s
+		}
+	}
+	return 0
+}
+
+// maxTail is the longest ending in bytes.
+const maxTail = 6
 
 // reading is what one pass over an inquiry found, for the language and the priority: reading it twice would cost twice.
 type reading struct {
@@ -49,13 +77,18 @@ func (r *reading) read(s string) {
 	if len(s) > readLimit {
 		s = s[:readLimit]
 	}
+	x := theLexicon()
 	var buf [wordLimit]byte
 	n := 0        // length of the word in buf
 	whole := true // false when the word is longer than any in the lists
 	flush := func() {
 		if n > 0 && whole {
-			w := words[string(buf[:n])]
-			r.language.word(w.languages)
+			w := x.words[string(buf[:n])]
+			if w.languages != 0 {
+				r.language.word(w.languages)
+			} else if n >= 4 {
+				r.language.ending(x.tail(buf[:n]))
+			}
 			r.urgency.word(w.urgency)
 		}
 		n, whole = 0, true

@@ -2,7 +2,7 @@ package routing
 
 // urgencyWords lists, lower-case, what words mean for the priority, in the languages of support desks in Europe and around it. A word that
 // means something else in another of these languages is left out.
-var urgencyWords = invert(map[urgency][]string{
+var urgencyWords = map[urgency][]string{
 	emergency: {
 		"emergency", "outage", "catastrophic", "hacked", "ransomware", "breach",
 		"notfall", "notfälle", "totalausfall", "gehackt", "datenleck", "katastrophal",
@@ -45,14 +45,4 @@ var urgencyWords = invert(map[urgency][]string{
 		"so", "very", "that", "really", "at", "all", "the", "a", "an", "sehr", "besonders", "wirklich", "une", "un", "de", "d", "très",
 		"muy", "una", "uma", "muito", "molto", "erg", "heel", "zo", "veldig", "mycket", "meget", "t", "es", "est", "is", "ist", "era", "è", "é", "hay", "há", "c",
 	},
-})
-
-func invert(lists map[urgency][]string) map[string]urgency {
-	all := make(map[string]urgency, 256)
-	for u, list := range lists {
-		for _, w := range list {
-			all[w] = u
-		}
-	}
-	return all
 }
