@@ -55,6 +55,7 @@ func Train(ctx context.Context, rows, valid []Row, labels []string, outOfScope i
 	if err := s.check(rows, valid, labels, outOfScope); err != nil {
 		return nil, fmt.Errorf("train text model: %w", err)
 	}
+	s.L2 = min(s.L2/float64(len(rows)), 0.01/max(s.Rate, 1)) // with very few rows the decay would reach the whole weight
 	if s.MaxEpochs == 0 {
 		s.MaxEpochs = min(max(epochRows/len(rows), minEpochs), maxEpochs)
 	}
