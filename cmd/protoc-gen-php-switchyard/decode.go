@@ -271,9 +271,11 @@ func (f *phpFile) readVarint(target, end string) {
 
 // readLength leaves a checked length in $n and $i behind it.
 func (f *phpFile) readLength(end, where string) {
-	f.readVarint("$n", end)
-	f.open("if ($n < 0 || $n > %s - $i) {", end)
-	f.p("throw %s::truncated(%s);", f.rt(`Message\DecodeException`), where)
+	f.open(`if ($i < %[1]s && ($n = \ord($b[$i])) < 0x80 && $n < %[1]s - $i) {`, end)
+	f.p("++$i;")
+	f.indent--
+	f.open("} else {")
+	f.p("$n = %s::readLength($b, $i, %s, %s);", f.rt(`Wire\Wire`), end, where)
 	f.close("}")
 }
 

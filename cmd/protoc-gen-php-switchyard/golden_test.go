@@ -72,11 +72,14 @@ func TestEveryFilePassesPHPLint(t *testing.T) {
 	for _, name := range cases {
 		paths = append(paths, writeTree(t, filepath.Join(dir, name), generated(t, caseRequest(t, name)))...)
 	}
-	runtime, err := filepath.Glob("../../php/client/src/*/*.php")
-	if err != nil {
-		t.Fatal(err)
+	for _, pattern := range []string{"*.php", "*/*.php"} {
+		runtime, err := filepath.Glob(filepath.Join("../../php/client/src", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, runtime...)
 	}
-	for _, path := range append(paths, runtime...) {
+	for _, path := range paths {
 		if out, err := exec.Command(bin, "-n", "-l", path).CombinedOutput(); err != nil {
 			t.Errorf("php -l %s: %s", path, out)
 		}

@@ -145,11 +145,11 @@ final class Wire
     }
 
     /** Reads a length and checks that as many bytes follow. */
-    public static function readLength(string $b, int &$i, int $end): int
+    public static function readLength(string $b, int &$i, int $end, string $where = 'length'): int
     {
         $n = self::readVarint($b, $i, $end);
         if ($n < 0 || $n > $end - $i) {
-            throw DecodeException::truncated('length');
+            throw DecodeException::truncated($where);
         }
 
         return $n;

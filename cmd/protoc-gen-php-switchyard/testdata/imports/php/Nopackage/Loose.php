@@ -63,13 +63,10 @@ final class Loose implements Message
             switch ($tag) {
                 case 10: // text
                     $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('Loose.text'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('Loose.text');
+                        $n = Wire::readLength($b, $i, $end, 'Loose.text');
                     }
                     $f1 = \substr($b, $i, $n);
                     $i += $n;

@@ -69,13 +69,10 @@ final class Money implements Message
             switch ($tag) {
                 case 10: // currency
                     $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('acme.base.Money.currency'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('acme.base.Money.currency');
+                        $n = Wire::readLength($b, $i, $end, 'acme.base.Money.currency');
                     }
                     $f1 = \substr($b, $i, $n);
                     $i += $n;

@@ -99,13 +99,10 @@ final class Order implements Message
             }
             switch ($tag) {
                 case 10: // total
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('acme.shop.v1.Order.total');
+                        $n = Wire::readLength($b, $i, $end, 'acme.shop.v1.Order.total');
                     }
                     if ($s1 < 0) {
                         $s1 = $i;
@@ -125,13 +122,10 @@ final class Order implements Message
                     $f2 = Level::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 26: // loose
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('acme.shop.v1.Order.loose');
+                        $n = Wire::readLength($b, $i, $end, 'acme.shop.v1.Order.loose');
                     }
                     if ($s3 < 0) {
                         $s3 = $i;
@@ -143,13 +137,10 @@ final class Order implements Message
                     $i += $n;
                     break;
                 case 34: // prices
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('acme.shop.v1.Order.prices');
+                        $n = Wire::readLength($b, $i, $end, 'acme.shop.v1.Order.prices');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -161,26 +152,20 @@ final class Order implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('acme.shop.v1.Order.prices');
+                                $n = Wire::readLength($b, $i, $stop, 'acme.shop.v1.Order.prices');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('acme.shop.v1.Order.prices');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('acme.shop.v1.Order.prices');
+                                $n = Wire::readLength($b, $i, $stop, 'acme.shop.v1.Order.prices');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -191,13 +176,10 @@ final class Order implements Message
                     $f4[$k] = Money::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 42: // money
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('acme.shop.v1.Order.money');
+                        $n = Wire::readLength($b, $i, $end, 'acme.shop.v1.Order.money');
                     }
                     if ($s5 < 0) {
                         $s5 = $i;

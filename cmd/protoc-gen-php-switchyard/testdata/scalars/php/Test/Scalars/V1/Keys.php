@@ -176,13 +176,10 @@ final class Keys implements Message
             }
             switch ($tag) {
                 case 10: // int32_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.int32_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.int32_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -201,13 +198,10 @@ final class Keys implements Message
                             }
                             $k = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.int32_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.int32_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.int32_key');
@@ -220,13 +214,10 @@ final class Keys implements Message
                     $f1[$k] = $x;
                     break;
                 case 18: // int64_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.int64_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.int64_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -245,13 +236,10 @@ final class Keys implements Message
                             }
                             $k = $v;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.int64_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.int64_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.int64_key');
@@ -264,13 +252,10 @@ final class Keys implements Message
                     $f2[$k] = $x;
                     break;
                 case 26: // uint32_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.uint32_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.uint32_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -289,13 +274,10 @@ final class Keys implements Message
                             }
                             $k = $v & 0xFFFFFFFF;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.uint32_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.uint32_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint32_key');
@@ -308,13 +290,10 @@ final class Keys implements Message
                     $f3[$k] = $x;
                     break;
                 case 34: // uint64_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.uint64_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.uint64_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -333,13 +312,10 @@ final class Keys implements Message
                             }
                             $k = $v;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.uint64_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.uint64_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint64_key');
@@ -352,13 +328,10 @@ final class Keys implements Message
                     $f4[$k] = $x;
                     break;
                 case 42: // sint32_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.sint32_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.sint32_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -377,13 +350,10 @@ final class Keys implements Message
                             }
                             $k = ($v >> 1 & 0x7FFFFFFF) ^ -($v & 1);
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.sint32_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sint32_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint32_key');
@@ -396,13 +366,10 @@ final class Keys implements Message
                     $f5[$k] = $x;
                     break;
                 case 50: // sint64_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.sint64_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.sint64_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -421,13 +388,10 @@ final class Keys implements Message
                             }
                             $k = ($v >> 1 & \PHP_INT_MAX) ^ -($v & 1);
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.sint64_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sint64_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint64_key');
@@ -440,13 +404,10 @@ final class Keys implements Message
                     $f6[$k] = $x;
                     break;
                 case 58: // fixed32_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.fixed32_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.fixed32_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -464,13 +425,10 @@ final class Keys implements Message
                             $k = \unpack('V', $b, $i)[1];
                             $i += 4;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.fixed32_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.fixed32_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed32_key');
@@ -483,13 +441,10 @@ final class Keys implements Message
                     $f7[$k] = $x;
                     break;
                 case 66: // fixed64_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.fixed64_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.fixed64_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -507,13 +462,10 @@ final class Keys implements Message
                             $k = \unpack('P', $b, $i)[1];
                             $i += 8;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.fixed64_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.fixed64_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed64_key');
@@ -526,13 +478,10 @@ final class Keys implements Message
                     $f8[$k] = $x;
                     break;
                 case 74: // sfixed32_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.sfixed32_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.sfixed32_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -550,13 +499,10 @@ final class Keys implements Message
                             $k = ((\unpack('V', $b, $i)[1] ^ 0x80000000) - 0x80000000);
                             $i += 4;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.sfixed32_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sfixed32_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed32_key');
@@ -569,13 +515,10 @@ final class Keys implements Message
                     $f9[$k] = $x;
                     break;
                 case 82: // sfixed64_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.sfixed64_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.sfixed64_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -593,13 +536,10 @@ final class Keys implements Message
                             $k = \unpack('P', $b, $i)[1];
                             $i += 8;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.sfixed64_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sfixed64_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed64_key');
@@ -612,13 +552,10 @@ final class Keys implements Message
                     $f10[$k] = $x;
                     break;
                 case 90: // bool_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.bool_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.bool_key');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -638,13 +575,10 @@ final class Keys implements Message
                             $k = 0 !== $v;
                             $k = (int) $k;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.bool_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.bool_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.bool_key');
@@ -657,13 +591,10 @@ final class Keys implements Message
                     $f11[$k] = $x;
                     break;
                 case 98: // string_key
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Keys.string_key');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Keys.string_key');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -675,26 +606,20 @@ final class Keys implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.string_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.string_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Keys.string_key');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.string_key');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');

@@ -326,13 +326,10 @@ final class OneOf implements Message
                     $one0 = 26;
                     break;
                 case 218: // string_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.OneOf.string_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.OneOf.string_value');
                     }
                     $v = \substr($b, $i, $n);
                     Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.OneOf.string_value');
@@ -341,13 +338,10 @@ final class OneOf implements Message
                     $one0 = 27;
                     break;
                 case 226: // bytes_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.OneOf.bytes_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.OneOf.bytes_value');
                     }
                     $set0 = \substr($b, $i, $n);
                     $i += $n;

@@ -265,13 +265,10 @@ final class Packed implements Message
             }
             switch ($tag) {
                 case 10: // double_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.double_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.double_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -290,13 +287,10 @@ final class Packed implements Message
                     $i += 8;
                     break;
                 case 18: // float_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.float_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.float_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -315,13 +309,10 @@ final class Packed implements Message
                     $i += 4;
                     break;
                 case 26: // int32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.int32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.int32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -342,13 +333,10 @@ final class Packed implements Message
                     $f3[] = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 34: // int64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.int64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.int64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -369,13 +357,10 @@ final class Packed implements Message
                     $f4[] = $v;
                     break;
                 case 42: // uint32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.uint32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.uint32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -396,13 +381,10 @@ final class Packed implements Message
                     $f5[] = $v & 0xFFFFFFFF;
                     break;
                 case 50: // uint64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.uint64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.uint64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -423,13 +405,10 @@ final class Packed implements Message
                     $f6[] = $v;
                     break;
                 case 58: // sint32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.sint32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.sint32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -450,13 +429,10 @@ final class Packed implements Message
                     $f7[] = ($v >> 1 & 0x7FFFFFFF) ^ -($v & 1);
                     break;
                 case 66: // sint64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.sint64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.sint64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -477,13 +453,10 @@ final class Packed implements Message
                     $f8[] = ($v >> 1 & \PHP_INT_MAX) ^ -($v & 1);
                     break;
                 case 74: // fixed32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.fixed32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.fixed32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -502,13 +475,10 @@ final class Packed implements Message
                     $i += 4;
                     break;
                 case 82: // fixed64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.fixed64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.fixed64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -527,13 +497,10 @@ final class Packed implements Message
                     $i += 8;
                     break;
                 case 90: // sfixed32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.sfixed32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.sfixed32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -552,13 +519,10 @@ final class Packed implements Message
                     $i += 4;
                     break;
                 case 98: // sfixed64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.sfixed64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.sfixed64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -577,13 +541,10 @@ final class Packed implements Message
                     $i += 8;
                     break;
                 case 106: // bool_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.bool_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.bool_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -604,37 +565,28 @@ final class Packed implements Message
                     $f13[] = 0 !== $v;
                     break;
                 case 114: // string_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.string_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.string_value');
                     }
                     $f14[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 122: // bytes_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.bytes_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.bytes_value');
                     }
                     $f15[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 130: // color_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Packed.color_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Packed.color_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {

@@ -274,25 +274,19 @@ final class Singular implements Message
                     break;
                 case 114: // string_value
                     $f14 && (Wire::utf8($f14) || throw DecodeException::utf8('test.scalars.v1.Singular.string_value'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Singular.string_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Singular.string_value');
                     }
                     $f14 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 122: // bytes_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Singular.bytes_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Singular.bytes_value');
                     }
                     $f15 = \substr($b, $i, $n);
                     $i += $n;

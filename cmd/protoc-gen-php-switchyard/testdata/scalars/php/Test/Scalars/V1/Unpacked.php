@@ -209,13 +209,10 @@ final class Unpacked implements Message
             }
             switch ($tag) {
                 case 10: // double_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.double_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.double_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -234,13 +231,10 @@ final class Unpacked implements Message
                     $i += 8;
                     break;
                 case 18: // float_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.float_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.float_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -259,13 +253,10 @@ final class Unpacked implements Message
                     $i += 4;
                     break;
                 case 26: // int32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.int32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.int32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -286,13 +277,10 @@ final class Unpacked implements Message
                     $f3[] = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 34: // int64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.int64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.int64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -313,13 +301,10 @@ final class Unpacked implements Message
                     $f4[] = $v;
                     break;
                 case 42: // uint32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.uint32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.uint32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -340,13 +325,10 @@ final class Unpacked implements Message
                     $f5[] = $v & 0xFFFFFFFF;
                     break;
                 case 50: // uint64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.uint64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.uint64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -367,13 +349,10 @@ final class Unpacked implements Message
                     $f6[] = $v;
                     break;
                 case 58: // sint32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.sint32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.sint32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -394,13 +373,10 @@ final class Unpacked implements Message
                     $f7[] = ($v >> 1 & 0x7FFFFFFF) ^ -($v & 1);
                     break;
                 case 66: // sint64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.sint64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.sint64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -421,13 +397,10 @@ final class Unpacked implements Message
                     $f8[] = ($v >> 1 & \PHP_INT_MAX) ^ -($v & 1);
                     break;
                 case 74: // fixed32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.fixed32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.fixed32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -446,13 +419,10 @@ final class Unpacked implements Message
                     $i += 4;
                     break;
                 case 82: // fixed64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.fixed64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.fixed64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -471,13 +441,10 @@ final class Unpacked implements Message
                     $i += 8;
                     break;
                 case 90: // sfixed32_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.sfixed32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.sfixed32_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -496,13 +463,10 @@ final class Unpacked implements Message
                     $i += 4;
                     break;
                 case 98: // sfixed64_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.sfixed64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.sfixed64_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -521,13 +485,10 @@ final class Unpacked implements Message
                     $i += 8;
                     break;
                 case 106: // bool_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.bool_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.bool_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -548,37 +509,28 @@ final class Unpacked implements Message
                     $f13[] = 0 !== $v;
                     break;
                 case 114: // string_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.string_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.string_value');
                     }
                     $f14[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 122: // bytes_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.bytes_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.bytes_value');
                     }
                     $f15[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 130: // color_value, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Unpacked.color_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Unpacked.color_value');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {

@@ -221,13 +221,10 @@ final class Values implements Message
             }
             switch ($tag) {
                 case 10: // double_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.double_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.double_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -239,13 +236,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.double_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.double_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.double_value');
@@ -264,13 +258,10 @@ final class Values implements Message
                     $f1[$k] = $x;
                     break;
                 case 18: // float_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.float_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.float_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -282,13 +273,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.float_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.float_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.float_value');
@@ -307,13 +295,10 @@ final class Values implements Message
                     $f2[$k] = $x;
                     break;
                 case 26: // int32_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.int32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.int32_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -325,13 +310,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.int32_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.int32_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.int32_value');
@@ -351,13 +333,10 @@ final class Values implements Message
                     $f3[$k] = $x;
                     break;
                 case 34: // int64_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.int64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.int64_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -369,13 +348,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.int64_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.int64_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.int64_value');
@@ -395,13 +371,10 @@ final class Values implements Message
                     $f4[$k] = $x;
                     break;
                 case 42: // uint32_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.uint32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.uint32_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -413,13 +386,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.uint32_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.uint32_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.uint32_value');
@@ -439,13 +409,10 @@ final class Values implements Message
                     $f5[$k] = $x;
                     break;
                 case 50: // uint64_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.uint64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.uint64_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -457,13 +424,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.uint64_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.uint64_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.uint64_value');
@@ -483,13 +447,10 @@ final class Values implements Message
                     $f6[$k] = $x;
                     break;
                 case 58: // sint32_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.sint32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.sint32_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -501,13 +462,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.sint32_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sint32_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sint32_value');
@@ -527,13 +485,10 @@ final class Values implements Message
                     $f7[$k] = $x;
                     break;
                 case 66: // sint64_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.sint64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.sint64_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -545,13 +500,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.sint64_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sint64_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sint64_value');
@@ -571,13 +523,10 @@ final class Values implements Message
                     $f8[$k] = $x;
                     break;
                 case 74: // fixed32_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.fixed32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.fixed32_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -589,13 +538,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.fixed32_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.fixed32_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed32_value');
@@ -614,13 +560,10 @@ final class Values implements Message
                     $f9[$k] = $x;
                     break;
                 case 82: // fixed64_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.fixed64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.fixed64_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -632,13 +575,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.fixed64_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.fixed64_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed64_value');
@@ -657,13 +597,10 @@ final class Values implements Message
                     $f10[$k] = $x;
                     break;
                 case 90: // sfixed32_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.sfixed32_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.sfixed32_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -675,13 +612,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.sfixed32_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sfixed32_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed32_value');
@@ -700,13 +634,10 @@ final class Values implements Message
                     $f11[$k] = $x;
                     break;
                 case 98: // sfixed64_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.sfixed64_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.sfixed64_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -718,13 +649,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.sfixed64_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sfixed64_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed64_value');
@@ -743,13 +671,10 @@ final class Values implements Message
                     $f12[$k] = $x;
                     break;
                 case 106: // bool_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.bool_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.bool_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -761,13 +686,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.bool_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.bool_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.bool_value');
@@ -787,13 +709,10 @@ final class Values implements Message
                     $f13[$k] = $x;
                     break;
                 case 114: // string_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.string_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.string_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -805,26 +724,20 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.string_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.string_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.string_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.string_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
@@ -837,13 +750,10 @@ final class Values implements Message
                     $f14[$k] = $x;
                     break;
                 case 122: // bytes_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.bytes_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.bytes_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -855,26 +765,20 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.bytes_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.bytes_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.bytes_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.bytes_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.bytes_value');
                             }
                             $x = \substr($b, $i, $n);
                             $i += $n;
@@ -885,13 +789,10 @@ final class Values implements Message
                     $f15[$k] = $x;
                     break;
                 case 130: // color_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.scalars.v1.Values.color_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.Values.color_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -903,13 +804,10 @@ final class Values implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.scalars.v1.Values.color_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.color_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.color_value');

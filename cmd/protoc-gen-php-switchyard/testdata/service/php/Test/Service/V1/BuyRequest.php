@@ -63,13 +63,10 @@ final class BuyRequest implements Message
             switch ($tag) {
                 case 10: // what
                     $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.service.v1.BuyRequest.what'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.service.v1.BuyRequest.what');
+                        $n = Wire::readLength($b, $i, $end, 'test.service.v1.BuyRequest.what');
                     }
                     $f1 = \substr($b, $i, $n);
                     $i += $n;

@@ -85,39 +85,30 @@ final class Old implements Message
             switch ($tag) {
                 case 10: // text
                     $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.shapes.v1.Old.text'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Old.text');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Old.text');
                     }
                     $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 18: // renamed
                     $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('test.shapes.v1.Old.renamed'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Old.renamed');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Old.renamed');
                     }
                     $f2 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 26: // at_type
                     $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('test.shapes.v1.Old.at_type'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Old.at_type');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Old.at_type');
                     }
                     $f3 = \substr($b, $i, $n);
                     $i += $n;

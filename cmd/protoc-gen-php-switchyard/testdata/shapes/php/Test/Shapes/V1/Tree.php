@@ -250,25 +250,19 @@ final class Tree implements Message
             switch ($tag) {
                 case 10: // label
                     $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.shapes.v1.Tree.label'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.label');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.label');
                     }
                     $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 18: // left
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.left');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.left');
                     }
                     if ($s2 < 0) {
                         $s2 = $i;
@@ -280,25 +274,19 @@ final class Tree implements Message
                     $i += $n;
                     break;
                 case 26: // children
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.children');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.children');
                     }
                     $f3[] = Tree::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 34: // by_name
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.by_name');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.by_name');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -310,26 +298,20 @@ final class Tree implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.shapes.v1.Tree.by_name');
+                                $n = Wire::readLength($b, $i, $stop, 'test.shapes.v1.Tree.by_name');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.shapes.v1.Tree.by_name');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.shapes.v1.Tree.by_name');
+                                $n = Wire::readLength($b, $i, $stop, 'test.shapes.v1.Tree.by_name');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -340,13 +322,10 @@ final class Tree implements Message
                     $f4[$k] = Tree::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 42: // text
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.text');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.text');
                     }
                     $v = \substr($b, $i, $n);
                     Wire::utf8($v) || throw DecodeException::utf8('test.shapes.v1.Tree.text');
@@ -356,13 +335,10 @@ final class Tree implements Message
                     $one0 = 5;
                     break;
                 case 50: // sub
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.sub');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.sub');
                     }
                     if (6 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -377,13 +353,10 @@ final class Tree implements Message
                     $i += $n;
                     break;
                 case 58: // leaf
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.leaf');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.leaf');
                     }
                     if (7 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -408,13 +381,10 @@ final class Tree implements Message
                     $one0 = 8;
                     break;
                 case 74: // raw
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.raw');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.raw');
                     }
                     $set0 = \substr($b, $i, $n);
                     $i += $n;
@@ -449,13 +419,10 @@ final class Tree implements Message
                     $one2 = 12;
                     break;
                 case 106: // maybe
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.maybe');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.maybe');
                     }
                     if ($s13 < 0) {
                         $s13 = $i;

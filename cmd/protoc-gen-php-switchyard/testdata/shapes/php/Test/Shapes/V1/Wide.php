@@ -120,26 +120,20 @@ final class Wide implements Message
             switch ($tag) {
                 case 122: // fifteen
                     $f15 && (Wire::utf8($f15) || throw DecodeException::utf8('test.shapes.v1.Wide.fifteen'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Wide.fifteen');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Wide.fifteen');
                     }
                     $f15 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 130: // sixteen
                     $f16 && (Wire::utf8($f16) || throw DecodeException::utf8('test.shapes.v1.Wide.sixteen'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Wide.sixteen');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Wide.sixteen');
                     }
                     $f16 = \substr($b, $i, $n);
                     $i += $n;
@@ -153,13 +147,10 @@ final class Wide implements Message
                     $f17 = Aliased::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 146: // aliases
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Wide.aliases');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Wide.aliases');
                     }
                     $stop = $i + $n;
                     $k = 0;
@@ -192,38 +183,29 @@ final class Wide implements Message
                     break;
                 case 16378: // k2
                     $f2047 && (Wire::utf8($f2047) || throw DecodeException::utf8('test.shapes.v1.Wide.k2'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Wide.k2');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Wide.k2');
                     }
                     $f2047 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 16386: // k2048
                     $f2048 && (Wire::utf8($f2048) || throw DecodeException::utf8('test.shapes.v1.Wide.k2048'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Wide.k2048');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Wide.k2048');
                     }
                     $f2048 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 8000002: // million
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Wide.million');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Wide.million');
                     }
                     if ($s1000000 < 0) {
                         $s1000000 = $i;

@@ -258,13 +258,10 @@ final class Mapped implements Message
             }
             switch ($tag) {
                 case 10: // the_timestamp
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_timestamp');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_timestamp');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -276,26 +273,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_timestamp');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_timestamp');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_timestamp');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_timestamp');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_timestamp');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -306,13 +297,10 @@ final class Mapped implements Message
                     $f1[$k] = Timestamp::valueIn($m, 0, \strlen($m));
                     break;
                 case 18: // the_duration
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_duration');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_duration');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -324,26 +312,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_duration');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_duration');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_duration');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_duration');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_duration');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -354,13 +336,10 @@ final class Mapped implements Message
                     $f2[$k] = Duration::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 26: // the_fieldmask
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_fieldmask');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_fieldmask');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -372,26 +351,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_fieldmask');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_fieldmask');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_fieldmask');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_fieldmask');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_fieldmask');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -402,13 +375,10 @@ final class Mapped implements Message
                     $f3[$k] = FieldMask::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 34: // the_struct
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_struct');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_struct');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -420,26 +390,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_struct');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_struct');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_struct');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_struct');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_struct');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -450,13 +414,10 @@ final class Mapped implements Message
                     $f4[$k] = Struct::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 42: // the_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -468,26 +429,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_value');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -498,13 +453,10 @@ final class Mapped implements Message
                     $f5[$k] = Value::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 50: // the_listvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_listvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_listvalue');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -516,26 +468,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_listvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_listvalue');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_listvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_listvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_listvalue');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -546,13 +492,10 @@ final class Mapped implements Message
                     $f6[$k] = ListValue::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 58: // the_any
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_any');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_any');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -564,26 +507,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_any');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_any');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_any');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_any');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_any');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -594,13 +531,10 @@ final class Mapped implements Message
                     $f7[$k] = Any::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 66: // the_empty
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_empty');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_empty');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -612,26 +546,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_empty');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_empty');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_empty');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_empty');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_empty');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -642,13 +570,10 @@ final class Mapped implements Message
                     $f8[$k] = EmptyMessage::read($m, 0, \strlen($m), $depth - 1);
                     break;
                 case 74: // the_doublevalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_doublevalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_doublevalue');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -660,26 +585,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_doublevalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_doublevalue');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_doublevalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_doublevalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_doublevalue');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -690,13 +609,10 @@ final class Mapped implements Message
                     $f9[$k] = DoubleValue::valueIn($m, 0, \strlen($m));
                     break;
                 case 82: // the_floatvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_floatvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_floatvalue');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -708,26 +624,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_floatvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_floatvalue');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_floatvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_floatvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_floatvalue');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -738,13 +648,10 @@ final class Mapped implements Message
                     $f10[$k] = FloatValue::valueIn($m, 0, \strlen($m));
                     break;
                 case 90: // the_int64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_int64value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -756,26 +663,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int64value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int64value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int64value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int64value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int64value');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -786,13 +687,10 @@ final class Mapped implements Message
                     $f11[$k] = Int64Value::valueIn($m, 0, \strlen($m));
                     break;
                 case 98: // the_uint64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_uint64value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -804,26 +702,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint64value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint64value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint64value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint64value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint64value');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -834,13 +726,10 @@ final class Mapped implements Message
                     $f12[$k] = UInt64Value::valueIn($m, 0, \strlen($m));
                     break;
                 case 106: // the_int32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_int32value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -852,26 +741,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int32value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int32value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int32value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_int32value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int32value');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -882,13 +765,10 @@ final class Mapped implements Message
                     $f13[$k] = Int32Value::valueIn($m, 0, \strlen($m));
                     break;
                 case 114: // the_uint32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_uint32value');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -900,26 +780,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint32value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint32value');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint32value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_uint32value');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint32value');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -930,13 +804,10 @@ final class Mapped implements Message
                     $f14[$k] = UInt32Value::valueIn($m, 0, \strlen($m));
                     break;
                 case 122: // the_boolvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_boolvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_boolvalue');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -948,26 +819,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_boolvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_boolvalue');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_boolvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_boolvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_boolvalue');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -978,13 +843,10 @@ final class Mapped implements Message
                     $f15[$k] = BoolValue::valueIn($m, 0, \strlen($m));
                     break;
                 case 130: // the_stringvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_stringvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_stringvalue');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -996,26 +858,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_stringvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_stringvalue');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_stringvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_stringvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_stringvalue');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -1026,13 +882,10 @@ final class Mapped implements Message
                     $f16[$k] = StringValue::valueIn($m, 0, \strlen($m));
                     break;
                 case 138: // the_bytesvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_bytesvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_bytesvalue');
                     }
                     $stop = $i + $n;
                     $k = '';
@@ -1044,26 +897,20 @@ final class Mapped implements Message
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (10 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_bytesvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_bytesvalue');
                             }
                             $v = \substr($b, $i, $n);
                             Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_bytesvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
-                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
                                 ++$i;
                             } else {
-                                $n = Wire::readVarint($b, $i, $stop);
-                            }
-                            if ($n < 0 || $n > $stop - $i) {
-                                throw DecodeException::truncated('test.wellknown.v1.Mapped.the_bytesvalue');
+                                $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_bytesvalue');
                             }
                             $m .= \substr($b, $i, $n);
                             $i += $n;
@@ -1074,13 +921,10 @@ final class Mapped implements Message
                     $f17[$k] = BytesValue::valueIn($m, 0, \strlen($m));
                     break;
                 case 242: // the_null
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Mapped.the_null');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Mapped.the_null');
                     }
                     $stop = $i + $n;
                     $k = 0;

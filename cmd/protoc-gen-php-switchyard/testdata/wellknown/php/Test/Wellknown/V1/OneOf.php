@@ -290,13 +290,10 @@ final class OneOf implements Message
             }
             switch ($tag) {
                 case 10: // the_timestamp
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_timestamp');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_timestamp');
                     }
                     if (1 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -311,13 +308,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 18: // the_duration
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_duration');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_duration');
                     }
                     if (2 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -332,13 +326,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 26: // the_fieldmask
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_fieldmask');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_fieldmask');
                     }
                     if (3 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -353,13 +344,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 34: // the_struct
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_struct');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_struct');
                     }
                     if (4 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -374,13 +362,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 42: // the_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_value');
                     }
                     if (5 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -395,13 +380,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 50: // the_listvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_listvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_listvalue');
                     }
                     if (6 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -416,13 +398,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 58: // the_any
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_any');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_any');
                     }
                     if (7 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -437,13 +416,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 66: // the_empty
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_empty');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_empty');
                     }
                     if (8 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -458,13 +434,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 74: // the_doublevalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_doublevalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_doublevalue');
                     }
                     if (9 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -479,13 +452,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 82: // the_floatvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_floatvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_floatvalue');
                     }
                     if (10 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -500,13 +470,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 90: // the_int64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_int64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_int64value');
                     }
                     if (11 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -521,13 +488,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 98: // the_uint64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_uint64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_uint64value');
                     }
                     if (12 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -542,13 +506,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 106: // the_int32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_int32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_int32value');
                     }
                     if (13 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -563,13 +524,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 114: // the_uint32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_uint32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_uint32value');
                     }
                     if (14 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -584,13 +542,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 122: // the_boolvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_boolvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_boolvalue');
                     }
                     if (15 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -605,13 +560,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 130: // the_stringvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_stringvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_stringvalue');
                     }
                     if (16 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -626,13 +578,10 @@ final class OneOf implements Message
                     $i += $n;
                     break;
                 case 138: // the_bytesvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.the_bytesvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_bytesvalue');
                     }
                     if (17 === $one0) {
                         $raw0 ??= \substr($b, $from0, $to0 - $from0);
@@ -657,13 +606,10 @@ final class OneOf implements Message
                     $one0 = 30;
                     break;
                 case 250: // text
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.OneOf.text');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.text');
                     }
                     $v = \substr($b, $i, $n);
                     Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.OneOf.text');

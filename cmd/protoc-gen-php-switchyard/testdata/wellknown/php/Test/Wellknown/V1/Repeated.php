@@ -277,217 +277,163 @@ final class Repeated implements Message
             }
             switch ($tag) {
                 case 10: // the_timestamp
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_timestamp');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_timestamp');
                     }
                     $f1[] = Timestamp::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 18: // the_duration
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_duration');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_duration');
                     }
                     $f2[] = Duration::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 26: // the_fieldmask
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_fieldmask');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_fieldmask');
                     }
                     $f3[] = FieldMask::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 34: // the_struct
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_struct');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_struct');
                     }
                     $f4[] = Struct::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 42: // the_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_value');
                     }
                     $f5[] = Value::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 50: // the_listvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_listvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_listvalue');
                     }
                     $f6[] = ListValue::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 58: // the_any
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_any');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_any');
                     }
                     $f7[] = Any::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 66: // the_empty
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_empty');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_empty');
                     }
                     $f8[] = EmptyMessage::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
                 case 74: // the_doublevalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_doublevalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_doublevalue');
                     }
                     $f9[] = DoubleValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 82: // the_floatvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_floatvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_floatvalue');
                     }
                     $f10[] = FloatValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 90: // the_int64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_int64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_int64value');
                     }
                     $f11[] = Int64Value::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 98: // the_uint64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_uint64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_uint64value');
                     }
                     $f12[] = UInt64Value::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 106: // the_int32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_int32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_int32value');
                     }
                     $f13[] = Int32Value::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 114: // the_uint32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_uint32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_uint32value');
                     }
                     $f14[] = UInt32Value::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 122: // the_boolvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_boolvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_boolvalue');
                     }
                     $f15[] = BoolValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 130: // the_stringvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_stringvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_stringvalue');
                     }
                     $f16[] = StringValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 138: // the_bytesvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_bytesvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_bytesvalue');
                     }
                     $f17[] = BytesValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
                 case 242: // the_null, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Repeated.the_null');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Repeated.the_null');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {

@@ -260,13 +260,10 @@ final class Singular implements Message
             }
             switch ($tag) {
                 case 10: // the_timestamp
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_timestamp');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_timestamp');
                     }
                     if ($s1 < 0) {
                         $s1 = $i;
@@ -278,13 +275,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 18: // the_duration
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_duration');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_duration');
                     }
                     if ($s2 < 0) {
                         $s2 = $i;
@@ -296,13 +290,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 26: // the_fieldmask
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_fieldmask');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_fieldmask');
                     }
                     if ($s3 < 0) {
                         $s3 = $i;
@@ -314,13 +305,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 34: // the_struct
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_struct');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_struct');
                     }
                     if ($s4 < 0) {
                         $s4 = $i;
@@ -332,13 +320,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 42: // the_value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_value');
                     }
                     if ($s5 < 0) {
                         $s5 = $i;
@@ -350,13 +335,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 50: // the_listvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_listvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_listvalue');
                     }
                     if ($s6 < 0) {
                         $s6 = $i;
@@ -368,13 +350,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 58: // the_any
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_any');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_any');
                     }
                     if ($s7 < 0) {
                         $s7 = $i;
@@ -386,13 +365,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 66: // the_empty
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_empty');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_empty');
                     }
                     if ($s8 < 0) {
                         $s8 = $i;
@@ -404,13 +380,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 74: // the_doublevalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_doublevalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_doublevalue');
                     }
                     if ($s9 < 0) {
                         $s9 = $i;
@@ -422,13 +395,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 82: // the_floatvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_floatvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_floatvalue');
                     }
                     if ($s10 < 0) {
                         $s10 = $i;
@@ -440,13 +410,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 90: // the_int64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_int64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_int64value');
                     }
                     if ($s11 < 0) {
                         $s11 = $i;
@@ -458,13 +425,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 98: // the_uint64value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_uint64value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_uint64value');
                     }
                     if ($s12 < 0) {
                         $s12 = $i;
@@ -476,13 +440,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 106: // the_int32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_int32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_int32value');
                     }
                     if ($s13 < 0) {
                         $s13 = $i;
@@ -494,13 +455,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 114: // the_uint32value
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_uint32value');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_uint32value');
                     }
                     if ($s14 < 0) {
                         $s14 = $i;
@@ -512,13 +470,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 122: // the_boolvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_boolvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_boolvalue');
                     }
                     if ($s15 < 0) {
                         $s15 = $i;
@@ -530,13 +485,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 130: // the_stringvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_stringvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_stringvalue');
                     }
                     if ($s16 < 0) {
                         $s16 = $i;
@@ -548,13 +500,10 @@ final class Singular implements Message
                     $i += $n;
                     break;
                 case 138: // the_bytesvalue
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.wellknown.v1.Singular.the_bytesvalue');
+                        $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.Singular.the_bytesvalue');
                     }
                     if ($s17 < 0) {
                         $s17 = $i;

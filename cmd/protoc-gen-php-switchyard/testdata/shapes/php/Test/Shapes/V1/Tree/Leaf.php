@@ -91,13 +91,10 @@ final class Leaf implements Message
                     $f1 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 18: // kinds, packed
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.Leaf.kinds');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.Leaf.kinds');
                     }
                     $stop = $i + $n;
                     while ($i < $stop) {
@@ -118,13 +115,10 @@ final class Leaf implements Message
                     $f2[] = Kind::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 26: // deep
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.Leaf.deep');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.Leaf.deep');
                     }
                     if ($s3 < 0) {
                         $s3 = $i;

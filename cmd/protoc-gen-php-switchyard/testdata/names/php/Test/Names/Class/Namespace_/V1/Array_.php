@@ -124,13 +124,10 @@ final class Array_ implements Message
                     $f1 = Enum_::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 18: // string
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.Array.string');
+                        $n = \Switchyard\Client\Wire\Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.Array.string');
                     }
                     if ($s2 < 0) {
                         $s2 = $i;
@@ -142,13 +139,10 @@ final class Array_ implements Message
                     $i += $n;
                     break;
                 case 26: // upper
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.Array.upper');
+                        $n = \Switchyard\Client\Wire\Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.Array.upper');
                     }
                     if ($s3 < 0) {
                         $s3 = $i;
@@ -160,13 +154,10 @@ final class Array_ implements Message
                     $i += $n;
                     break;
                 case 34: // message
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.Array.message');
+                        $n = \Switchyard\Client\Wire\Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.Array.message');
                     }
                     if ($s4 < 0) {
                         $s4 = $i;
@@ -178,13 +169,10 @@ final class Array_ implements Message
                     $i += $n;
                     break;
                 case 42: // codec
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.Array.codec');
+                        $n = \Switchyard\Client\Wire\Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.Array.codec');
                     }
                     if ($s5 < 0) {
                         $s5 = $i;
@@ -196,13 +184,10 @@ final class Array_ implements Message
                     $i += $n;
                     break;
                 case 50: // wire
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.Array.wire');
+                        $n = \Switchyard\Client\Wire\Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.Array.wire');
                     }
                     if ($s6 < 0) {
                         $s6 = $i;
@@ -214,13 +199,10 @@ final class Array_ implements Message
                     $i += $n;
                     break;
                 case 58: // timestamp
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.Array.timestamp');
+                        $n = \Switchyard\Client\Wire\Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.Array.timestamp');
                     }
                     if ($s7 < 0) {
                         $s7 = $i;

@@ -59,13 +59,10 @@ final class JsonIn implements Message
             }
             switch ($tag) {
                 case 10: // out
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.JsonIn.out');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.JsonIn.out');
                     }
                     if ($s1 < 0) {
                         $s1 = $i;

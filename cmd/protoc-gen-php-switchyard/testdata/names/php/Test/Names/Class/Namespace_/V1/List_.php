@@ -246,168 +246,129 @@ final class List_ implements Message
             switch ($tag) {
                 case 10: // this
                     $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.names.class.namespace.v1.List.this'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.this');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.this');
                     }
                     $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 18: // GLOBALS
                     $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('test.names.class.namespace.v1.List.GLOBALS'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.GLOBALS');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.GLOBALS');
                     }
                     $f2 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 26: // unknown_fields
                     $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('test.names.class.namespace.v1.List.unknown_fields'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.unknown_fields');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.unknown_fields');
                     }
                     $f3 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 34: // class
                     $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('test.names.class.namespace.v1.List.class'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.class');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.class');
                     }
                     $f4 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 42: // foo_bar
                     $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('test.names.class.namespace.v1.List.foo_bar'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.foo_bar');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.foo_bar');
                     }
                     $f5 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 58: // _1st
                     $f7 && (Wire::utf8($f7) || throw DecodeException::utf8('test.names.class.namespace.v1.List._1st'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List._1st');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List._1st');
                     }
                     $f7 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 66: // b
                     $f8 && (Wire::utf8($f8) || throw DecodeException::utf8('test.names.class.namespace.v1.List.b'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.b');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.b');
                     }
                     $f8 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 74: // i
                     $f9 && (Wire::utf8($f9) || throw DecodeException::utf8('test.names.class.namespace.v1.List.i'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.i');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.i');
                     }
                     $f9 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 82: // depth
                     $f10 && (Wire::utf8($f10) || throw DecodeException::utf8('test.names.class.namespace.v1.List.depth'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.depth');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.depth');
                     }
                     $f10 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 90: // options
                     $f11 && (Wire::utf8($f11) || throw DecodeException::utf8('test.names.class.namespace.v1.List.options'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.options');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.options');
                     }
                     $f11 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 98: // json
                     $f12 && (Wire::utf8($f12) || throw DecodeException::utf8('test.names.class.namespace.v1.List.json'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.json');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.json');
                     }
                     $f12 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 106: // __proto__
                     $f13 && (Wire::utf8($f13) || throw DecodeException::utf8('test.names.class.namespace.v1.List.__proto__'));
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.__proto__');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.__proto__');
                     }
                     $f13 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 114: // function
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.function');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.function');
                     }
                     if ($s14 < 0) {
                         $s14 = $i;
@@ -419,13 +380,10 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 162: // x
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.x');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.x');
                     }
                     $v = \substr($b, $i, $n);
                     Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.x');
@@ -434,13 +392,10 @@ final class List_ implements Message
                     $one0 = 20;
                     break;
                 case 170: // y
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.y');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.y');
                     }
                     $v = \substr($b, $i, $n);
                     Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.y');
@@ -449,13 +404,10 @@ final class List_ implements Message
                     $one1 = 21;
                     break;
                 case 178: // z
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.names.class.namespace.v1.List.z');
+                        $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.z');
                     }
                     $v = \substr($b, $i, $n);
                     Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.z');

@@ -62,13 +62,10 @@ final class Deep implements Message
             }
             switch ($tag) {
                 case 10: // back
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readVarint($b, $i, $end);
-                    }
-                    if ($n < 0 || $n > $end - $i) {
-                        throw DecodeException::truncated('test.shapes.v1.Tree.Leaf.Deep.back');
+                        $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.Leaf.Deep.back');
                     }
                     if ($s1 < 0) {
                         $s1 = $i;
