@@ -167,3 +167,36 @@ func BenchmarkOpenExisting(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+func TestFullDiskIsAFaultThatPasses(t *testing.T) {
+	t.Parallel()
+	d := open(t, filepath.Join(t.TempDir(), "switchyard.db"))
+	if err := d.Migrate(t.Context(), "test", []string{`CREATE TABLE t (data BLOB)`}); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(pages string) {
+		t.Helper()
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			var n int
+			_, err := tx.Get(`PRAGMA max_page_count = `+pages, nil, &n) // the file may not grow further: a disk in small
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func() error {
+		return d.Tx(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(`INSERT INTO t (data) VALUES (?)`, make([]byte, 1<<20))
+			return err
+		})
+	}
+	limit("20")
+	if got := fault.From(write()); got == nil || got.ReasonName() != "STORAGE_FULL" {
+		t.Errorf("on a full disk: %v", got)
+	}
+	limit("1000000")
+	if err := write(); err != nil {
+		t.Errorf("after space came back: %v", err)
+	}
+}

@@ -63,8 +63,8 @@ func keyOf(name string) serving.Key {
 	return serving.Key{Project: "acme", Operation: routing, Name: name}
 }
 
-// deploy lets the artifact answer under the name, and returns the deployment.
-func (r *registry) deploy(name string, artifact []byte, change ...func(*modelsv1.Deployment)) *modelsv1.Deployment {
+// deploy lets the artifact answer under the name.
+func (r *registry) deploy(name string, artifact []byte, change ...func(*modelsv1.Deployment)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := keyOf(name)
@@ -78,7 +78,6 @@ func (r *registry) deploy(name string, artifact []byte, change ...func(*modelsv1
 	r.artifacts[string(artifact)] = artifact
 	r.deployments[key] = d
 	r.signal(&r.changed)
-	return d
 }
 
 func (r *registry) remove(name string) {

@@ -38,7 +38,7 @@ func (t *Table) Run(ctx context.Context) error {
 		begin := time.Now()
 		err := t.follow(ctx, l)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the watch broke because it was told to
+			return nil // the watch broke because it was told to
 		}
 		if time.Since(begin) > longWait { // it worked for a while: not the same trouble
 			wait = firstWait

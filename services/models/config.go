@@ -34,8 +34,10 @@ func (c Config) Validate() error {
 		name  string
 		value int
 	}{
-		{"max_models", c.MaxModels}, {"max_versions", c.MaxVersions},
-		{"max_deployments", c.MaxDeployments}, {"max_uploads", c.MaxUploads},
+		{"max_models", c.MaxModels},
+		{"max_versions", c.MaxVersions},
+		{"max_deployments", c.MaxDeployments},
+		{"max_uploads", c.MaxUploads},
 	} {
 		if f.value < 1 || f.value > 1_000_000 {
 			errs = append(errs, fmt.Errorf("%s: is %d, must be 1 to 1000000", f.name, f.value))

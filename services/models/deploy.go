@@ -169,7 +169,8 @@ func (s *Service) plan(ctx context.Context, c change) (*modelsv1.Deployment, boo
 	same := now != nil && now.GetPolicyDigest() == next.PolicyDigest && proto.Equal(now.GetChampion(), next.Champion)
 	current := now.GetRevision()
 	// A retry of a call whose answer was lost finds its own work done, one revision later than it expects.
-	if c.expected != 0 && c.expected != current && !(same && c.expected == current-1) {
+	repeated := same && c.expected == current-1
+	if c.expected != 0 && c.expected != current && !repeated {
 		return nil, false, fault.VersionConflict("deployment", fault.OperationName(c.operation)+"/"+c.name, current, c.expected)
 	}
 	if same {

@@ -100,8 +100,8 @@ func realModels(tb testing.TB, n int) [][]byte {
 	return out
 }
 
-// open returns the registry on the data in dir without a server; it belongs to no test's end.
-func open(tb testing.TB, dir string) (*models.Service, func()) {
+// open opens the registry on the data in dir, without a server, and returns what closes it.
+func open(tb testing.TB, dir string) (closing func()) {
 	tb.Helper()
 	d, err := db.Open(tb.Context(), db.Default(filepath.Join(dir, "switchyard.db")))
 	if err != nil {
@@ -115,7 +115,7 @@ func open(tb testing.TB, dir string) (*models.Service, func()) {
 	if err := s.Start(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	return s, func() { _, _ = blobs.Close(), d.Close() }
+	return func() { _, _ = blobs.Close(), d.Close() }
 }
 
 // BenchmarkOpenRegistry measures opening database, artifacts and registry, new and existing.
@@ -123,7 +123,7 @@ func BenchmarkOpenRegistry(b *testing.B) {
 	b.Run("new", func(b *testing.B) {
 		dir := b.TempDir()
 		for i := 0; b.Loop(); i++ {
-			_, closing := open(b, filepath.Join(dir, fmt.Sprint(i)))
+			closing := open(b, filepath.Join(dir, fmt.Sprint(i)))
 			b.StopTimer()
 			closing()
 			b.StartTimer()
@@ -132,7 +132,7 @@ func BenchmarkOpenRegistry(b *testing.B) {
 	b.Run("existing", func(b *testing.B) {
 		dir := b.TempDir()
 		for b.Loop() {
-			_, closing := open(b, dir)
+			closing := open(b, dir)
 			b.StopTimer()
 			closing()
 			b.StartTimer()

@@ -46,7 +46,11 @@ func (s *Service) RegisterVersion(stream registerStream) error {
 	if err := checkSpec(spec); err != nil {
 		return err
 	}
-	if err := s.store.db.View(ctx, func(tx *db.Tx) error { return s.admit(tx, project, spec) }); err != nil {
+	sum, err := digestOf(spec)
+	if err != nil {
+		return err
+	}
+	if err := s.store.db.View(ctx, func(tx *db.Tx) error { return s.admit(tx, project, spec, sum) }); err != nil {
 		return err // before a gigabyte is received in vain
 	}
 	select {
@@ -59,15 +63,15 @@ func (s *Service) RegisterVersion(stream registerStream) error {
 	if err != nil {
 		return err
 	}
-	created, err := s.record(ctx, project, spec, version)
+	created, err := s.record(ctx, project, spec, sum, version)
 	if err != nil {
 		return err
 	}
 	return stream.SendAndClose(&modelsv1.RegisterVersionResponse{Version: version, Created: created})
 }
 
-// admit checks what the registry holds already: the model's operation and the project's quotas.
-func (s *Service) admit(tx *db.Tx, project string, spec *modelsv1.VersionSpec) error {
+// admit checks what the registry holds already: the model's operation and the project's quotas. sum is the digest of the specification.
+func (s *Service) admit(tx *db.Tx, project string, spec *modelsv1.VersionSpec, sum string) error {
 	m, err := s.store.model(tx, project, spec.GetModel())
 	if err != nil {
 		return err
@@ -85,7 +89,7 @@ func (s *Service) admit(tx *db.Tx, project string, spec *modelsv1.VersionSpec) e
 	if int(m.GetLatestVersion()) < s.config.MaxVersions {
 		return nil
 	}
-	if v, err := s.store.versionOf(tx, project, spec.GetModel(), digestOf(spec)); err != nil || v != nil {
+	if v, err := s.store.versionOf(tx, project, spec.GetModel(), sum); err != nil || v != nil {
 		return err // an old one, sent again
 	}
 	return fault.QuotaExceeded("versions of model "+spec.GetModel(), int64(s.config.MaxVersions))
@@ -169,14 +173,16 @@ func (s *Service) inspect(path, digest string) (*engine.Info, error) {
 }
 
 // record gives the version its number and makes it durable, or fills in the one that was registered before.
-func (s *Service) record(ctx context.Context, project string, spec *modelsv1.VersionSpec, v *modelsv1.ModelVersion) (created bool, err error) {
+func (s *Service) record(
+	ctx context.Context, project string, spec *modelsv1.VersionSpec, sum string, v *modelsv1.ModelVersion,
+) (created bool, err error) {
 	samples, err := proto.Marshal(&modelsv1.VersionSpec{Samples: spec.GetSamples()})
 	if err != nil {
 		return false, fmt.Errorf("encode samples: %w", err)
 	}
-	sum, now := digestOf(spec), s.now().Truncate(time.Microsecond)
+	now := s.now().Truncate(time.Microsecond)
 	err = s.store.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := s.admit(tx, project, spec); err != nil {
+		if err := s.admit(tx, project, spec, sum); err != nil {
 			return err
 		}
 		old, err := s.store.versionOf(tx, project, v.GetModel(), sum)
@@ -198,13 +204,13 @@ func (s *Service) record(ctx context.Context, project string, spec *modelsv1.Ver
 }
 
 // digestOf identifies a specification, and through the digest in it the artifact.
-func digestOf(spec *modelsv1.VersionSpec) string {
+func digestOf(spec *modelsv1.VersionSpec) (string, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(spec)
-	if err != nil { // strings were checked when the message was received
-		panic(fmt.Sprintf("encode specification: %v", err))
+	if err != nil {
+		return "", fmt.Errorf("encode specification: %w", err)
 	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:]), nil
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)

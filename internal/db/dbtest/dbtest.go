@@ -119,7 +119,7 @@ func panicReleasesTheWriter(t *testing.T, open Opener) {
 	d := opened(t, open)
 	func() {
 		defer func() { _ = recover() }()
-		_ = d.Tx(t.Context(), func(*db.Tx) error { panic("defect") })
+		_ = d.Tx(t.Context(), func(*db.Tx) error { panic("defect") }) //nolint:forbidigo // what is tested
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
