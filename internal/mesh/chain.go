@@ -42,15 +42,12 @@ func compose(chain []Middleware, m *Method, end Handler) Handler {
 }
 
 // receiving reads the bytes of a unary call from its connection. A client that streams gets its headers at once: it may not read while it
-// sends, and what ends the stream early would be lost to it.
+// sends, and what ends the stream early would be lost to it. Handlers of such methods have trailers, and no headers.
 func receiving(limit int) Middleware {
 	return Middleware{Name: "receive", Wrap: func(m *Method, next Handler) Handler {
 		return func(ctx context.Context, c *Call) error {
 			c.frame.limit = limit
-			if c.InProcess {
-				return next(ctx, c)
-			}
-			if m.ClientStreams {
+			if m.ClientStreams { // in the process too, so that a handler cannot send headers here and fail there
 				if err := c.stream.SendHeader(nil); err != nil {
 					return wireFault(err, limit)
 				}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -252,4 +253,11 @@ func wantReason(t *testing.T, err error, want string) {
 	if got := reason(err); got != want {
 		t.Errorf("call ended with %q (%v), want %q", got, err, want)
 	}
+}
+
+func metricsPage(t *testing.T, tel *telemetry.Telemetry) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	tel.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	return rec.Body.String()
 }
