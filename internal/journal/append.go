@@ -44,6 +44,9 @@ func (j *Journal) AppendBatch(ctx context.Context, es []Entry) (last uint64, err
 	if len(es) == 0 {
 		return 0, fmt.Errorf("append: %w: no entries", ErrInvalid)
 	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	b, last, err := j.enqueue(ctx, es, size)
 	if err != nil {
 		return 0, err

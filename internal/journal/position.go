@@ -14,11 +14,12 @@ import (
 // position is the journal's second witness: which entry was last durable, with which hash, and which was last released. It is written in
 // place after every commit, alternating between two slots, and synced now and then: the first protects against kill -9, the second against a power cut.
 type position struct {
-	mu    sync.Mutex
-	f     File
-	gen   uint64
-	state positionState
-	dirty bool
+	mu     sync.Mutex
+	f      File
+	gen    uint64
+	state  positionState
+	dirty  bool // written since the last successful sync
+	failed bool // the last sync failed
 	// damaged names a slot that could not be read although the other one could.
 	damaged *DamageError
 }
@@ -95,6 +96,11 @@ func (p *position) update(change func(*positionState)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change(&p.state)
+	return p.write()
+}
+
+// write puts the state into the older slot. The caller holds mu.
+func (p *position) write() error {
 	p.gen++
 	le := binary.LittleEndian
 	var b [slotSize]byte
@@ -110,15 +116,22 @@ func (p *position) update(change func(*positionState)) error {
 	return writeFull(p.f, b[:], int64(p.gen%2)*slotStep)
 }
 
-// sync makes what was written last durable.
+// sync makes what was written last durable. After a failure the state is written again before the next attempt, since that could succeed
+// without having written the pages that the first one gave up.
 func (p *position) sync() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.dirty {
 		return nil
 	}
-	p.dirty = false
-	return p.f.Sync()
+	if p.failed {
+		if err := p.write(); err != nil {
+			return err
+		}
+	}
+	err := p.f.Sync()
+	p.failed, p.dirty = err != nil, err != nil
+	return err
 }
 
 func (p *position) close() error { return errors.Join(p.sync(), p.f.Close()) }

@@ -115,16 +115,16 @@ func carry(ctx context.Context, j *journal.Journal, b *bus.Bus) error {
 
 // IDs counts the message ids in the stream.
 func IDs(ctx context.Context, b *bus.Bus) (map[string]int, error) {
-	c, err := b.JetStream().OrderedConsumer(ctx, bus.Stream, jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	stream, err := b.JetStream().Stream(ctx, bus.Stream)
 	if err != nil {
 		return nil, err
 	}
-	info, err := c.Info(ctx)
+	c, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{HeadersOnly: true})
 	if err != nil {
 		return nil, err
 	}
 	ids := map[string]int{}
-	for left := info.NumPending; left > 0; {
+	for left := stream.CachedInfo().State.Msgs; left > 0; {
 		batch, err := c.Fetch(int(min(left, 1000)), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
 			return nil, err
