@@ -56,7 +56,10 @@ func find(s string, floor, i int) (mask string, start, end int) {
 		return "", 0, 0
 	}
 	digit, letter := isDigit(c), isLetter(c)
-	if !digit && !letter && c != '+' && c != '(' && c != ':' || i > floor && wordBefore(s[:i]) {
+	if !digit && !letter && c != '+' && c != '(' && c != ':' {
+		return "", 0, 0
+	}
+	if letter && !mayBeCode(s[i:]) || i > floor && wordBefore(s[:i]) {
 		return "", 0, 0
 	}
 	if letter || digit || c == ':' {
@@ -74,6 +77,23 @@ func find(s string, floor, i int) (mask string, start, end int) {
 		return "", 0, 0
 	}
 	return number(s, i)
+}
+
+// mayBeCode says cheaply, for text that begins with a letter, whether it could be an IBAN or an IPv6 address.
+func mayBeCode(s string) bool {
+	if len(s) >= 4 && isLetter(s[1]) && isDigit(s[2]) && isDigit(s[3]) {
+		return true
+	}
+	for i := range min(len(s), 5) {
+		c := s[i]
+		if c == ':' {
+			return true
+		}
+		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+			break
+		}
+	}
+	return false
 }
 
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
@@ -125,20 +145,23 @@ func email(s string, floor, at int) (start, end int, ok bool) {
 // ip reads an IPv4 or IPv6 address.
 func ip(s string, i int) (end int, ok bool) {
 	end = i
-	colons, dots := 0, 0
-	for end < len(s) && end-i < 46 {
+	colons, dots, digits := 0, 0, 0
+scan:
+	for ; end < len(s) && end-i < 46; end++ {
 		c := s[end]
 		switch {
+		case c == ':' && dots > 0: // a port follows
+			break scan
 		case c == ':':
 			colons++
 		case c == '.':
 			dots++
-		case !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f'):
-			goto stop
+		case isDigit(c):
+			digits++
+		case c|0x20 < 'a' || c|0x20 > 'f':
+			break scan
 		}
-		end++
 	}
-stop:
 	for end > i && (s[end-1] == '.' || s[end-1] == ':' && !strings.HasSuffix(s[i:end], "::")) { // the end of a sentence
 		if s[end-1] == '.' {
 			dots--
@@ -150,7 +173,7 @@ stop:
 	if colons < 2 && dots != 3 || wordAfter(s[end:]) {
 		return 0, false
 	}
-	if end-i < 3 { // "::" is a valid address and nobody's
+	if digits == 0 { // "::" and "a::b" are valid addresses, and code more often
 		return 0, false
 	}
 	_, err := netip.ParseAddr(s[i:end])
