@@ -3,9 +3,8 @@ package gateway
 import "net/http"
 
 // forwarded lists the request headers that reach services, with their metadata names. Nothing else does: a header that
-// means something inside must not be set from outside by accident.
+// means something inside must not be set from outside by accident. Authorization is not listed, because grpc-gateway always forwards it.
 var forwarded = map[string]string{
-	"Authorization":   "authorization",
 	"Traceparent":     "traceparent",
 	"Tracestate":      "tracestate",
 	"X-Request-Id":    "x-request-id",

@@ -42,6 +42,13 @@ func (d REST) Call(ctx context.Context, c *Case, key string) (*Answer, error) {
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
+		// Lines of a stream are wrapped, also when the first one is the error.
+		var chunk struct {
+			Error json.RawMessage `json:"error"`
+		}
+		if c.method.IsStreamingServer() && json.Unmarshal(data, &chunk) == nil && chunk.Error != nil {
+			data = chunk.Error
+		}
 		answer, err := statusAnswer(data)
 		if err != nil {
 			return nil, fmt.Errorf("status %d: %w: %s", response.StatusCode, err, data)
