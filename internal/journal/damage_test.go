@@ -18,7 +18,7 @@ func TestEveryFlippedBitIsReported(t *testing.T) {
 		t.Run(fmt.Sprint("position file ", witness), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			whole := write(t, dir, 11, 700)
+			whole := write(t, dir, 9, 500)
 			if !witness {
 				whole = whole.with(positionName, nil)
 			}
@@ -31,6 +31,9 @@ func TestEveryFlippedBitIsReported(t *testing.T) {
 				b := whole[name]
 				for i := range b {
 					for bit := range 8 {
+						if !witness && name != names[len(names)-1] && bit != i%8 {
+							continue // only the newest segment can be taken for torn; one bit of each byte does elsewhere
+						}
 						b[i] ^= 1 << bit
 						m := whole.fs()
 						_, err := inspect(t, dir, m)
@@ -61,8 +64,8 @@ func TestATornWriteIsCutOff(t *testing.T) {
 	m := acknowledged.fs()
 	j := mustOpen(t, dir, small(), WithFS(m))
 	var es []Entry
-	for i := range 4 {
-		es = append(es, Entry{Subject: "s", ID: fmt.Sprint("torn", i), Data: bytes.Repeat([]byte{'x'}, 900)})
+	for i := range 3 {
+		es = append(es, Entry{Subject: "s", ID: fmt.Sprint("torn", i), Data: bytes.Repeat([]byte{'x'}, 700)})
 	}
 	if _, err := j.AppendBatch(t.Context(), es); err != nil {
 		t.Fatal(err)
@@ -76,7 +79,7 @@ func TestATornWriteIsCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if len(all) < 7 || len(all) > 11 {
+		if len(all) < 7 || len(all) > 10 {
 			t.Fatalf("%s: %d entries", what, len(all))
 		}
 		sameEntries(t, all[:7], 0, 7, 1)
@@ -92,7 +95,7 @@ func TestATornWriteIsCutOff(t *testing.T) {
 			t.Fatalf("%s: after appending %d entries, %v", what, len(again), err)
 		}
 	}
-	for n := old; n <= len(written); n += 3 {
+	for n := old; n <= len(written); n += 5 {
 		check(fmt.Sprint("cut at ", n), written[:n])
 	}
 	var sectors [][2]int

@@ -231,7 +231,7 @@ func TestRetainedSegmentsGiveWayToTheQuota(t *testing.T) {
 	c := small()
 	c.QuotaBytes, c.RetainBytes = 64<<10, 40<<10
 	j := mustOpen(t, t.TempDir(), c)
-	for i := range 2000 {
+	for i := range 800 {
 		mustAppend(t, j, i, i+1)
 		if err := j.Release(uint64(i + 1)); err != nil {
 			t.Fatal(err)
