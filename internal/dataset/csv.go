@@ -45,7 +45,7 @@ func readCSV(ctx context.Context, r *bufio.Reader, b *builder) error {
 	rows.Comma, rows.FieldsPerRecord, rows.ReuseRecord = comma, -1, false
 	q.left = b.o.Limits.LineBytes
 	header, err := rows.Read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err != nil {
@@ -58,10 +58,9 @@ func readCSV(ctx context.Context, r *bufio.Reader, b *builder) error {
 	for {
 		q.left = b.o.Limits.LineBytes
 		fields, err := rows.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
-		line, _ := 0, 0
 		var bad *csv.ParseError
 		switch {
 		case errors.As(err, &bad):
@@ -69,7 +68,7 @@ func readCSV(ctx context.Context, r *bufio.Reader, b *builder) error {
 		case err != nil:
 			return fmt.Errorf("after row %d: %w", b.seen+1, csvError(err, b.o.Limits))
 		default:
-			line, _ = rows.FieldPos(0)
+			line, _ := rows.FieldPos(0)
 			b.csvRow(line, fields, cols)
 		}
 		if err := b.tick(ctx); err != nil {

@@ -24,10 +24,10 @@ func readJSONL(ctx context.Context, r *bufio.Reader, b *builder) error {
 		var tooLong bool
 		var err error
 		line, tooLong, err = readLine(r, line[:0], b.o.Limits.LineBytes)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("line %d: %w", number, streamError(err))
 		}
-		end := err == io.EOF
+		end := errors.Is(err, io.EOF)
 		if tooLong {
 			b.reject(number, LineTooLong, "limit %d bytes", b.o.Limits.LineBytes)
 		} else if line = bytes.TrimSpace(line); len(line) > 0 {
@@ -54,7 +54,7 @@ func readLine(r *bufio.Reader, buf []byte, limit int) (line []byte, tooLong bool
 		if !tooLong {
 			buf = append(buf, part...)
 		}
-		if err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
 		return bytes.TrimSuffix(buf, []byte("\n")), tooLong, err
@@ -210,8 +210,7 @@ func jsonType(raw json.RawMessage) string {
 
 // jsonCause keeps the part of the decoder's message that a person can use; it quotes at most one character of the line.
 func jsonCause(err error) string {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return "the line is a " + wrong.Value + ", want an object"
 	}
 	return err.Error()

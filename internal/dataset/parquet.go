@@ -201,6 +201,7 @@ func (b *builder) parquetRow(line int, values parquet.Row, leaves []leaf) {
 			} else {
 				subject = value.Text
 			}
+		case ignored: // left out above
 		case fieldRole:
 			if math.IsInf(value.Number, 0) {
 				b.reject(line, WrongType, "field %q is infinite", l.name)
@@ -238,6 +239,7 @@ func parquetValue(v parquet.Value) (engine.Value, bool) {
 		return engine.Value{Kind: engine.Number, Number: float64(v.Float())}, true
 	case parquet.Double:
 		return engine.Value{Kind: engine.Number, Number: v.Double()}, true
+	case parquet.ByteArray, parquet.FixedLenByteArray, parquet.Int96: // Int96 was left out by scalar
 	}
 	s := string(v.ByteArray()) // a copy: the page's memory is used again
 	return engine.Value{Kind: engine.Text, Text: s}, utf8.ValidString(s)

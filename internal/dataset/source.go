@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +44,7 @@ func readFile(ctx context.Context, path string, o Options) (*Set, error) {
 	b.set.SHA256 = hex.EncodeToString(digest.Sum(nil))
 	head := make([]byte, 4)
 	n, err := f.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if o.Format == "parquet" || (o.Format == "" && bytes.Equal(head[:n], parquetMagic)) {
@@ -105,7 +106,7 @@ func (b *builder) format(name string, r *bufio.Reader) (string, error) {
 		return "", fmt.Errorf("format %q is none of jsonl, csv, parquet: %w", b.o.Format, ErrFormat)
 	}
 	head, err := r.Peek(4096)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return "", streamError(err)
 	}
 	head = bytes.TrimLeft(head, " \t\r\n")

@@ -72,8 +72,13 @@ func TestOutOfScopeIsAnErrorOfAutomationAndNeverAutomated(t *testing.T) {
 	t.Parallel()
 	got := multiclass().Points()
 	want := []risk.Point{
-		{Score: 0.8, Correct: true, Side: "a"}, {Score: 0.5, Side: "a"}, {Score: 0.8, Correct: true, Side: "b"},
-		{Score: 0.7, Correct: true, Side: "oos", Abstain: true}, {Score: 0.6, Side: "a"}, {Abstain: true}, {Score: 0.9, Side: "a"},
+		{Score: 0.8, Correct: true, Side: "a"},
+		{Score: 0.5, Side: "a"},
+		{Score: 0.8, Correct: true, Side: "b"},
+		{Score: 0.7, Correct: true, Side: "oos", Abstain: true},
+		{Score: 0.6, Side: "a"},
+		{Abstain: true},
+		{Score: 0.9, Side: "a"},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-6)); diff != "" {
 		t.Errorf("points (-want +got):\n%s", diff)
@@ -88,8 +93,10 @@ func TestModerationIsJudgedByActions(t *testing.T) {
 		Truth: [][]int32{{2}, {0}, {0}, {1}}, // the first answer is the wrong label and the right action
 	}
 	want := []risk.Point{
-		{Score: 0.75, Correct: true, Side: risk.SideRemove}, {Score: 0.75, Correct: true, Side: risk.SideAllow},
-		{Score: 0.875, Correct: false, Side: risk.SideRemove}, {Score: 0.75, Correct: false, Side: risk.SideAllow},
+		{Score: 0.75, Correct: true, Side: risk.SideRemove},
+		{Score: 0.75, Correct: true, Side: risk.SideAllow},
+		{Score: 0.875, Correct: false, Side: risk.SideRemove},
+		{Score: 0.75, Correct: false, Side: risk.SideAllow},
 	}
 	if diff := cmp.Diff(want, s.Points()); diff != "" {
 		t.Errorf("points (-want +got):\n%s", diff)
@@ -181,7 +188,9 @@ func TestAutomationAddsUpItsSides(t *testing.T) {
 		{Side: risk.SideAllow, Alpha: 0.01, MoreLabels: 120},
 	}
 	measured := []risk.Point{
-		{Side: risk.SideRemove, Score: 0.95, Correct: true}, {Side: risk.SideRemove, Score: 0.9}, {Side: risk.SideRemove, Score: 0.8},
+		{Side: risk.SideRemove, Score: 0.95, Correct: true},
+		{Side: risk.SideRemove, Score: 0.9},
+		{Side: risk.SideRemove, Score: 0.8},
 		{Side: risk.SideAllow, Score: 0.99, Correct: true},
 	}
 	a := Automate(certs, 0.05, measured)

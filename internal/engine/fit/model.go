@@ -69,6 +69,7 @@ func (r *run) trainText() (model, error) {
 type recordModel struct{ *record.Model }
 
 func (m recordModel) logits(row dataset.Row, out []float32) error { return m.Logits(row.Record, out) }
+
 func (m recordModel) setTemperature(t float64) {
 	m.SetCalibration(record.Calibration{Temperature: t})
 }

@@ -54,9 +54,7 @@ func (r *run) run() (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.calibrate(m); err != nil {
-		return nil, err
-	}
+	r.calibrate(m)
 	artifact, err := m.Encode(r.meta())
 	if err != nil {
 		return nil, err
@@ -102,8 +100,10 @@ func (r *run) check() error {
 // compare looks for what makes a test set say less than it seems to.
 func (r *run) compare() {
 	if n := r.test.RejectedRows(); n > 0 {
-		r.findings = append(r.findings, dataset.Finding{Severity: dataset.Warning, Code: dataset.RejectedRows, Count: n,
-			Message: fmt.Sprintf("%d of %d rows of the test set cannot be used", n, n+len(r.test.Rows))})
+		r.findings = append(r.findings, dataset.Finding{
+			Severity: dataset.Warning, Code: dataset.RejectedRows, Count: n,
+			Message: fmt.Sprintf("%d of %d rows of the test set cannot be used", n, n+len(r.test.Rows)),
+		})
 	}
 	keys := make(map[dataset.Key]bool, len(r.set.Rows))
 	for _, row := range r.set.Rows {
@@ -116,13 +116,15 @@ func (r *run) compare() {
 		}
 	}
 	if known*100 > len(r.test.Rows) {
-		r.findings = append(r.findings, dataset.Finding{Severity: dataset.Warning, Code: "test-in-training", Count: known,
-			Message: fmt.Sprintf("%d of %d rows of the test set also stand in the training set: its figures flatter", known, len(r.test.Rows))})
+		r.findings = append(r.findings, dataset.Finding{
+			Severity: dataset.Warning, Code: "test-in-training", Count: known,
+			Message: fmt.Sprintf("%d of %d rows of the test set also stand in the training set: its figures flatter", known, len(r.test.Rows)),
+		})
 	}
 }
 
 // calibrate fits temperature or sigmoids on the calibration rows.
-func (r *run) calibrate(m model) error {
+func (r *run) calibrate(m model) {
 	labels, rows := len(r.index.names), r.parts.calibrate
 	r.say(StageCalibrate, 0, "%d rows", len(rows))
 	logits := make([]float32, 0, labels*len(rows))
@@ -140,7 +142,7 @@ func (r *run) calibrate(m model) error {
 			first[i] = t[0]
 		}
 		m.setTemperature(risk.Temperature(logits, labels, first))
-		return nil
+		return
 	}
 	platt := make([]sigmoid, labels)
 	column, yes := make([]float32, len(truths)), make([]bool, len(truths))
@@ -151,7 +153,6 @@ func (r *run) calibrate(m model) error {
 		platt[l].A, platt[l].B = risk.Platt(column, yes)
 	}
 	m.setSigmoids(platt)
-	return nil
 }
 
 // meta is what the model file notes about its making. Nothing in it depends on the time or the machine, so that the same rows,

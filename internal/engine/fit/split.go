@@ -26,7 +26,7 @@ type parts struct {
 // remainders carried from one to the next, so that 77 labels of 13 rows give a tenth of all rows and not nothing.
 func split(rows []dataset.Row, holdOut, calibrate float64, seed uint64, texts bool) parts {
 	groups := stratify(rows)
-	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) //nolint:gosec // must be repeatable, not secret
+	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) // repeatable, not secret
 	var p parts
 	var carryCertify, carryCalibrate float64
 	for _, stratum := range groups {

@@ -126,8 +126,10 @@ func coverage(curve []eval.CurvePoint, automation []eval.Automation) chart {
 			continue
 		}
 		c.Guides = append(c.Guides, guide{Y: y(a.Alpha, most)})
-		mark := circle{X: x(a.Share), Y: y(a.RealisedError, most), R: 5, Label: "≤ " + percent(a.Alpha), Anchor: "start",
-			Title: fmt.Sprintf("certified error ≤ %s: %s automated, realised error %s", percent(a.Alpha), percent(a.Share), percent(a.RealisedError))}
+		mark := circle{
+			X: x(a.Share), Y: y(a.RealisedError, most), R: 5, Label: "≤ " + percent(a.Alpha), Anchor: "start",
+			Title: fmt.Sprintf("certified error ≤ %s: %s automated, realised error %s", percent(a.Alpha), percent(a.Share), percent(a.RealisedError)),
+		}
 		// The curve rises, so there is room below at the right; above at the left where the axis or the edge is near.
 		mark.LabelX, mark.LabelY = mark.X+6, mark.Y+14
 		if mark.LabelY > bottom-2 || mark.X > right-40 {

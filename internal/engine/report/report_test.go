@@ -48,8 +48,10 @@ func evaluation(tb testing.TB, n int) *eval.Evaluation {
 		e.Automation = append(e.Automation, a)
 	}
 	e.Promise = eval.Sentence(e.Automation[2], &e.Automation[0])
-	e.Data = eval.Data{Kind: "text", Rows: 33520, TrainingRows: 28492, CalibrationRows: 1676, CertificationRows: 3352, TestRows: 3000, RejectedRows: 31,
-		RejectedByReason: map[string]int{"bad JSON": 30, "empty text": 1}, SHA256: strings.Repeat("ab", 32)}
+	e.Data = eval.Data{
+		Kind: "text", Rows: 33520, TrainingRows: 28492, CalibrationRows: 1676, CertificationRows: 3352, TestRows: 3000, RejectedRows: 31,
+		RejectedByReason: map[string]int{"bad JSON": 30, "empty text": 1}, SHA256: strings.Repeat("ab", 32),
+	}
 	return e
 }
 

@@ -1,21 +1,23 @@
 package risk
 
+import "slices"
+
 // The functions of this file say what is compared with a threshold. The trainer that certifies and the service that decides
 // both call them: a certificate holds only for exactly the score that it was issued for.
 
 // Top returns the most probable label and its probability: answer and score of a multi-class model. The first of equal
 // labels wins. It returns -1 and 0 when p is empty.
 func Top(p []float32) (label int, score float64) {
-	label = -1
-	for i, v := range p {
-		if label < 0 || v > p[label] {
-			label = i
-		}
-	}
-	if label < 0 {
+	if len(p) == 0 {
 		return -1, 0
 	}
-	return label, float64(p[label])
+	top := p[0]
+	for i, v := range p {
+		if v > top {
+			label, top = i, v
+		}
+	}
+	return label, float64(top)
 }
 
 // SetThreshold is the probability from which a label belongs to the answer of a multi-label model.
@@ -47,7 +49,7 @@ func Harm(p []float32, harmless []int, multilabel bool) float64 {
 	}
 	top := float32(0)
 	for i, v := range p {
-		if !contains(harmless, i) {
+		if !slices.Contains(harmless, i) {
 			top = max(top, v)
 		}
 	}
@@ -61,14 +63,4 @@ func Lean(harm float64) (side string, score float64) {
 		return SideRemove, harm
 	}
 	return SideAllow, 1 - harm
-}
-
-// contains is slices.Contains, spelled out because it runs for each decision over a handful of labels and must not allocate.
-func contains(list []int, i int) bool {
-	for _, v := range list {
-		if v == i {
-			return true
-		}
-	}
-	return false
 }
