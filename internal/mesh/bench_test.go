@@ -130,10 +130,11 @@ func quiet(tb testing.TB) *slog.Logger {
 	return tel.Logger()
 }
 
+func unlimited(c *mesh.Config) { c.Limits.PerSecond = 1e9 }
+
 // BenchmarkInProcess is one unary call inside the process, through the whole chain.
 func BenchmarkInProcess(b *testing.B) {
-	s := start(b, options{register: func(s *mesh.Server) { routingv1.RegisterRoutingServiceServer(s, echoRouter()) },
-		deps: func(d *mesh.Deps) { d.Logger = quiet(b) }})
+	s := start(b, options{config: unlimited, register: routing(echoRouter()), deps: func(d *mesh.Deps) { d.Logger = quiet(b) }})
 	invoke(b, s.Conn())
 }
 
@@ -154,17 +155,19 @@ func invoke(b *testing.B, conn grpc.ClientConnInterface) {
 	client := routingv1.NewRoutingServiceClient(conn)
 	ctx, in := withKey(keyAll), inquiry()
 	b.ReportAllocs()
+	cpu := cpuTime(b)
 	for b.Loop() {
 		if _, err := client.RouteInquiry(ctx, in); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(cpuTime(b)-cpu)/float64(b.N), "cpu-ns/op")
 }
 
 // BenchmarkMiddleware measures the chain cut off after each link, so that the difference of two lines is one link's cost.
 func BenchmarkMiddleware(b *testing.B) {
 	s := start(b, options{register: func(s *mesh.Server) { routingv1.RegisterRoutingServiceServer(s, echoRouter()) },
-		config: func(c *mesh.Config) { c.Limits.PerSecond = 1e9 }, deps: func(d *mesh.Deps) { d.Logger = quiet(b) }})
+		config: unlimited, deps: func(d *mesh.Deps) { d.Logger = quiet(b) }})
 	for n := range len(s.Chain()) + 1 {
 		name := "none"
 		if n > 0 {
@@ -172,7 +175,9 @@ func BenchmarkMiddleware(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("%d-%s", n, name), func(b *testing.B) {
 			b.ReportAllocs()
+			cpu := cpuTime(b)
 			mesh.BenchPrefix(b, s.Server, n, withIncoming(keyAll), inquiry())
+			b.ReportMetric(float64(cpuTime(b)-cpu)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }

@@ -29,7 +29,7 @@ func (s *Server) chain() []Middleware {
 		authentication(s.deps.Authenticator),
 		policies(s.config.MaxDeadline),
 		limiting(s.config.Limits),
-		validation(s.validator),
+		validation(s.rules),
 	}
 }
 

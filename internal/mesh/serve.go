@@ -19,6 +19,9 @@ func (s *Server) Listen() error {
 	if s.listeners != nil {
 		return errors.New("mesh: listens already")
 	}
+	if _, err := s.rules(); err != nil {
+		return fmt.Errorf("mesh: %w", err)
+	}
 	opened := []listener{}
 	if s.config.Address != "" {
 		l, err := s.openTCP()

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"buf.build/go/protovalidate"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -43,7 +42,7 @@ type Server struct {
 	deps      Deps
 	log       *slog.Logger
 	tracer    trace.Tracer // nil without tracing
-	validator protovalidate.Validator
+	rules     compiled
 	links     []Middleware
 	methods   atomic.Pointer[map[string]*Method] // by full name; replaced as a whole
 	unknown   Handler
@@ -86,11 +85,7 @@ func NewServer(c Config, d Deps) (*Server, error) {
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
-	v, err := newValidator()
-	if err != nil {
-		return nil, fmt.Errorf("mesh: %w", err)
-	}
-	s := &Server{config: c, deps: d, log: d.Logger, validator: v, health: health.NewServer()}
+	s := &Server{config: c, deps: d, log: d.Logger, rules: compileRules(), health: health.NewServer()}
 	if d.TracerProvider != nil {
 		s.tracer = d.TracerProvider.Tracer(telemetry.Scope)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
@@ -15,7 +16,17 @@ import (
 
 const maxViolations = 20 // sent at most; a batch can break a rule a thousand times
 
-// newValidator compiles the rules of every request message of the contracts, so that no call pays for it.
+// compiled returns the validator when it is ready.
+type compiled func() (protovalidate.Validator, error)
+
+// compileRules compiles the rules of every request message of the contracts, so that no call pays for it. That takes 10 ms and more, a
+// good part of a cold start, and therefore happens beside the rest of it; Listen waits.
+func compileRules() compiled {
+	c := sync.OnceValues(newValidator)
+	go func() { _, _ = c() }()
+	return c
+}
+
 func newValidator() (protovalidate.Validator, error) {
 	var messages []protoreflect.MessageDescriptor
 	eachMethod(func(_ string, d protoreflect.MethodDescriptor) { messages = append(messages, d.Input()) })
@@ -27,8 +38,14 @@ func newValidator() (protovalidate.Validator, error) {
 }
 
 // validation has every message checked against the rules of the contract, when it is received.
-func validation(v protovalidate.Validator) Middleware {
-	check := func(msg any) error { return validate(v, msg) }
+func validation(rules compiled) Middleware {
+	check := func(msg any) error {
+		v, err := rules()
+		if err != nil {
+			return err
+		}
+		return validate(v, msg)
+	}
 	return Middleware{Name: "validate", Wrap: func(m *Method, next Handler) Handler {
 		if m.Open {
 			return next
