@@ -8,7 +8,7 @@ import (
 )
 
 // TestAccuracyOnTheReferenceSets trains on nine tenths of each set, as the pipeline does, which keeps the rest for calibration
-// and certification, and on all of it. Both with the default settings. Run it with -v to see the figures.
+// and certification; on banking77 also on all of it. All with the default settings. Run it with -v to see the figures.
 func TestAccuracyOnTheReferenceSets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains on whole data sets")
@@ -23,6 +23,9 @@ func TestAccuracyOnTheReferenceSets(t *testing.T) {
 		{"sms_spam", "test", 99},
 	} {
 		for _, hold := range []bool{true, false} {
+			if !hold && c.name != "banking77" {
+				continue // once is enough to know, and takes a third of the time
+			}
 			d := loadSet(t, c.name+"/train.jsonl.gz", c.name+"/"+c.test+".jsonl.gz", hold)
 			before := processorSeconds()
 			m, err := text.Train(context.Background(), d.train, d.held, d.labels, d.oos, text.DefaultSettings(), nil)
@@ -39,5 +42,26 @@ func TestAccuracyOnTheReferenceSets(t *testing.T) {
 				t.Errorf("banking77: %.1f s of processor time, want at most 5", seconds)
 			}
 		}
+	}
+}
+
+func TestEightBitsCostLittleAccuracy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains on a whole data set")
+	}
+	d := loadSet(t, "banking77/train.jsonl.gz", "banking77/test.jsonl.gz", true)
+	s := text.DefaultSettings()
+	float, err := text.FloatAccuracy(d.train, d.test, len(d.labels), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := text.Train(context.Background(), d.train, nil, d.labels, -1, s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := accuracy(m, d.test, -1)
+	t.Logf("single precision %.2f %%, int8 %.2f %%", float, got)
+	if got < float-0.2 {
+		t.Errorf("int8 weights cost %.2f points of accuracy, want at most 0.2", float-got)
 	}
 }

@@ -146,7 +146,7 @@ func (t *trainer) keep(p Progress) {
 	copy(t.savedB, t.bias)
 }
 
-// stopper decides which epoch's weights to keep. A later epoch wins unless it is worse by half a standard error of the
+// stopper decides which epoch's weights to keep. A later epoch wins unless it is worse by a standard error of the
 // accuracy: the rate falls towards the end, so that late weights are less noisy than a small validation set can show.
 type stopper struct {
 	n    int
@@ -159,9 +159,9 @@ func (s *stopper) see(p Progress) (keep, end bool) {
 		return true, false
 	}
 	slack := math.Sqrt(max(s.best*(1-s.best), 0) / float64(s.n))
-	keep = p.ValidAccuracy >= s.best-slack/2
+	keep = p.ValidAccuracy >= s.best-slack
 	s.best = max(s.best, p.ValidAccuracy)
-	if p.ValidAccuracy < s.best-slack {
+	if p.ValidAccuracy < s.best-2*slack {
 		s.bad++
 	} else {
 		s.bad = 0

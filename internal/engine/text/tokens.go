@@ -102,7 +102,7 @@ func newReader(buckets int) *reader {
 }
 
 // wordBuckets returns how many of the buckets belong to the word channel.
-func wordBuckets(buckets int) int { return buckets / 4 }
+func wordBuckets(buckets int) int { return buckets / 2 }
 
 const (
 	multiplier = 0x9E3779B97F4A7C15 // 2^64 / golden ratio

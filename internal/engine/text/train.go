@@ -36,8 +36,8 @@ type Settings struct {
 // DefaultSettings returns the settings for multiclass models. For multilabel ones only Task differs.
 func DefaultSettings() Settings {
 	return Settings{
-		Task: engine.Multiclass, Buckets: 1 << 16, Seed: 1, L2: 0.08, Rate: 5, Batch: 32, Balance: 0.5, WordShare: 1,
-		InverseFrequency: 0.5, Relevance: 0.35,
+		Task: engine.Multiclass, Buckets: 1 << 16, Seed: 1, L2: 0.08, Rate: 5, Batch: 32, Balance: 0.5, WordShare: 1.1,
+		InverseFrequency: 0.4, Relevance: 0.35,
 	}
 }
 
