@@ -173,8 +173,7 @@ func (f *phpFile) readField(x field) {
 		f.p("%s = $i + $n;", e)
 		f.indent--
 		f.open("} else {")
-		f.p(`%s ??= \substr($b, %s, %s - %s);`, r, s, e, s)
-		f.p(`%s .= \substr($b, $i, $n);`, r)
+		f.p("%s::merge(%s, $b, %s, %s, $i, $n);", f.rt(`Wire\Wire`), r, s, e)
 		f.close("}")
 		f.p("$i += $n;")
 	case x.fd.IsList() && x.checkedLater():
@@ -188,7 +187,7 @@ func (f *phpFile) readField(x field) {
 	case x.checkedLater():
 		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
 		// Only the last occurrence is checked with the others; an earlier one must be UTF-8 too.
-		f.p("$%[1]s && (%[2]s::utf8($%[1]s) || throw %[3]s::utf8(%[4]s));", x.local("f")[1:], f.rt(`Wire\Wire`), f.rt(`Message\DecodeException`), x.where)
+		f.p("%[1]s && %[2]s::checkText(%[1]s, %[3]s);", x.local("f"), f.rt(`Wire\Wire`), x.where)
 		f.readLength("$end", x.where)
 		f.p(`%s = \substr($b, $i, $n);`, x.local("f"))
 		f.p("$i += $n;")
@@ -207,8 +206,7 @@ func (f *phpFile) readMember(x field) {
 	if x.isMessage() {
 		f.readLength("$end", x.where)
 		f.open("if (%d === $one%d) {", num, k)
-		f.p(`$raw%d ??= \substr($b, $from%d, $to%d - $from%d);`, k, k, k, k)
-		f.p(`$raw%d .= \substr($b, $i, $n);`, k)
+		f.p("%[1]s::merge($raw%[2]d, $b, $from%[2]d, $to%[2]d, $i, $n);", f.rt(`Wire\Wire`), k)
 		f.indent--
 		f.open("} else {")
 		f.p("0 === $one%d || %s;", k, readOneof(od))
@@ -249,7 +247,7 @@ func (f *phpFile) readInto(x value, target, end string) {
 		switch x.kind() {
 		case protoreflect.StringKind:
 			f.p(`$v = \substr($b, $i, $n);`)
-			f.p("%s::utf8($v) || throw %s::utf8(%s);", f.rt(`Wire\Wire`), f.rt(`Message\DecodeException`), x.where)
+			f.p("%s::checkText($v, %s);", f.rt(`Wire\Wire`), x.where)
 			f.p("%s = $v;", target)
 		case protoreflect.BytesKind:
 			f.p(`%s = \substr($b, $i, $n);`, target)
@@ -293,7 +291,8 @@ func (f *phpFile) readMapEntry(x field) {
 	f.p("$k = %s;", x.key.mapKeyZero())
 	msg := x.elem.isMessage()
 	if msg {
-		f.p("$m = '';")
+		f.p("$from = $to = -1;")
+		f.p("$raw = null;")
 	} else {
 		f.p("$x = %s;", x.elem.zero())
 	}
@@ -308,7 +307,13 @@ func (f *phpFile) readMapEntry(x field) {
 	f.open("} elseif (%d === $tag) {", x.elem.tagNumber(x.elem.wireType()))
 	if msg {
 		f.readLength("$stop", x.where)
-		f.p(`$m .= \substr($b, $i, $n);`)
+		f.open("if ($from < 0) {")
+		f.p("$from = $i;")
+		f.p("$to = $i + $n;")
+		f.indent--
+		f.open("} else {")
+		f.p("%s::merge($raw, $b, $from, $to, $i, $n);", f.rt(`Wire\Wire`))
+		f.close("}")
 		f.p("$i += $n;")
 	} else {
 		f.readInto(*x.elem, "$x", "$stop")
@@ -319,7 +324,8 @@ func (f *phpFile) readMapEntry(x field) {
 	f.close("}")
 	f.close("}")
 	if msg {
-		f.p("%s[$k] = %s;", x.local("f"), x.elem.messageIn("$m", "0", `\strlen($m)`))
+		// Without a value, $from and $to are equal: the default message.
+		f.p("%s[$k] = null === $raw ? %s : %s;", x.local("f"), x.elem.messageIn("$b", "$from", "$to"), x.elem.messageIn("$raw", "0", `\strlen($raw)`))
 	} else {
 		f.p("%s[$k] = $x;", x.local("f"))
 	}

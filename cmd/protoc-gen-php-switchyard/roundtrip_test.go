@@ -22,14 +22,20 @@ import (
 
 // messagesPerType is how many random messages of each type travel; SWITCHYARD_ROUNDTRIP asks for more.
 func messagesPerType(t *testing.T, usual int) int {
-	if s := os.Getenv("SWITCHYARD_ROUNDTRIP"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatalf("SWITCHYARD_ROUNDTRIP: %v", err)
-		}
-		return n
+	return number(t, "SWITCHYARD_ROUNDTRIP", usual)
+}
+
+// number reads an environment variable.
+func number(t *testing.T, name string, usual int) int {
+	s := os.Getenv(name)
+	if s == "" {
+		return usual
 	}
-	return usual
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
 }
 
 // subjects are contracts with their messages.
@@ -57,8 +63,10 @@ func subjectsOf(t *testing.T, req *pluginpb.CodeGeneratorRequest) subjects {
 	return s
 }
 
-func (s subjects) randomizer(seed uint64) *randomizer {
-	r := &randomizer{Rand: rand.New(rand.NewPCG(seed, 7)), contents: s.types[:min(3, len(s.types))]}
+// randomizer is the same in each run, unless SWITCHYARD_SEED says otherwise.
+func (s subjects) randomizer(t *testing.T, stream uint64) *randomizer {
+	seed := number(t, "SWITCHYARD_SEED", 7)
+	r := &randomizer{Rand: rand.New(rand.NewPCG(stream, uint64(seed))), contents: s.types[:min(3, len(s.types))]}
 	for _, name := range []protoreflect.FullName{"google.protobuf.Duration", "google.protobuf.Int64Value", "google.protobuf.Empty"} {
 		if mt, err := s.any.FindMessageByName(name); err == nil {
 			r.contents = append(r.contents, mt.Descriptor())
@@ -92,7 +100,7 @@ func TestMessagesTravelGoToPHPAndBack(t *testing.T) {
 
 func roundTrip(t *testing.T, s subjects, n int) {
 	p := startPeer(t, s.req)
-	r := s.randomizer(1)
+	r := s.randomizer(t, 1)
 	total := 0
 	for _, md := range s.types {
 		var sent []*dynamicpb.Message
@@ -211,7 +219,7 @@ func TestPackedAndUnpackedListsAreBothRead(t *testing.T) {
 	p := startPeer(t, s.req)
 	packed, _ := s.any.FindMessageByName("test.scalars.v1.Packed")
 	unpacked, _ := s.any.FindMessageByName("test.scalars.v1.Unpacked")
-	r := s.randomizer(2)
+	r := s.randomizer(t, 2)
 	for range 200 {
 		m := r.message(packed.Descriptor(), 2)
 		raw, err := proto.Marshal(m)
@@ -256,7 +264,7 @@ func TestMutatedBytesAreAMessageOrAnException(t *testing.T) {
 
 func mutate(t *testing.T, s subjects, n int) {
 	p := startPeer(t, s.req)
-	r := s.randomizer(3)
+	r := s.randomizer(t, 3)
 	read, refused := 0, 0
 	for _, md := range s.types {
 		var frames []*frame
@@ -372,7 +380,7 @@ func TestMutatedJSONIsAMessageOrAnException(t *testing.T) {
 			t.Parallel()
 			s := subjectsOf(t, caseRequest(t, name))
 			p := startPeer(t, s.req)
-			r := s.randomizer(4)
+			r := s.randomizer(t, 4)
 			for _, md := range s.types {
 				var frames []*frame
 				for range messagesPerType(t, 500) {

@@ -115,10 +115,14 @@ final class JsonIn
             return (float) $x;
         }
         if (\is_string($x)) {
-            switch ($x) {
-                case 'NaN': return \NAN;
-                case 'Infinity': return \INF;
-                case '-Infinity': return -\INF;
+            $special = match ($x) {
+                'NaN' => \NAN,
+                'Infinity' => \INF,
+                '-Infinity' => -\INF,
+                default => null,
+            };
+            if (null !== $special) {
+                return $special;
             }
             if (1 === \preg_match('/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/D', $x)) {
                 $x = (float) $x;

@@ -110,14 +110,28 @@ final class Duration implements Message
                 $i = $start;
                 $tag = Wire::readVarint($b, $i, $end);
             }
-            if (0x08 === $tag) {
-                $seconds = Wire::readVarint($b, $i, $end);
-            } elseif (0x10 === $tag) {
-                $nanos = Wire::readVarint($b, $i, $end);
-                $nanos = ($nanos & 0x7FFFFFFF) - ($nanos & 0x80000000);
-            } else {
+            if (0x08 !== $tag && 0x10 !== $tag) {
                 $i = Wire::skip($b, $i, $end, $tag);
                 $unknown .= \substr($b, $start, $i - $start);
+                continue;
+            }
+            // Wire::readVarint() in line: nearly every message has a time.
+            $v = $shift = 0;
+            do {
+                if ($i >= $end || $shift > 63) {
+                    throw DecodeException::truncated('google.protobuf.Timestamp or Duration');
+                }
+                $c = \ord($b[$i++]);
+                $v |= ($c & 0x7F) << $shift;
+                $shift += 7;
+            } while ($c > 0x7F);
+            if ($shift > 63 && $c > 1) {
+                throw new DecodeException('varint: more than 64 bits');
+            }
+            if (0x08 === $tag) {
+                $seconds = $v;
+            } else {
+                $nanos = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
             }
         }
 

@@ -106,18 +106,27 @@ final class Struct implements Message
     /** @return array{string, Value} */
     private static function entry(string $b, int $i, int $end, int $depth): array
     {
-        $key = $value = '';
+        $key = '';
+        $from = $to = -1;
+        $raw = null;
         while ($i < $end) {
             $tag = Wire::readVarint($b, $i, $end);
             if (0x0A === $tag) {
                 $key = Wire::readText($b, $i, $end, 'google.protobuf.Struct.fields');
             } elseif (0x12 === $tag) {
-                $value .= Wire::readBytes($b, $i, $end);
+                $n = Wire::readLength($b, $i, $end);
+                if ($from < 0) {
+                    $from = $i;
+                    $to = $i + $n;
+                } else {
+                    Wire::merge($raw, $b, $from, $to, $i, $n);
+                }
+                $i += $n;
             } else {
                 $i = Wire::skip($b, $i, $end, $tag);
             }
         }
 
-        return [$key, Value::read($value, 0, \strlen($value), $depth - 1)];
+        return [$key, null === $raw ? Value::read($b, $from, $to, $depth - 1) : Value::read($raw, 0, \strlen($raw), $depth - 1)];
     }
 }

@@ -72,9 +72,8 @@ final class Value implements Message
         if ($depth < 0) {
             throw DecodeException::depth('google.protobuf.Value');
         }
-        $v = null;
-        $kind = 0;
-        $raw = '';
+        $v = $raw = null;
+        $kind = $from = $to = 0;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -95,13 +94,17 @@ final class Value implements Message
                     break;
                 case 0x2A:
                 case 0x32:
-                    // Repeated occurrences of a message merge, which is what reading their concatenation does.
-                    if ($kind !== $tag) {
-                        self::content($kind, $raw, $depth);
-                        $raw = '';
+                    $n = Wire::readLength($b, $i, $end);
+                    if ($kind === $tag) {
+                        Wire::merge($raw, $b, $from, $to, $i, $n);
+                    } else {
+                        self::content($kind, $b, $from, $to, $raw, $depth);
+                        $kind = $tag;
+                        $from = $i;
+                        $to = $i + $n;
+                        $raw = null;
                     }
-                    $raw .= Wire::readBytes($b, $i, $end);
-                    $kind = $tag;
+                    $i += $n;
                     continue 2;
                 default:
                     $i = Wire::skip($b, $i, $end, $tag);
@@ -109,11 +112,11 @@ final class Value implements Message
                     continue 2;
             }
             // A struct or list that is overwritten does not count, but malformed bytes are an error all the same.
-            self::content($kind, $raw, $depth);
+            self::content($kind, $b, $from, $to, $raw, $depth);
             $kind = $tag;
         }
 
-        return new self(self::content($kind, $raw, $depth) ?? $v, 0 !== $kind, $unknown);
+        return new self(self::content($kind, $b, $from, $to, $raw, $depth) ?? $v, 0 !== $kind, $unknown);
     }
 
     public static function readJson(mixed $json, JsonOptions $options, int $depth): static
@@ -146,11 +149,17 @@ final class Value implements Message
         };
     }
 
-    private static function content(int $kind, string $raw, int $depth): null|Struct|ListValue
+    private static function content(int $kind, string $b, int $from, int $to, ?string $raw, int $depth): null|Struct|ListValue
     {
+        if (null !== $raw) {
+            $b = $raw;
+            $from = 0;
+            $to = \strlen($raw);
+        }
+
         return match ($kind) {
-            0x2A => Struct::read($raw, 0, \strlen($raw), $depth - 1),
-            0x32 => ListValue::read($raw, 0, \strlen($raw), $depth - 1),
+            0x2A => Struct::read($b, $from, $to, $depth - 1),
+            0x32 => ListValue::read($b, $from, $to, $depth - 1),
             default => null,
         };
     }

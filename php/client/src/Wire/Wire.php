@@ -31,6 +31,12 @@ final class Wire
         return (self::$mbstring ??= \extension_loaded('mbstring')) ? \mb_check_encoding($v, 'UTF-8') : 1 === \preg_match('//u', $v);
     }
 
+    /** @throws DecodeException when a string that was read is not UTF-8 */
+    public static function checkText(string $v, string $where): bool
+    {
+        return self::utf8($v) ?: throw DecodeException::utf8($where);
+    }
+
     /** Ten bytes for a negative number, as int32, int64 and enums require. */
     public static function varint(int $v): string
     {
@@ -119,29 +125,22 @@ final class Wire
     public static function readVarint(string $b, int &$i, int $end): int
     {
         $p = $i;
-        if ($end - $p < 10) {
-            return self::readVarintNearEnd($b, $i, $end);
-        }
-        if (($c = \ord($b[$p++])) < 0x80) {
-            $i = $p;
-
-            return $c;
-        }
-        $v = $c & 0x7F;
-        for ($shift = 7; $shift < 63; $shift += 7) {
+        $v = $shift = 0;
+        while ($p < $end) {
             if (($c = \ord($b[$p++])) < 0x80) {
+                if (63 === $shift && $c > 1) {
+                    break;
+                }
                 $i = $p;
 
                 return $v | $c << $shift;
             }
             $v |= ($c & 0x7F) << $shift;
+            if (($shift += 7) > 63) {
+                break;
+            }
         }
-        if (($c = \ord($b[$p++])) > 1) {
-            throw new DecodeException('varint: more than 64 bits');
-        }
-        $i = $p;
-
-        return $v | $c << 63;
+        throw new DecodeException($shift < 63 ? 'varint: truncated' : 'varint: more than 64 bits');
     }
 
     /** Reads a length and checks that as many bytes follow. */
@@ -238,6 +237,29 @@ final class Wire
         return $i;
     }
 
+    /**
+     * Adds bytes $i to $i + $n of $b to a message that came before, in bytes $from to $to or, from the third
+     * time on, already in $raw. Reading the concatenation is the merge that protobuf asks for, provided that
+     * each part is well-formed on its own; what is nested is checked when the concatenation is read.
+     */
+    public static function merge(?string &$raw, string $b, int $from, int $to, int $i, int $n): void
+    {
+        if (null === $raw) {
+            self::checkFields($b, $from, $to);
+            $raw = \substr($b, $from, $to - $from);
+        }
+        self::checkFields($b, $i, $i + $n);
+        $raw .= \substr($b, $i, $n);
+    }
+
+    private static function checkFields(string $b, int $i, int $end): void
+    {
+        while ($i < $end) {
+            $tag = self::readVarint($b, $i, $end);
+            $i = self::skip($b, $i, $end, $tag);
+        }
+    }
+
     private static function skipGroup(string $b, int $i, int $end, int $tag, int $depth): int
     {
         if ($depth <= 0) {
@@ -251,18 +273,5 @@ final class Wire
             $i = self::skip($b, $i, $end, $t, $depth - 1);
         }
         throw DecodeException::truncated('group');
-    }
-
-    private static function readVarintNearEnd(string $b, int &$i, int $end): int
-    {
-        $v = 0;
-        for ($shift = 0; $i < $end; $shift += 7) {
-            $c = \ord($b[$i++]);
-            $v |= ($c & 0x7F) << $shift;
-            if ($c < 0x80) {
-                return $v;
-            }
-        }
-        throw new DecodeException('varint: truncated');
     }
 }

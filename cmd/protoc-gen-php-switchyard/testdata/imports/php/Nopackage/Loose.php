@@ -62,7 +62,7 @@ final class Loose implements Message
             }
             switch ($tag) {
                 case 10: // text
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('Loose.text'));
+                    $f1 && Wire::checkText($f1, 'Loose.text');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -68,7 +68,7 @@ final class Money implements Message
             }
             switch ($tag) {
                 case 10: // currency
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('acme.base.Money.currency'));
+                    $f1 && Wire::checkText($f1, 'acme.base.Money.currency');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

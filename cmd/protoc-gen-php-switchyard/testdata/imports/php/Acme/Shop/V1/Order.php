@@ -108,8 +108,7 @@ final class Order implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -131,8 +130,7 @@ final class Order implements Message
                         $s3 = $i;
                         $e3 = $i + $n;
                     } else {
-                        $r3 ??= \substr($b, $s3, $e3 - $s3);
-                        $r3 .= \substr($b, $i, $n);
+                        Wire::merge($r3, $b, $s3, $e3, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -144,7 +142,8 @@ final class Order implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -158,7 +157,7 @@ final class Order implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'acme.shop.v1.Order.prices');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('acme.shop.v1.Order.prices');
+                            Wire::checkText($v, 'acme.shop.v1.Order.prices');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -167,13 +166,18 @@ final class Order implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'acme.shop.v1.Order.prices');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f4[$k] = Money::read($m, 0, \strlen($m), $depth - 1);
+                    $f4[$k] = null === $raw ? Money::read($b, $from, $to, $depth - 1) : Money::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 42: // money
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -185,8 +189,7 @@ final class Order implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -204,7 +204,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.int32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.int32_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.int32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -242,7 +242,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.int64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.int64_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.int64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -280,7 +280,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.uint32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint32_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.uint32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -318,7 +318,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.uint64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.uint64_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.uint64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -356,7 +356,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sint32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint32_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.sint32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -394,7 +394,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sint64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sint64_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.sint64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -431,7 +431,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.fixed32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed32_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.fixed32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -468,7 +468,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.fixed64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.fixed64_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.fixed64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -505,7 +505,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sfixed32_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed32_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.sfixed32_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -542,7 +542,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.sfixed64_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.sfixed64_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.sfixed64_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -581,7 +581,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.bool_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.bool_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.bool_key');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -612,7 +612,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.string_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.string_key');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -622,7 +622,7 @@ final class Keys implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Keys.string_key');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Keys.string_key');
+                            Wire::checkText($v, 'test.scalars.v1.Keys.string_key');
                             $x = $v;
                             $i += $n;
                         } else {

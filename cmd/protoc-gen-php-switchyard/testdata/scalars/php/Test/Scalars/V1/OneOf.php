@@ -332,7 +332,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.scalars.v1.OneOf.string_value');
                     }
                     $v = \substr($b, $i, $n);
-                    Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.OneOf.string_value');
+                    Wire::checkText($v, 'test.scalars.v1.OneOf.string_value');
                     $set0 = $v;
                     $i += $n;
                     $one0 = 27;

@@ -273,7 +273,7 @@ final class Singular implements Message
                     $f13 = 0 !== $v;
                     break;
                 case 114: // string_value
-                    $f14 && (Wire::utf8($f14) || throw DecodeException::utf8('test.scalars.v1.Singular.string_value'));
+                    $f14 && Wire::checkText($f14, 'test.scalars.v1.Singular.string_value');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -242,7 +242,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.double_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.double_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.double_value');
                             $k = $v;
                             $i += $n;
                         } elseif (17 === $tag) {
@@ -279,7 +279,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.float_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.float_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.float_value');
                             $k = $v;
                             $i += $n;
                         } elseif (21 === $tag) {
@@ -316,7 +316,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.int32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.int32_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.int32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -354,7 +354,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.int64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.int64_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.int64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -392,7 +392,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.uint32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.uint32_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.uint32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -430,7 +430,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.uint64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.uint64_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.uint64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -468,7 +468,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sint32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sint32_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.sint32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -506,7 +506,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sint64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sint64_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.sint64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -544,7 +544,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.fixed32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed32_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.fixed32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (21 === $tag) {
@@ -581,7 +581,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.fixed64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.fixed64_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.fixed64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (17 === $tag) {
@@ -618,7 +618,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sfixed32_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed32_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.sfixed32_value');
                             $k = $v;
                             $i += $n;
                         } elseif (21 === $tag) {
@@ -655,7 +655,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.sfixed64_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.sfixed64_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.sfixed64_value');
                             $k = $v;
                             $i += $n;
                         } elseif (17 === $tag) {
@@ -692,7 +692,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.bool_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.bool_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.bool_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {
@@ -730,7 +730,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.string_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.string_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -740,7 +740,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.string_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.string_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.string_value');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -771,7 +771,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.bytes_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.bytes_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.bytes_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -810,7 +810,7 @@ final class Values implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.scalars.v1.Values.color_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.scalars.v1.Values.color_value');
+                            Wire::checkText($v, 'test.scalars.v1.Values.color_value');
                             $k = $v;
                             $i += $n;
                         } elseif (16 === $tag) {

@@ -62,7 +62,7 @@ final class BuyRequest implements Message
             }
             switch ($tag) {
                 case 10: // what
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.service.v1.BuyRequest.what'));
+                    $f1 && Wire::checkText($f1, 'test.service.v1.BuyRequest.what');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -84,7 +84,7 @@ final class Old implements Message
             }
             switch ($tag) {
                 case 10: // text
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.shapes.v1.Old.text'));
+                    $f1 && Wire::checkText($f1, 'test.shapes.v1.Old.text');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -94,7 +94,7 @@ final class Old implements Message
                     $i += $n;
                     break;
                 case 18: // renamed
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('test.shapes.v1.Old.renamed'));
+                    $f2 && Wire::checkText($f2, 'test.shapes.v1.Old.renamed');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -104,7 +104,7 @@ final class Old implements Message
                     $i += $n;
                     break;
                 case 26: // at_type
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('test.shapes.v1.Old.at_type'));
+                    $f3 && Wire::checkText($f3, 'test.shapes.v1.Old.at_type');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

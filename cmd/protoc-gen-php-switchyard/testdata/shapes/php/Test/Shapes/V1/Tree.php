@@ -249,7 +249,7 @@ final class Tree implements Message
             }
             switch ($tag) {
                 case 10: // label
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.shapes.v1.Tree.label'));
+                    $f1 && Wire::checkText($f1, 'test.shapes.v1.Tree.label');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -268,8 +268,7 @@ final class Tree implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -290,7 +289,8 @@ final class Tree implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -304,7 +304,7 @@ final class Tree implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.shapes.v1.Tree.by_name');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.shapes.v1.Tree.by_name');
+                            Wire::checkText($v, 'test.shapes.v1.Tree.by_name');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -313,13 +313,18 @@ final class Tree implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.shapes.v1.Tree.by_name');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f4[$k] = Tree::read($m, 0, \strlen($m), $depth - 1);
+                    $f4[$k] = null === $raw ? Tree::read($b, $from, $to, $depth - 1) : Tree::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 42: // text
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -328,7 +333,7 @@ final class Tree implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.text');
                     }
                     $v = \substr($b, $i, $n);
-                    Wire::utf8($v) || throw DecodeException::utf8('test.shapes.v1.Tree.text');
+                    Wire::checkText($v, 'test.shapes.v1.Tree.text');
                     $set0 = $v;
                     $i += $n;
                     0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
@@ -341,8 +346,7 @@ final class Tree implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.sub');
                     }
                     if (6 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 6;
@@ -359,8 +363,7 @@ final class Tree implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.shapes.v1.Tree.leaf');
                     }
                     if (7 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 7;
@@ -428,8 +431,7 @@ final class Tree implements Message
                         $s13 = $i;
                         $e13 = $i + $n;
                     } else {
-                        $r13 ??= \substr($b, $s13, $e13 - $s13);
-                        $r13 .= \substr($b, $i, $n);
+                        Wire::merge($r13, $b, $s13, $e13, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -119,7 +119,7 @@ final class Wide implements Message
             }
             switch ($tag) {
                 case 122: // fifteen
-                    $f15 && (Wire::utf8($f15) || throw DecodeException::utf8('test.shapes.v1.Wide.fifteen'));
+                    $f15 && Wire::checkText($f15, 'test.shapes.v1.Wide.fifteen');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -129,7 +129,7 @@ final class Wide implements Message
                     $i += $n;
                     break;
                 case 130: // sixteen
-                    $f16 && (Wire::utf8($f16) || throw DecodeException::utf8('test.shapes.v1.Wide.sixteen'));
+                    $f16 && Wire::checkText($f16, 'test.shapes.v1.Wide.sixteen');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -182,7 +182,7 @@ final class Wide implements Message
                     $f18[$k] = $x;
                     break;
                 case 16378: // k2
-                    $f2047 && (Wire::utf8($f2047) || throw DecodeException::utf8('test.shapes.v1.Wide.k2'));
+                    $f2047 && Wire::checkText($f2047, 'test.shapes.v1.Wide.k2');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -192,7 +192,7 @@ final class Wide implements Message
                     $i += $n;
                     break;
                 case 16386: // k2048
-                    $f2048 && (Wire::utf8($f2048) || throw DecodeException::utf8('test.shapes.v1.Wide.k2048'));
+                    $f2048 && Wire::checkText($f2048, 'test.shapes.v1.Wide.k2048');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -211,8 +211,7 @@ final class Wide implements Message
                         $s1000000 = $i;
                         $e1000000 = $i + $n;
                     } else {
-                        $r1000000 ??= \substr($b, $s1000000, $e1000000 - $s1000000);
-                        $r1000000 .= \substr($b, $i, $n);
+                        Wire::merge($r1000000, $b, $s1000000, $e1000000, $i, $n);
                     }
                     $i += $n;
                     break;

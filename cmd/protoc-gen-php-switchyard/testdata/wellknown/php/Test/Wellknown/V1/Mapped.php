@@ -265,7 +265,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -279,7 +280,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_timestamp');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_timestamp');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_timestamp');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -288,13 +289,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_timestamp');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f1[$k] = Timestamp::valueIn($m, 0, \strlen($m));
+                    $f1[$k] = null === $raw ? Timestamp::valueIn($b, $from, $to) : Timestamp::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 18: // the_duration
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -304,7 +310,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -318,7 +325,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_duration');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_duration');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_duration');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -327,13 +334,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_duration');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f2[$k] = Duration::read($m, 0, \strlen($m), $depth - 1);
+                    $f2[$k] = null === $raw ? Duration::read($b, $from, $to, $depth - 1) : Duration::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 26: // the_fieldmask
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -343,7 +355,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -357,7 +370,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_fieldmask');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_fieldmask');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_fieldmask');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -366,13 +379,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_fieldmask');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f3[$k] = FieldMask::read($m, 0, \strlen($m), $depth - 1);
+                    $f3[$k] = null === $raw ? FieldMask::read($b, $from, $to, $depth - 1) : FieldMask::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 34: // the_struct
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -382,7 +400,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -396,7 +415,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_struct');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_struct');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_struct');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -405,13 +424,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_struct');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f4[$k] = Struct::read($m, 0, \strlen($m), $depth - 1);
+                    $f4[$k] = null === $raw ? Struct::read($b, $from, $to, $depth - 1) : Struct::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 42: // the_value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -421,7 +445,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -435,7 +460,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_value');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -444,13 +469,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_value');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f5[$k] = Value::read($m, 0, \strlen($m), $depth - 1);
+                    $f5[$k] = null === $raw ? Value::read($b, $from, $to, $depth - 1) : Value::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 50: // the_listvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -460,7 +490,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -474,7 +505,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_listvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_listvalue');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_listvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -483,13 +514,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_listvalue');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f6[$k] = ListValue::read($m, 0, \strlen($m), $depth - 1);
+                    $f6[$k] = null === $raw ? ListValue::read($b, $from, $to, $depth - 1) : ListValue::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 58: // the_any
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -499,7 +535,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -513,7 +550,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_any');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_any');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_any');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -522,13 +559,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_any');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f7[$k] = Any::read($m, 0, \strlen($m), $depth - 1);
+                    $f7[$k] = null === $raw ? Any::read($b, $from, $to, $depth - 1) : Any::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 66: // the_empty
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -538,7 +580,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -552,7 +595,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_empty');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_empty');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_empty');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -561,13 +604,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_empty');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f8[$k] = EmptyMessage::read($m, 0, \strlen($m), $depth - 1);
+                    $f8[$k] = null === $raw ? EmptyMessage::read($b, $from, $to, $depth - 1) : EmptyMessage::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 74: // the_doublevalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -577,7 +625,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -591,7 +640,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_doublevalue');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_doublevalue');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_doublevalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -600,13 +649,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_doublevalue');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f9[$k] = DoubleValue::valueIn($m, 0, \strlen($m));
+                    $f9[$k] = null === $raw ? DoubleValue::valueIn($b, $from, $to) : DoubleValue::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 82: // the_floatvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -616,7 +670,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -630,7 +685,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_floatvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_floatvalue');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_floatvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -639,13 +694,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_floatvalue');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f10[$k] = FloatValue::valueIn($m, 0, \strlen($m));
+                    $f10[$k] = null === $raw ? FloatValue::valueIn($b, $from, $to) : FloatValue::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 90: // the_int64value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -655,7 +715,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -669,7 +730,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int64value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int64value');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_int64value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -678,13 +739,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int64value');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f11[$k] = Int64Value::valueIn($m, 0, \strlen($m));
+                    $f11[$k] = null === $raw ? Int64Value::valueIn($b, $from, $to) : Int64Value::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 98: // the_uint64value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -694,7 +760,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -708,7 +775,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint64value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint64value');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_uint64value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -717,13 +784,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint64value');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f12[$k] = UInt64Value::valueIn($m, 0, \strlen($m));
+                    $f12[$k] = null === $raw ? UInt64Value::valueIn($b, $from, $to) : UInt64Value::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 106: // the_int32value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -733,7 +805,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -747,7 +820,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int32value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_int32value');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_int32value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -756,13 +829,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_int32value');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f13[$k] = Int32Value::valueIn($m, 0, \strlen($m));
+                    $f13[$k] = null === $raw ? Int32Value::valueIn($b, $from, $to) : Int32Value::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 114: // the_uint32value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -772,7 +850,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -786,7 +865,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint32value');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_uint32value');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_uint32value');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -795,13 +874,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_uint32value');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f14[$k] = UInt32Value::valueIn($m, 0, \strlen($m));
+                    $f14[$k] = null === $raw ? UInt32Value::valueIn($b, $from, $to) : UInt32Value::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 122: // the_boolvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -811,7 +895,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -825,7 +910,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_boolvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_boolvalue');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_boolvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -834,13 +919,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_boolvalue');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f15[$k] = BoolValue::valueIn($m, 0, \strlen($m));
+                    $f15[$k] = null === $raw ? BoolValue::valueIn($b, $from, $to) : BoolValue::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 130: // the_stringvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -850,7 +940,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -864,7 +955,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_stringvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_stringvalue');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_stringvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -873,13 +964,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_stringvalue');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f16[$k] = StringValue::valueIn($m, 0, \strlen($m));
+                    $f16[$k] = null === $raw ? StringValue::valueIn($b, $from, $to) : StringValue::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 138: // the_bytesvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -889,7 +985,8 @@ final class Mapped implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -903,7 +1000,7 @@ final class Mapped implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_bytesvalue');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.Mapped.the_bytesvalue');
+                            Wire::checkText($v, 'test.wellknown.v1.Mapped.the_bytesvalue');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -912,13 +1009,18 @@ final class Mapped implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'test.wellknown.v1.Mapped.the_bytesvalue');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f17[$k] = BytesValue::valueIn($m, 0, \strlen($m));
+                    $f17[$k] = null === $raw ? BytesValue::valueIn($b, $from, $to) : BytesValue::valueIn($raw, 0, \strlen($raw));
                     break;
                 case 242: // the_null
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {

@@ -296,8 +296,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_timestamp');
                     }
                     if (1 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 1;
@@ -314,8 +313,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_duration');
                     }
                     if (2 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 2;
@@ -332,8 +330,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_fieldmask');
                     }
                     if (3 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 3;
@@ -350,8 +347,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_struct');
                     }
                     if (4 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 4;
@@ -368,8 +364,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_value');
                     }
                     if (5 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 5;
@@ -386,8 +381,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_listvalue');
                     }
                     if (6 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 6;
@@ -404,8 +398,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_any');
                     }
                     if (7 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 7;
@@ -422,8 +415,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_empty');
                     }
                     if (8 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 8;
@@ -440,8 +432,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_doublevalue');
                     }
                     if (9 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 9;
@@ -458,8 +449,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_floatvalue');
                     }
                     if (10 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 10;
@@ -476,8 +466,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_int64value');
                     }
                     if (11 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 11;
@@ -494,8 +483,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_uint64value');
                     }
                     if (12 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 12;
@@ -512,8 +500,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_int32value');
                     }
                     if (13 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 13;
@@ -530,8 +517,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_uint32value');
                     }
                     if (14 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 14;
@@ -548,8 +534,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_boolvalue');
                     }
                     if (15 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 15;
@@ -566,8 +551,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_stringvalue');
                     }
                     if (16 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 16;
@@ -584,8 +568,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.the_bytesvalue');
                     }
                     if (17 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 17;
@@ -612,7 +595,7 @@ final class OneOf implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.wellknown.v1.OneOf.text');
                     }
                     $v = \substr($b, $i, $n);
-                    Wire::utf8($v) || throw DecodeException::utf8('test.wellknown.v1.OneOf.text');
+                    Wire::checkText($v, 'test.wellknown.v1.OneOf.text');
                     $set0 = $v;
                     $i += $n;
                     0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);

@@ -269,8 +269,7 @@ final class Singular implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -284,8 +283,7 @@ final class Singular implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -299,8 +297,7 @@ final class Singular implements Message
                         $s3 = $i;
                         $e3 = $i + $n;
                     } else {
-                        $r3 ??= \substr($b, $s3, $e3 - $s3);
-                        $r3 .= \substr($b, $i, $n);
+                        Wire::merge($r3, $b, $s3, $e3, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -314,8 +311,7 @@ final class Singular implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -329,8 +325,7 @@ final class Singular implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -344,8 +339,7 @@ final class Singular implements Message
                         $s6 = $i;
                         $e6 = $i + $n;
                     } else {
-                        $r6 ??= \substr($b, $s6, $e6 - $s6);
-                        $r6 .= \substr($b, $i, $n);
+                        Wire::merge($r6, $b, $s6, $e6, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -359,8 +353,7 @@ final class Singular implements Message
                         $s7 = $i;
                         $e7 = $i + $n;
                     } else {
-                        $r7 ??= \substr($b, $s7, $e7 - $s7);
-                        $r7 .= \substr($b, $i, $n);
+                        Wire::merge($r7, $b, $s7, $e7, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -374,8 +367,7 @@ final class Singular implements Message
                         $s8 = $i;
                         $e8 = $i + $n;
                     } else {
-                        $r8 ??= \substr($b, $s8, $e8 - $s8);
-                        $r8 .= \substr($b, $i, $n);
+                        Wire::merge($r8, $b, $s8, $e8, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -389,8 +381,7 @@ final class Singular implements Message
                         $s9 = $i;
                         $e9 = $i + $n;
                     } else {
-                        $r9 ??= \substr($b, $s9, $e9 - $s9);
-                        $r9 .= \substr($b, $i, $n);
+                        Wire::merge($r9, $b, $s9, $e9, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -404,8 +395,7 @@ final class Singular implements Message
                         $s10 = $i;
                         $e10 = $i + $n;
                     } else {
-                        $r10 ??= \substr($b, $s10, $e10 - $s10);
-                        $r10 .= \substr($b, $i, $n);
+                        Wire::merge($r10, $b, $s10, $e10, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -419,8 +409,7 @@ final class Singular implements Message
                         $s11 = $i;
                         $e11 = $i + $n;
                     } else {
-                        $r11 ??= \substr($b, $s11, $e11 - $s11);
-                        $r11 .= \substr($b, $i, $n);
+                        Wire::merge($r11, $b, $s11, $e11, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -434,8 +423,7 @@ final class Singular implements Message
                         $s12 = $i;
                         $e12 = $i + $n;
                     } else {
-                        $r12 ??= \substr($b, $s12, $e12 - $s12);
-                        $r12 .= \substr($b, $i, $n);
+                        Wire::merge($r12, $b, $s12, $e12, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -449,8 +437,7 @@ final class Singular implements Message
                         $s13 = $i;
                         $e13 = $i + $n;
                     } else {
-                        $r13 ??= \substr($b, $s13, $e13 - $s13);
-                        $r13 .= \substr($b, $i, $n);
+                        Wire::merge($r13, $b, $s13, $e13, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -464,8 +451,7 @@ final class Singular implements Message
                         $s14 = $i;
                         $e14 = $i + $n;
                     } else {
-                        $r14 ??= \substr($b, $s14, $e14 - $s14);
-                        $r14 .= \substr($b, $i, $n);
+                        Wire::merge($r14, $b, $s14, $e14, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -479,8 +465,7 @@ final class Singular implements Message
                         $s15 = $i;
                         $e15 = $i + $n;
                     } else {
-                        $r15 ??= \substr($b, $s15, $e15 - $s15);
-                        $r15 .= \substr($b, $i, $n);
+                        Wire::merge($r15, $b, $s15, $e15, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -494,8 +479,7 @@ final class Singular implements Message
                         $s16 = $i;
                         $e16 = $i + $n;
                     } else {
-                        $r16 ??= \substr($b, $s16, $e16 - $s16);
-                        $r16 .= \substr($b, $i, $n);
+                        Wire::merge($r16, $b, $s16, $e16, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -509,8 +493,7 @@ final class Singular implements Message
                         $s17 = $i;
                         $e17 = $i + $n;
                     } else {
-                        $r17 ??= \substr($b, $s17, $e17 - $s17);
-                        $r17 .= \substr($b, $i, $n);
+                        Wire::merge($r17, $b, $s17, $e17, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -124,8 +124,7 @@ final class Leaf implements Message
                         $s3 = $i;
                         $e3 = $i + $n;
                     } else {
-                        $r3 ??= \substr($b, $s3, $e3 - $s3);
-                        $r3 .= \substr($b, $i, $n);
+                        Wire::merge($r3, $b, $s3, $e3, $i, $n);
                     }
                     $i += $n;
                     break;

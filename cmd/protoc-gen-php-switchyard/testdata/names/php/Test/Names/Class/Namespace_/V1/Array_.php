@@ -133,8 +133,7 @@ final class Array_ implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        \Switchyard\Client\Wire\Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -148,8 +147,7 @@ final class Array_ implements Message
                         $s3 = $i;
                         $e3 = $i + $n;
                     } else {
-                        $r3 ??= \substr($b, $s3, $e3 - $s3);
-                        $r3 .= \substr($b, $i, $n);
+                        \Switchyard\Client\Wire\Wire::merge($r3, $b, $s3, $e3, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -163,8 +161,7 @@ final class Array_ implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        \Switchyard\Client\Wire\Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -178,8 +175,7 @@ final class Array_ implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        \Switchyard\Client\Wire\Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -193,8 +189,7 @@ final class Array_ implements Message
                         $s6 = $i;
                         $e6 = $i + $n;
                     } else {
-                        $r6 ??= \substr($b, $s6, $e6 - $s6);
-                        $r6 .= \substr($b, $i, $n);
+                        \Switchyard\Client\Wire\Wire::merge($r6, $b, $s6, $e6, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -208,8 +203,7 @@ final class Array_ implements Message
                         $s7 = $i;
                         $e7 = $i + $n;
                     } else {
-                        $r7 ??= \substr($b, $s7, $e7 - $s7);
-                        $r7 .= \substr($b, $i, $n);
+                        \Switchyard\Client\Wire\Wire::merge($r7, $b, $s7, $e7, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -245,7 +245,7 @@ final class List_ implements Message
             }
             switch ($tag) {
                 case 10: // this
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('test.names.class.namespace.v1.List.this'));
+                    $f1 && Wire::checkText($f1, 'test.names.class.namespace.v1.List.this');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -255,7 +255,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 18: // GLOBALS
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('test.names.class.namespace.v1.List.GLOBALS'));
+                    $f2 && Wire::checkText($f2, 'test.names.class.namespace.v1.List.GLOBALS');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -265,7 +265,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 26: // unknown_fields
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('test.names.class.namespace.v1.List.unknown_fields'));
+                    $f3 && Wire::checkText($f3, 'test.names.class.namespace.v1.List.unknown_fields');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -275,7 +275,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 34: // class
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('test.names.class.namespace.v1.List.class'));
+                    $f4 && Wire::checkText($f4, 'test.names.class.namespace.v1.List.class');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -285,7 +285,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 42: // foo_bar
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('test.names.class.namespace.v1.List.foo_bar'));
+                    $f5 && Wire::checkText($f5, 'test.names.class.namespace.v1.List.foo_bar');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -295,7 +295,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 58: // _1st
-                    $f7 && (Wire::utf8($f7) || throw DecodeException::utf8('test.names.class.namespace.v1.List._1st'));
+                    $f7 && Wire::checkText($f7, 'test.names.class.namespace.v1.List._1st');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -305,7 +305,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 66: // b
-                    $f8 && (Wire::utf8($f8) || throw DecodeException::utf8('test.names.class.namespace.v1.List.b'));
+                    $f8 && Wire::checkText($f8, 'test.names.class.namespace.v1.List.b');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -315,7 +315,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 74: // i
-                    $f9 && (Wire::utf8($f9) || throw DecodeException::utf8('test.names.class.namespace.v1.List.i'));
+                    $f9 && Wire::checkText($f9, 'test.names.class.namespace.v1.List.i');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -325,7 +325,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 82: // depth
-                    $f10 && (Wire::utf8($f10) || throw DecodeException::utf8('test.names.class.namespace.v1.List.depth'));
+                    $f10 && Wire::checkText($f10, 'test.names.class.namespace.v1.List.depth');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -335,7 +335,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 90: // options
-                    $f11 && (Wire::utf8($f11) || throw DecodeException::utf8('test.names.class.namespace.v1.List.options'));
+                    $f11 && Wire::checkText($f11, 'test.names.class.namespace.v1.List.options');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -345,7 +345,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 98: // json
-                    $f12 && (Wire::utf8($f12) || throw DecodeException::utf8('test.names.class.namespace.v1.List.json'));
+                    $f12 && Wire::checkText($f12, 'test.names.class.namespace.v1.List.json');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -355,7 +355,7 @@ final class List_ implements Message
                     $i += $n;
                     break;
                 case 106: // __proto__
-                    $f13 && (Wire::utf8($f13) || throw DecodeException::utf8('test.names.class.namespace.v1.List.__proto__'));
+                    $f13 && Wire::checkText($f13, 'test.names.class.namespace.v1.List.__proto__');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -374,8 +374,7 @@ final class List_ implements Message
                         $s14 = $i;
                         $e14 = $i + $n;
                     } else {
-                        $r14 ??= \substr($b, $s14, $e14 - $s14);
-                        $r14 .= \substr($b, $i, $n);
+                        Wire::merge($r14, $b, $s14, $e14, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -386,7 +385,7 @@ final class List_ implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.x');
                     }
                     $v = \substr($b, $i, $n);
-                    Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.x');
+                    Wire::checkText($v, 'test.names.class.namespace.v1.List.x');
                     $set0 = $v;
                     $i += $n;
                     $one0 = 20;
@@ -398,7 +397,7 @@ final class List_ implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.y');
                     }
                     $v = \substr($b, $i, $n);
-                    Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.y');
+                    Wire::checkText($v, 'test.names.class.namespace.v1.List.y');
                     $set1 = $v;
                     $i += $n;
                     $one1 = 21;
@@ -410,7 +409,7 @@ final class List_ implements Message
                         $n = Wire::readLength($b, $i, $end, 'test.names.class.namespace.v1.List.z');
                     }
                     $v = \substr($b, $i, $n);
-                    Wire::utf8($v) || throw DecodeException::utf8('test.names.class.namespace.v1.List.z');
+                    Wire::checkText($v, 'test.names.class.namespace.v1.List.z');
                     $set2 = $v;
                     $i += $n;
                     $one2 = 22;
