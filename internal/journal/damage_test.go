@@ -257,8 +257,11 @@ func TestDamageToThePositionFile(t *testing.T) {
 		content []byte
 		opens   bool
 	}{
-		{"first slot", spoil(0), true}, {"second slot", spoil(1), true}, {"both slots", spoil(0, 1), false},
-		{"absent", nil, true}, {"empty", []byte{}, true},
+		{"first slot", spoil(0), true},
+		{"second slot", spoil(1), true},
+		{"both slots", spoil(0, 1), false},
+		{"absent", nil, true},
+		{"empty", []byte{}, true},
 	} {
 		j, err := Open(dir, small(), WithFS(whole.with(positionName, c.content).fs()))
 		if (err == nil) != c.opens || err != nil && !errors.Is(err, ErrDamaged) {

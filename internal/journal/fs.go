@@ -63,7 +63,7 @@ func (osFS) Open(path string) (File, error)   { return open(path, os.O_RDWR) }
 func (osFS) Remove(path string) error         { return os.Remove(path) }
 
 func (osFS) SyncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the directory is configuration, not input
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (osFS) SyncDir(dir string) error {
 }
 
 func open(path string, flag int) (File, error) {
-	f, err := os.OpenFile(path, flag, 0o600) //nolint:gosec // the directory is configuration, not input
+	f, err := os.OpenFile(path, flag, 0o600)
 	if err != nil {
 		return nil, err
 	}

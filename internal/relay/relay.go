@@ -89,7 +89,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			pause = firstPause
 			continue
 		case ctx.Err() != nil || errors.Is(err, journal.ErrClosed):
-			return nil
+			return nil //nolint:nilerr // both are how a relay is meant to end
 		}
 		r.fail(err, pause)
 		select {

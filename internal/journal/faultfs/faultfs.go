@@ -3,7 +3,6 @@
 package faultfs
 
 import (
-	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -172,7 +171,7 @@ func (f *faultFile) Sync() error {
 	if bad {
 		// The pages are given up: what they held is not on disk and never will be, and the next fsync has nothing to complain of.
 		for _, s := range dirty {
-			if _, err := f.File.WriteAt(make([]byte, s.to-s.from), s.from); err != nil && err != io.EOF {
+			if _, err := f.File.WriteAt(make([]byte, s.to-s.from), s.from); err != nil {
 				return err
 			}
 		}
