@@ -101,7 +101,7 @@ func newReader(buckets int) *reader {
 	}
 }
 
-// wordBuckets returns how many of the buckets belong to the word channel.
+// wordBuckets returns how many of the buckets belong to the word channel. A quarter was 0.1 points worse on clinc150.
 func wordBuckets(buckets int) int { return buckets / 2 }
 
 const (
