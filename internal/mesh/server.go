@@ -38,17 +38,17 @@ type Deps struct {
 // Server answers calls over TCP, over a unix socket and from inside the process, all through one chain. Use: New, RegisterService
 // for each service, Listen, Serve.
 type Server struct {
-	config    Config
-	deps      Deps
-	log       *slog.Logger
-	tracer    trace.Tracer // nil without tracing
-	rules     compiled
-	links     []Middleware
-	methods   atomic.Pointer[map[string]*Method] // by full name; replaced as a whole
-	unknown   Handler
-	health    *health.Server
-	drain     drain
-	local     *InProcess
+	config  Config
+	deps    Deps
+	log     *slog.Logger
+	tracer  trace.Tracer // nil without tracing
+	rules   compiled
+	links   []Middleware
+	methods atomic.Pointer[map[string]*Method] // by full name; replaced as a whole
+	unknown Handler
+	health  *health.Server
+	drain   drain
+	local   *InProcess
 
 	mu        sync.Mutex
 	services  []registration

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -136,7 +137,7 @@ func TestUnixSocketHasItsMode(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(shortDir(t), "s.sock")
 	s := start(t, options{register: routing(echoRouter()), config: func(c *mesh.Config) {
-		c.Address, c.Socket, c.SocketMode = "", path, "0600"
+		c.Address, c.Socket, c.SocketMode, c.SocketGroup = "", path, "0600", strconv.Itoa(os.Getgid())
 	}})
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 || info.Mode()&os.ModeSocket == 0 {
