@@ -29,7 +29,7 @@ func (f *trainFlags) publish(ctx context.Context, models modelsv1.ModelServiceCl
 		return nil, err
 	}
 	version, err := registry.Push(ctx, models, spec, r.Artifact)
-	if f.model == "" && fault.From(err).Reason() == commonv1.ErrorReason_ERROR_REASON_OPERATION_MISMATCH {
+	if err != nil && f.model == "" && fault.From(err).Reason() == commonv1.ErrorReason_ERROR_REASON_OPERATION_MISMATCH {
 		// A deployment of another operation has the same name, and so has its model; the operation tells them apart.
 		spec.Model = f.deployment + "-" + f.operation
 		version, err = registry.Push(ctx, models, spec, r.Artifact)

@@ -104,6 +104,9 @@ func (f *trainFlags) check(confidence float64) error {
 		return usageError{err}
 	}
 	f.fit.Operation = f.operation
+	if f.fit.Method == "auto" {
+		f.fit.Method = fit.MethodAuto
+	}
 	if f.fit.Alpha <= 0 || f.fit.Alpha > 0.5 {
 		return usagef("--max-error is %v, allowed are values above 0 up to 0.5", f.fit.Alpha)
 	}

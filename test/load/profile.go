@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/switchyard-ai/switchyard/internal/app"
+	"github.com/switchyard-ai/switchyard/test/e2e/process"
+)
+
+// profileProduct runs the product inside this process, calls it in each way, and writes one processor profile for each. The callers are
+// in the profiles too: look at what lies below the server's handlers.
+func (b *bench) profileProduct(ctx context.Context) error {
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer b.cleanUp()
+	if err := os.MkdirAll(b.profile, 0o750); err != nil {
+		return err
+	}
+	// The model is trained by the usual way into a folder that the product here then opens.
+	s, err := b.product(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range s.conns {
+		_ = c.Close()
+	}
+	if err := s.server.Stop(); err != nil {
+		return err
+	}
+	a, addresses, end, err := b.serveHere(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	var conns []*grpc.ClientConn
+	for range connections {
+		conn, err := process.Dial(addresses.GRPC, s.server.Key)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		conns = append(conns, conn)
+	}
+	_ = a
+	for _, p := range []struct {
+		name string
+		side side
+	}{
+		{"grpc-async", unary(conns, requests(s.texts, recordAsync), grpcCallers, 0, nil)},
+		{"grpc-sync", unary(conns, requests(s.texts, recordSync), grpcCallers, 0, nil)},
+		{"stream", streamed(conns, s.texts, recordAsync, 0, nil)},
+		{"rest", rest(routePath, addresses.HTTP, s.server.Key, recordAsync, s.texts, 0, nil)},
+	} {
+		if err := b.profileSide(ctx, p.name, p.side); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) serveHere(ctx context.Context) (*app.App, app.Addresses, func(), error) {
+	c := app.Default()
+	c.DataDir = filepath.Join(b.work, "product")
+	c.GRPC.Address, c.GRPC.Socket, c.HTTP = "127.0.0.1:0", "none", "127.0.0.1:0"
+	c.DevKeyFile = c.DataDir + ".key"
+	a, err := app.Start(ctx, c, app.Options{Version: "bench", Log: os.Stderr})
+	if err != nil {
+		return nil, app.Addresses{}, nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := a.Run(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	return a, a.Addresses(), func() {
+		stop()
+		<-done
+		if err := a.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}, nil
+}
+
+func (b *bench) profileSide(ctx context.Context, name string, s side) error {
+	if _, err := s(ctx, time.Second); err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(b.profile, name+".pprof"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	rate, err := s(ctx, 2*b.window)
+	pprof.StopCPUProfile()
+	fmt.Fprintf(os.Stderr, "%s: %s/s, %s\n", name, count(rate), f.Name())
+	return err
+}
