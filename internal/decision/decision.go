@@ -5,6 +5,7 @@ package decision
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -29,6 +30,7 @@ type Deps struct {
 	Now      func() time.Time // nil means time.Now
 	Random   func() float64   // uniform in [0, 1), safe for concurrent use; nil means the runtime's generator
 	NewID    func() string    // nil means UUIDv7
+	Log      *slog.Logger     // hears of the defects behind items that failed; nil discards
 }
 
 // Maker makes decisions. Its methods may be called from many goroutines.
@@ -38,11 +40,12 @@ type Maker struct {
 	now      func() time.Time
 	random   func() float64
 	newID    func() string
+	log      *slog.Logger
 }
 
 // New returns a Maker.
 func New(d Deps) *Maker {
-	m := &Maker{recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID}
+	m := &Maker{recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID, log: d.Log}
 	if m.now == nil {
 		m.now = time.Now
 	}
@@ -51,6 +54,9 @@ func New(d Deps) *Maker {
 	}
 	if m.newID == nil {
 		m.newID = NewID
+	}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
 	}
 	return m
 }
@@ -81,6 +87,16 @@ func (m *Maker) Begin(ctx context.Context, op commonv1.Operation) (Call, error) 
 
 // Now returns the time by the Maker's clock.
 func (m *Maker) Now() time.Time { return m.now() }
+
+// ItemError returns err as the error of one item of a batch or stream. The call itself succeeds, so that nobody else would log the
+// cause of a defect.
+func (m *Maker) ItemError(c *Call, err error) *commonv1.ItemError {
+	f := fault.From(err)
+	if f.Reason() == commonv1.ErrorReason_ERROR_REASON_INTERNAL {
+		m.log.Error("item failed", "request_id", c.RequestID, "operation", fault.OperationName(c.Operation), "error", err)
+	}
+	return fault.Item(f)
+}
 
 // Record makes one decision durable as the policy of its deployment says, and counts it. A nil record is ignored.
 //

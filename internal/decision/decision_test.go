@@ -1,8 +1,11 @@
 package decision_test
 
 import (
+	"errors"
+	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -272,5 +275,18 @@ func BenchmarkMake(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Make(&decision.Call{}, &tt, a)
+	}
+}
+
+func TestDefectBehindAnItemIsLoggedAndNotSent(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	m := decision.New(decision.Deps{Log: slog.New(slog.NewTextHandler(&out, nil))})
+	e := m.ItemError(&decision.Call{RequestID: "r1"}, errors.New("weights on fire"))
+	if e.GetReason() != "INTERNAL" || strings.Contains(e.GetMessage(), "fire") {
+		t.Errorf("sent: %v", e)
+	}
+	if !strings.Contains(out.String(), "weights on fire") || !strings.Contains(out.String(), "r1") {
+		t.Errorf("logged: %s", out.String())
 	}
 }

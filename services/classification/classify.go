@@ -108,7 +108,7 @@ func (s *Service) batch(ctx context.Context, deployment string, n int, item func
 func (s *Service) result(c *decision.Call, t *decision.Target, sub subject) (*classificationv1.ClassificationResult, *commonv1.DecisionRecord) {
 	a, err := s.classify(c, t, &sub)
 	if err != nil {
-		return &classificationv1.ClassificationResult{Error: fault.Item(err)}, nil
+		return &classificationv1.ClassificationResult{Error: s.maker.ItemError(c, err)}, nil
 	}
 	return &classificationv1.ClassificationResult{Decision: a.record.GetDecision()}, a.record
 }

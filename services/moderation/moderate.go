@@ -8,7 +8,6 @@ import (
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/engine"
-	"github.com/switchyard-ai/switchyard/internal/fault"
 	"google.golang.org/grpc"
 )
 
@@ -81,7 +80,7 @@ func (s *Service) result(c *decision.Call, target *decision.Target, item *modera
 	t := fromItem(item)
 	a, err := s.moderate(c, target, &t)
 	if err != nil {
-		return &moderationv1.ModerationResult{Error: fault.Item(err)}, nil
+		return &moderationv1.ModerationResult{Error: s.maker.ItemError(c, err)}, nil
 	}
 	return &moderationv1.ModerationResult{Decision: a.record.GetDecision(), Action: a.action, RuleMatches: a.matches}, a.record
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
@@ -255,5 +256,73 @@ func TestNothingPassesBeforeTheRulesAreLoaded(t *testing.T) {
 	_, err := client.ModerateText(t.Context(), &moderationv1.ModerateTextRequest{Deployment: "comments", Text: "lovely"})
 	if decisiontest.Reason(err) != commonv1.ErrorReason_ERROR_REASON_DEPENDENCY_UNAVAILABLE {
 		t.Errorf("moderated without rules: %v", err)
+	}
+}
+
+func TestEvidenceOfATrainedModelLiesInTheText(t *testing.T) {
+	t.Parallel()
+	d := comments()
+	d.Model = decisiontest.TextModel(t,
+		[2]string{"fine", "what a lovely day"}, [2]string{"fine", "thank you for the photos"}, [2]string{"fine", "see you tomorrow"},
+		[2]string{"toxic", "I hate you all"}, [2]string{"toxic", "you are horrible"}, [2]string{"toxic", "go away, I hate this"},
+	)
+	client := start(t, &decisiontest.Recorder{}, fresh(t), d)
+	for _, req := range []*moderationv1.ModerateTextRequest{
+		{Text: "Ich sage: I HATE you – ühm"}, {Title: "I hate ü", Text: "horrible, go away"}, {Title: "x", Text: "lovely"},
+	} {
+		req.Deployment = "comments"
+		res, err := client.ModerateText(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(res.GetEvidence()) == 0 || len(res.GetEvidence()) > 5 {
+			t.Errorf("%d pieces of evidence", len(res.GetEvidence()))
+		}
+		for _, e := range res.GetEvidence() {
+			in := req.GetText()
+			if e.GetSpan().GetInTitle() {
+				in = req.GetTitle()
+			}
+			from, to := int(e.GetSpan().GetStart()), int(e.GetSpan().GetEnd())
+			if from < 0 || to < from || to > len(in) || !utf8.ValidString(in[from:to]) {
+				t.Errorf("%q spans %d to %d of %q", e.GetNgram(), from, to, in)
+			}
+		}
+	}
+}
+
+func TestRulesBelongToOneProjectAndAreLimited(t *testing.T) {
+	t.Parallel()
+	d := fresh(t)
+	client := start(t, &decisiontest.Recorder{}, d, comments())
+	fill := func(project string, n int) {
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			for i := range n {
+				if _, err := tx.Exec(`INSERT INTO moderation_rules (project, rule_id, kind, pattern, category, deployment, created) VALUES (?, ?, 1, ?, '', '', 1)`,
+					project, fmt.Sprintf("r%05d", i), fmt.Sprintf("lovely%d", i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill("other", 2)
+	if res, err := client.ListRules(t.Context(), &moderationv1.ListRulesRequest{}); err != nil || len(res.GetRules()) != 0 {
+		t.Errorf("another project's rules: %v, %v", res, err)
+	}
+	if _, err := client.DeleteRule(t.Context(), &moderationv1.DeleteRuleRequest{RuleId: "r00001"}); decisiontest.Reason(err) != commonv1.ErrorReason_ERROR_REASON_NOT_FOUND {
+		t.Errorf("another project's rule deleted: %v", err)
+	}
+	fill(decisiontest.Project, 10000)
+	again := start(t, &decisiontest.Recorder{}, d, comments())
+	res, err := again.ModerateText(t.Context(), &moderationv1.ModerateTextRequest{Deployment: "comments", Text: "a lovely9999 day"})
+	if err != nil || res.GetAction() != moderationv1.Action_ACTION_REMOVE {
+		t.Errorf("rule 9999: %v, %v", res, err)
+	}
+	if _, err := again.CreateRule(t.Context(), &moderationv1.CreateRuleRequest{Kind: moderationv1.RuleKind_RULE_KIND_DENY, Pattern: "x"}); decisiontest.Reason(err) != commonv1.ErrorReason_ERROR_REASON_QUOTA_EXCEEDED {
+		t.Errorf("rule 10001: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/switchyard-ai/switchyard/internal/decision/decisiontest"
 	"github.com/switchyard-ai/switchyard/internal/testkit/data"
 )
 
@@ -94,10 +95,14 @@ func rows(tb testing.TB, file string) (all []row) {
 
 func BenchmarkReading(b *testing.B) {
 	text := "my laptop does not start anymore since the update yesterday, I cannot log in to the vpn and the meeting starts soon, please help me"
+	detect(text) // builds the lexicon
 	b.ReportAllocs()
+	report := decisiontest.ReportCPU(b)
 	for b.Loop() {
 		var r reading
 		r.read(text)
 		r.language.detect()
+		priority(r.urgency, "email", nil)
 	}
+	report()
 }

@@ -86,7 +86,7 @@ func (s *Service) result(c *decision.Call, t *decision.Target, item *routingv1.I
 	q := fromItem(item)
 	a, err := s.route(c, t, &q)
 	if err != nil {
-		return &routingv1.RoutingResult{Error: fault.Item(err)}, nil
+		return &routingv1.RoutingResult{Error: s.maker.ItemError(c, err)}, nil
 	}
 	return &routingv1.RoutingResult{
 		Decision: a.record.GetDecision(), Queue: a.queue, Alternatives: a.alternatives, OutOfScope: a.outOfScope,

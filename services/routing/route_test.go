@@ -307,11 +307,13 @@ func BenchmarkRouteInquiryHandler(b *testing.B) {
 		Source: decisiontest.Source{"support": d},
 	})
 	ctx := decisiontest.Context(context.Background())
-	req := &routingv1.RouteInquiryRequest{Deployment: "support", Body: "my laptop does not start anymore since the update yesterday, I cannot log in to the vpn and the meeting starts soon, please help me"}
+	req := &routingv1.RouteInquiryRequest{Deployment: "support", Body: inquiryText}
 	b.ReportAllocs()
+	report := decisiontest.ReportCPU(b)
 	for b.Loop() {
 		if _, err := s.RouteInquiry(ctx, req); err != nil {
 			b.Fatal(err)
 		}
 	}
+	report()
 }
