@@ -24,6 +24,11 @@ type errorWriter struct{ routes *routes }
 
 // handle answers for calls that a service or the gateway's own decoding refused.
 func (e *errorWriter) handle(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	if source, ok := r.Body.(*callBody); ok {
+		if failure := source.failure(); failure != nil {
+			err = failure
+		}
+	}
 	e.write(w, r, err)
 }
 

@@ -56,7 +56,11 @@ func (unaryJSON) NewDecoder(r io.Reader) runtime.Decoder {
 			}
 		}()
 		if _, err := buf.ReadFrom(r); err != nil {
-			return readFault(err)
+			err = readFault(err)
+			if source, ok := r.(*callBody); ok {
+				source.fail(err)
+			}
+			return err
 		}
 		if len(bytes.TrimSpace(buf.Bytes())) == 0 {
 			return io.EOF
@@ -87,7 +91,7 @@ func (streamJSON) Unmarshal(data []byte, v any) error { return unmarshal(data, v
 // because generated code for streams in both directions drops it.
 func (s streamJSON) NewDecoder(r io.Reader) runtime.Decoder {
 	lines := bufio.NewReaderSize(r, 64<<10)
-	stream, _ := r.(*streamBody)
+	source, _ := r.(*callBody)
 	var number int
 	next := func(v any) error {
 		for {
@@ -108,8 +112,8 @@ func (s streamJSON) NewDecoder(r io.Reader) runtime.Decoder {
 		err := next(v)
 		if err != nil && !errors.Is(err, io.EOF) {
 			err = readFault(err)
-			if stream != nil {
-				stream.fail(err)
+			if source != nil {
+				source.fail(err)
 			}
 		}
 		return err

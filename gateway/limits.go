@@ -38,7 +38,7 @@ func (l limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !route.clientStream {
-		r.Body = http.MaxBytesReader(w, r.Body, l.config.MaxBodyBytes)
+		r.Body = &callBody{ReadCloser: http.MaxBytesReader(w, r.Body, l.config.MaxBodyBytes)}
 		l.next.ServeHTTP(w, r)
 		return
 	}
@@ -49,7 +49,7 @@ func (l limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l limited) serveStream(w http.ResponseWriter, r *http.Request) {
 	// HTTP/1 otherwise drains the whole body before the first write; an error only means that HTTP/2 needs no such switch.
 	_ = http.NewResponseController(w).EnableFullDuplex()
-	stream := &streamBody{ReadCloser: r.Body}
+	stream := &callBody{ReadCloser: r.Body}
 	r.Body = stream
 	r.Header.Set("Content-Type", ndjsonType)
 	answer := &countingWriter{ResponseWriter: w}
@@ -140,14 +140,14 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// streamBody remembers why a line could not be read.
-type streamBody struct {
+// callBody remembers why the body could not be read: generated code drops the reason, or turns it into text.
+type callBody struct {
 	io.ReadCloser
 	mu  sync.Mutex
 	err error
 }
 
-func (s *streamBody) fail(err error) {
+func (s *callBody) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
@@ -155,7 +155,7 @@ func (s *streamBody) fail(err error) {
 	}
 }
 
-func (s *streamBody) failure() error {
+func (s *callBody) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
