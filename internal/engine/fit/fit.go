@@ -5,9 +5,10 @@
 //
 // The rows are divided once, by the seed, so that identical inputs land on one side and every part has all labels in proportion:
 //
-//   - training rows (about 85 %): weights are learned from these and from nothing else;
-//   - calibration rows (5 %, at most 2,000, or 500 where they only fit a temperature): decide when training stops, which method is taken, and the calibration. Never
-//     learned from: probabilities that are fitted on rows that the weights know come out too sure;
+//   - training rows (about 86 %): weights are learned from these and from nothing else;
+//   - calibration rows (5 %, at most 2,000; of texts with one label a row 3 %, at most 1,000): fit the calibration, choose the method
+//     and decide when training stops (of texts only when there are 1,000 of them: fewer stop it by luck). Never learned from:
+//     probabilities that are fitted on rows that the weights know come out too sure;
 //   - certification rows (10 %, at most 20,000, more for small sets and strict budgets): only ever scored by the finished file, once,
 //     to certify. Nothing that comes before depends on them, so the certificate holds for the very bytes that will serve.
 //

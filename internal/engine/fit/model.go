@@ -57,8 +57,17 @@ func (r *run) trainText() (model, error) {
 		}
 		return out
 	}
-	m, err := text.Train(r.ctx, rows(r.parts.train), rows(r.parts.calibrate), r.index.names, r.index.outOfScope, s, func(p text.Progress) {
-		r.say(StageTrain, float64(p.Epoch)/float64(max(p.MaxEpochs, 1)), "epoch %d, loss %.4f, accuracy on held-out rows %.1f %%", p.Epoch, p.Loss, 100*p.ValidAccuracy)
+	// Few rows stop training by luck: 300 rows of banking77 cost up to 0.7 points of accuracy against the full number of epochs.
+	var watch []text.Row
+	if len(r.parts.calibrate) >= leastStopping {
+		watch = rows(r.parts.calibrate)
+	}
+	m, err := text.Train(r.ctx, rows(r.parts.train), watch, r.index.names, r.index.outOfScope, s, func(p text.Progress) {
+		seen := ""
+		if len(watch) > 0 {
+			seen = fmt.Sprintf(", accuracy on held-out rows %.1f %%", 100*p.ValidAccuracy)
+		}
+		r.say(StageTrain, float64(p.Epoch)/float64(max(p.MaxEpochs, 1)), "epoch %d, loss %.4f%s", p.Epoch, p.Loss, seen)
 	})
 	if err != nil {
 		return nil, err

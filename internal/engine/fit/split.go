@@ -14,7 +14,9 @@ const (
 	mostCertifying  = 20_000
 	calibrationPart = 0.05
 	mostCalibrating = 2_000 // rows for sigmoids, one per label, and for choosing between methods
-	mostTempering   = 500   // rows for a temperature: a single number, which 500 rows tell within a few per cent
+	temperingPart   = 0.03  // rows for a temperature: a single number, which a few hundred rows tell within a few per cent
+	mostTempering   = 1_000
+	leastStopping   = 1_000 // calibration rows of texts with which training may stop early
 )
 
 // parts are row numbers of a set, each in ascending order.
@@ -98,11 +100,11 @@ func stratify(rows []dataset.Row) [][][]int {
 
 // calibration returns the share of rows that is kept for calibration.
 func calibration(rows int, temperature bool) float64 {
-	most := mostCalibrating
+	part, most := calibrationPart, mostCalibrating
 	if temperature {
-		most = mostTempering
+		part, most = temperingPart, mostTempering
 	}
-	return min(calibrationPart, float64(most)/float64(rows))
+	return min(part, float64(most)/float64(rows))
 }
 
 // rarest returns the label with the fewest rows, the first of equals, "" for no label.
