@@ -21,7 +21,11 @@ func runPHP(t testing.TB, script string, reqs ...*pluginpb.CodeGeneratorRequest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-n", "-d", "memory_limit=512M", "-d", "display_errors=stderr", filepath.Join("testdata", script), runtime}
+	args := []string{"-d", "memory_limit=512M", "-d", "display_errors=stderr", filepath.Join("testdata", script), runtime}
+	if script == "behaviour.php" {
+		// Without extensions: the round trips run with mbstring where it is installed, this without.
+		args = append([]string{"-n"}, args...)
+	}
 	for _, req := range reqs {
 		dir := t.TempDir()
 		writeTree(t, dir, generated(t, req))

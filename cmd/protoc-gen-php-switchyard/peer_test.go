@@ -42,7 +42,7 @@ func startPeer(t testing.TB, req *pluginpb.CodeGeneratorRequest) *peer {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-	cmd := exec.CommandContext(ctx, bin, "-n", "-d", "memory_limit=512M", "-d", "display_errors=stderr", "testdata/peer.php", runtime, dir)
+	cmd := exec.CommandContext(ctx, bin, "-d", "memory_limit=512M", "-d", "display_errors=stderr", "testdata/peer.php", runtime, dir)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
