@@ -142,8 +142,8 @@ func TestSmallSetsHoldOutWhatTheirBudgetNeeds(t *testing.T) {
 
 func TestTextsAreLearnedCertifiedAndRepeatable(t *testing.T) {
 	t.Parallel()
-	train, test := texts(t, 3000, "Access", "Hardware", "Storage"), texts(t, 1001, "Access", "Hardware", "Storage")
-	o := Options{Operation: eval.Routing, Seed: 3, Alpha: 0.1, LabelAlpha: map[string]float64{"Access": 0.2}}
+	train, test := texts(t, 6000, "Access", "Hardware", "Storage"), texts(t, 1001, "Access", "Hardware", "Storage")
+	o := Options{Operation: eval.Routing, Seed: 3, HoldOut: 0.2, Alpha: 0.15, LabelAlpha: map[string]float64{"Access": 0.2}}
 	var stages []string
 	r, err := Run(context.Background(), train, test, o, func(e Event) {
 		if len(stages) == 0 || stages[len(stages)-1] != e.Stage {
@@ -166,8 +166,8 @@ func TestTextsAreLearnedCertifiedAndRepeatable(t *testing.T) {
 	if a := e.Automation[3]; !a.Policy || a.Share < 0.5 || a.RealisedError > 0.12 {
 		t.Errorf("automation under the policy %+v", a)
 	}
-	if got := e.Data.TrainingRows + e.Data.CalibrationRows + e.Data.CertificationRows; got != 3000 {
-		t.Errorf("%d rows are accounted for, want 3000", got)
+	if got := e.Data.TrainingRows + e.Data.CalibrationRows + e.Data.CertificationRows; got != 6000 {
+		t.Errorf("%d rows are accounted for, want 6000", got)
 	}
 	again, err := Run(context.Background(), train, test, o, nil)
 	if err != nil {
@@ -183,7 +183,7 @@ func TestTextsAreLearnedCertifiedAndRepeatable(t *testing.T) {
 	}
 	defer p.Close()
 	out := make([]float32, 3)
-	i := split(train.Rows, o.withDefaults().holdOut(3000), calibration(3000, true), 3, true).certify[0]
+	i := split(train.Rows, o.HoldOut, calibration(6000, true), 3, true).certify[0]
 	if err := p.Predict(engine.Input{Text: train.Rows[i].Text}, out); err != nil {
 		t.Fatal(err)
 	}
