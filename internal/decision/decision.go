@@ -50,7 +50,7 @@ func New(d Deps) *Maker {
 		m.now = time.Now
 	}
 	if m.random == nil {
-		m.random = rand.Float64 //nolint:gosec // ChaCha8 seeded by the operating system; audits need chance, not secrecy
+		m.random = rand.Float64
 	}
 	if m.newID == nil {
 		m.newID = NewID

@@ -183,7 +183,9 @@ func TestRecordKeepsTheInputAsThePolicySays(t *testing.T) {
 func TestDigestSeesThroughInvisibleDifferencesOnly(t *testing.T) {
 	t.Parallel()
 	same := [][2]decision.Input{
-		{text("a\r\nb"), text("a\nb")}, {text(" a "), text("a")}, {text("e\u0301"), text("é")},
+		{text("a\r\nb"), text("a\nb")},
+		{text(" a "), text("a")},
+		{text("e\u0301"), text("é")},
 		{{Fields: map[string]*commonv1.FieldValue{"a": {}, "b": {}}}, {Fields: map[string]*commonv1.FieldValue{"b": {}, "a": {}}}},
 	}
 	for _, p := range same {
@@ -192,7 +194,13 @@ func TestDigestSeesThroughInvisibleDifferencesOnly(t *testing.T) {
 		}
 	}
 	different := []decision.Input{
-		text("ab"), {Title: "ab"}, {Title: "a", Text: "b"}, {Title: "", Text: "a b"}, text("Ab"), {Locale: "ab"}, {Channel: "ab"},
+		text("ab"),
+		{Title: "ab"},
+		{Title: "a", Text: "b"},
+		{Title: "", Text: "a b"},
+		text("Ab"),
+		{Locale: "ab"},
+		{Channel: "ab"},
 		{Fields: map[string]*commonv1.FieldValue{"ab": {Value: &commonv1.FieldValue_Boolean{}}}},
 		{Fields: map[string]*commonv1.FieldValue{"ab": {Value: &commonv1.FieldValue_Text{}}}},
 		{Fields: map[string]*commonv1.FieldValue{"ab": {Value: &commonv1.FieldValue_Number{}}}},

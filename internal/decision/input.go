@@ -9,8 +9,9 @@ import (
 	"strings"
 	"sync"
 
-	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"golang.org/x/text/unicode/norm"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 )
 
 // Input is what was judged, as it was sent.

@@ -3,10 +3,11 @@ package decision
 import (
 	"time"
 
-	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
-	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 )
 
 // Answer is what a service found out about one input.
@@ -45,7 +46,7 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 	d := &b.decision
 	d.DecisionId = m.newID()
 	d.Project, d.Operation, d.Deployment = c.Project, c.Operation, t.Deployment.GetName()
-	b.time.Seconds, b.time.Nanos = now.Unix(), int32(now.Nanosecond()) //nolint:gosec // below 1e9
+	b.time.Seconds, b.time.Nanos = now.Unix(), int32(now.Nanosecond())
 	d.Time = &b.time
 	d.Outcome, d.Reason, d.Stage = a.Outcome, a.Reason, a.Stage
 	d.CertificateId, d.Uncertified = a.CertificateID, a.Uncertified
@@ -100,5 +101,5 @@ func (m *Maker) cost(b *bundle, p *modelsv1.Policy, a *Answer) {
 
 func setDuration(into *durationpb.Duration, d time.Duration) {
 	d = max(0, d)
-	into.Seconds, into.Nanos = int64(d/time.Second), int32(d%time.Second) //nolint:gosec // below 1e9
+	into.Seconds, into.Nanos = int64(d/time.Second), int32(d%time.Second)
 }

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/journal"
-	"google.golang.org/protobuf/proto"
 )
 
 // Recorder keeps decision records. A nil error of Record and RecordBatch means that the records survive a crash. Records may be changed by
@@ -159,8 +160,7 @@ func fromJournal(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, journal.ErrFull):
-		var full *journal.FullError
-		if errors.As(err, &full) {
+		if full, ok := errors.AsType[*journal.FullError](err); ok {
 			return fault.StorageFull(full.Limit).Cause(err)
 		}
 		return fault.StorageFull(0).Cause(err)

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/decision/decisiontest"
 	"github.com/switchyard-ai/switchyard/internal/journal"
-	"google.golang.org/protobuf/proto"
 )
 
 // log keeps copies of what is appended.

@@ -58,7 +58,7 @@ func explain(t *decision.Target, in engine.Input, label, top int) ([]*classifica
 	for _, e := range all {
 		out = append(out, &classificationv1.Evidence{
 			Feature: e.Feature, Label: t.Predictor.Info().Labels[label], Weight: e.Weight,
-			Start: int32(e.Start), End: int32(e.End), //nolint:gosec // texts are far below 2 GiB
+			Start: int32(e.Start), End: int32(e.End),
 		})
 	}
 	return out, nil

@@ -2,9 +2,10 @@
 package classification
 
 import (
+	"google.golang.org/grpc"
+
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
-	"google.golang.org/grpc"
 )
 
 // Deps is what the service needs.

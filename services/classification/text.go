@@ -3,10 +3,11 @@ package classification
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
-	"google.golang.org/grpc"
 )
 
 // ClassifyText labels one text.

@@ -49,7 +49,7 @@ func compile(rules []*moderationv1.Rule, from int) *trie {
 
 // with returns a matcher with one more rule.
 func (m *matcher) with(r *moderationv1.Rule) *matcher {
-	rules := append(m.rules[:len(m.rules):len(m.rules)], r)
+	rules := append(slices.Clip(m.rules), r)
 	if len(rules)-m.based > recentRules {
 		return newMatcher(rules)
 	}

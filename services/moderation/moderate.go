@@ -4,11 +4,12 @@ import (
 	"context"
 	"slices"
 
+	"google.golang.org/grpc"
+
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/engine"
-	"google.golang.org/grpc"
 )
 
 const operation = commonv1.Operation_OPERATION_MODERATION

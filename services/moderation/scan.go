@@ -90,8 +90,8 @@ func (s *scanner) wide(text string, r rune, start, end int) {
 	f := fold(r)
 	switch {
 	case f.mark:
-		if n := len(s.items); n > 0 && s.items[n-1].end == int32(start) { //nolint:gosec // texts are far below 2 GiB
-			s.items[n-1].end = int32(end) //nolint:gosec // as above
+		if n := len(s.items); n > 0 && s.items[n-1].end == int32(start) {
+			s.items[n-1].end = int32(end)
 		}
 		return
 	case f.n == 0:
@@ -131,10 +131,10 @@ func (s *scanner) sign(text string, r rune, start, end int) {
 		}
 	}
 	if n := len(s.items); n > 0 && s.items[n-1].class == separator {
-		s.items[n-1].end = int32(end) //nolint:gosec // texts are far below 2 GiB
+		s.items[n-1].end = int32(end)
 		return
 	}
-	s.items = append(s.items, item{class: separator, exact: separator, run: 1, start: int32(start), end: int32(end)}) //nolint:gosec // as above
+	s.items = append(s.items, item{class: separator, exact: separator, run: 1, start: int32(start), end: int32(end)})
 }
 
 func wordByte(c byte) bool {
@@ -150,11 +150,11 @@ func (s *scanner) add(r, class rune, leet bool, start, end int) {
 				last.exact, last.leet = r, false
 			}
 			last.run++
-			last.end = int32(end) //nolint:gosec // texts are far below 2 GiB
+			last.end = int32(end)
 			return
 		}
 	}
-	s.items = append(s.items, item{class: class, exact: r, run: 1, start: int32(start), end: int32(end), leet: leet}) //nolint:gosec // as above
+	s.items = append(s.items, item{class: class, exact: r, run: 1, start: int32(start), end: int32(end), leet: leet})
 }
 
 func writesNoSpaces(r rune) bool {

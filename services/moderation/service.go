@@ -5,9 +5,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"google.golang.org/grpc"
+
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
-	"google.golang.org/grpc"
 )
 
 // Deps is what the service needs.

@@ -70,13 +70,13 @@ func (t *text) input() decision.Input {
 // span turns a place in the scored text into one in the title or the text as sent.
 func (t *text) span(start, end int) *moderationv1.Span {
 	if t.title == "" {
-		return &moderationv1.Span{Start: int32(start), End: int32(end)} //nolint:gosec // texts are far below 2 GiB
+		return &moderationv1.Span{Start: int32(start), End: int32(end)}
 	}
 	if start < len(t.title) { // may reach across the line end between them; what lies in the title is shown
-		return &moderationv1.Span{Start: int32(start), End: int32(min(end, len(t.title))), InTitle: true} //nolint:gosec // as above
+		return &moderationv1.Span{Start: int32(start), End: int32(min(end, len(t.title))), InTitle: true}
 	}
 	shift := len(t.title) + 1
-	return &moderationv1.Span{Start: int32(max(start-shift, 0)), End: int32(max(end-shift, 0))} //nolint:gosec // as above
+	return &moderationv1.Span{Start: int32(max(start-shift, 0)), End: int32(max(end-shift, 0))}
 }
 
 // explained turns the engine's evidence into the contract's.

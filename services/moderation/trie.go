@@ -6,7 +6,6 @@ import "unicode"
 type pattern struct {
 	items  []item
 	prefix bool // any ending
-	inside bool // also within a longer word
 	index  int  // the caller's number
 }
 
@@ -102,13 +101,13 @@ func newTrie(patterns []pattern) *trie {
 			e := edge{node, patterns[n].items[i].class}
 			next, ok := t.edges[e]
 			if !ok {
-				next = int32(len(t.ends)) //nolint:gosec // at most 10,000 rules of 200 characters
+				next = int32(len(t.ends))
 				t.edges[e] = next
 				t.ends = append(t.ends, nil)
 			}
 			node = next
 		}
-		t.ends[node] = append(t.ends[node], int32(n)) //nolint:gosec // at most 10,000 rules
+		t.ends[node] = append(t.ends[node], int32(n))
 	}
 	for a := range rune(letters) {
 		t.first[a] = t.edges[edge{0, 'a' + a}]

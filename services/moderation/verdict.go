@@ -1,6 +1,8 @@
 package moderation
 
 import (
+	"slices"
+
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
@@ -24,6 +26,7 @@ func profanityKind(a modelsv1.ProfanityAction) moderationv1.RuleKind {
 		return moderationv1.RuleKind_RULE_KIND_UNSPECIFIED
 	case modelsv1.ProfanityAction_PROFANITY_ACTION_REMOVE:
 		return moderationv1.RuleKind_RULE_KIND_DENY
+	case modelsv1.ProfanityAction_PROFANITY_ACTION_UNSPECIFIED, modelsv1.ProfanityAction_PROFANITY_ACTION_REVIEW:
 	}
 	return moderationv1.RuleKind_RULE_KIND_REVIEW
 }
@@ -38,6 +41,7 @@ func byRules(ms []match, profanity moderationv1.RuleKind) (choice, bool) {
 			return choice{Verdict: decision.ByRule(true), action: moderationv1.Action_ACTION_REMOVE, label: -1}, true
 		case moderationv1.RuleKind_RULE_KIND_REVIEW:
 			review = true
+		case moderationv1.RuleKind_RULE_KIND_ALLOW, moderationv1.RuleKind_RULE_KIND_UNSPECIFIED:
 		}
 	}
 	if review {
@@ -110,10 +114,5 @@ func chosen(info *engine.Info, p []float32, label int, multilabel bool) []string
 }
 
 func isHarmless(harmless []int, i int) bool {
-	for _, h := range harmless {
-		if h == i {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(harmless, i)
 }

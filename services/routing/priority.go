@@ -55,6 +55,7 @@ type urgencyCount struct {
 
 func (u *urgencyCount) word(w urgency) {
 	switch w {
+	case calm:
 	case denial:
 		u.afterDeny, u.afterWord = true, 0
 		return

@@ -3,12 +3,13 @@ package routing
 import (
 	"context"
 
+	"google.golang.org/grpc"
+
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/fault"
-	"google.golang.org/grpc"
 )
 
 const operation = commonv1.Operation_OPERATION_ROUTING

@@ -2,9 +2,10 @@
 package routing
 
 import (
+	"google.golang.org/grpc"
+
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 	"github.com/switchyard-ai/switchyard/internal/decision"
-	"google.golang.org/grpc"
 )
 
 // Deps is what the service needs.

@@ -19,7 +19,7 @@ func TextModel(tb testing.TB, rows ...[2]string) engine.Predictor {
 		if i < 0 {
 			i, labels = len(labels), append(labels, r[0])
 		}
-		all = append(all, text.Row{Text: r[1], Labels: []int32{int32(i)}}) //nolint:gosec // a handful of labels
+		all = append(all, text.Row{Text: r[1], Labels: []int32{int32(i)}})
 	}
 	s := text.DefaultSettings()
 	s.Buckets = 1 << 12
