@@ -1,0 +1,176 @@
+package contract
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/mesh"
+	"github.com/switchyard-ai/switchyard/internal/testkit"
+)
+
+// endless are streams that end only when the caller leaves.
+const endless = "WatchDeployments"
+
+func TestNobodyGetsInWithoutTheRightKey(t *testing.T) {
+	t.Parallel()
+	s := testkit.Start(t)
+	f := prepare(t, s.Dial(s.Key), s.Key)
+	doors := []door{
+		{"gRPC", GRPC{s.Dial("")}, f},
+		{"REST", REST{Base: "http://" + s.Addresses.HTTP, Client: http.DefaultClient}, f},
+	}
+	calls := 0
+	for _, m := range allMethods(t) {
+		policy := mesh.PolicyOf(m)
+		if policy == nil {
+			t.Errorf("%s has no policy", m.FullName())
+			continue
+		}
+		for _, d := range doors {
+			for key, reason := range map[string]string{"none": "KEY_MISSING", "wrong": "KEY_INVALID", "expired": "KEY_EXPIRED", "revoked": "KEY_REVOKED", "narrow": "SCOPE_MISSING"} {
+				if key == "narrow" && (policy.GetAnyKey() || policy.GetScope() == "identity:read") {
+					continue // the scope that this key holds
+				}
+				// Paths need a version and an operation that can be read; nothing else is looked at before the key.
+				request := fill(m.Input(), map[string]any{"version": 1, "operation": "OPERATION_ROUTING", "model": "x", "deployment": "x", "keyId": "x", "ruleId": "x"})
+				answer := access(t, d, m, f.keys[key], request)
+				calls++
+				if answer.Error == nil || answer.Error.Reason != reason {
+					t.Errorf("%s over %s with key %q: %+v, want %s", m.FullName(), d.name, key, answer.Error, reason)
+				}
+			}
+		}
+	}
+	t.Logf("%d calls refused", calls)
+}
+
+func TestAnotherProjectSeesNothing(t *testing.T) {
+	t.Parallel()
+	s := testkit.Start(t)
+	f := prepare(t, s.Dial(s.Key), s.Key)
+	names := map[string]any{
+		"deployment": "support", "model": "support", "version": 1, "operation": "OPERATION_ROUTING", "ruleId": firstRule(t, s, f),
+		"keyId": f.vars["narrowId"], "project": "default", "text": "x", "body": "x", "allProjects": true,
+		"record": map[string]any{"amount": map[string]any{"number": 1}},
+	}
+	doors := []door{
+		{"gRPC", GRPC{s.Dial("")}, f},
+		{"REST", REST{Base: "http://" + s.Addresses.HTTP, Client: http.DefaultClient}, f},
+	}
+	for _, m := range allMethods(t) {
+		if m.Name() == "GetCaller" || strings.HasPrefix(string(m.Name()), "Create") || m.Name() == "RegisterVersion" {
+			continue // these make or name only what is the caller's own
+		}
+		for _, d := range doors {
+			answer := access(t, d, m, f.keys["other"], fill(m.Input(), names))
+			data, err := json.Marshal(answer.Messages)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, secret := range []string{"support", "narrow", "default", "spammy", "hardware"} {
+				if strings.Contains(string(data), secret) {
+					t.Errorf("%s over %s shows another project %q: %.200s", m.FullName(), d.name, secret, data)
+				}
+			}
+			if e := answer.Error; e != nil && !strings.Contains(e.Reason, "NOT_FOUND") && e.Reason != "SCOPE_MISSING" && e.Reason != "INVALID_ARGUMENT" && e.Reason != "DEADLINE_EXCEEDED" {
+				t.Errorf("%s over %s says %s (%s), which tells more than that it is not found", m.FullName(), d.name, e.Reason, e.Message)
+			}
+		}
+	}
+}
+
+func allMethods(t *testing.T) []protoreflect.MethodDescriptor {
+	t.Helper()
+	var methods []protoreflect.MethodDescriptor
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if !strings.HasPrefix(string(file.Package()), "switchyard.") {
+			return true
+		}
+		for i := range file.Services().Len() {
+			for j := range file.Services().Get(i).Methods().Len() {
+				methods = append(methods, file.Services().Get(i).Methods().Get(j))
+			}
+		}
+		return true
+	})
+	if len(methods) < 30 {
+		t.Fatalf("only %d methods found", len(methods))
+	}
+	return methods
+}
+
+func access(t *testing.T, d door, m protoreflect.MethodDescriptor, key string, request map[string]any) *Answer {
+	t.Helper()
+	c := &Case{Name: string(m.FullName()), method: m, Request: request}
+	if m.IsStreamingClient() {
+		c.Request = []any{request}
+	}
+	ctx := t.Context()
+	if m.Name() == endless {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+	}
+	answer, err := d.door.Call(ctx, c, key)
+	if err != nil {
+		if ctx.Err() != nil {
+			return &Answer{Error: &ErrorAnswer{Reason: commonv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED.String()[len("ERROR_REASON_"):]}}
+		}
+		t.Fatalf("%s over %s: %v", m.FullName(), d.name, err)
+	}
+	return answer
+}
+
+// fill makes a request whose fields name things of another project, as far as the message has such fields.
+func fill(d protoreflect.MessageDescriptor, names map[string]any) map[string]any {
+	out := map[string]any{}
+	for i := range d.Fields().Len() {
+		field := d.Fields().Get(i)
+		name := field.JSONName()
+		switch value, known := names[name]; {
+		case known:
+			out[name] = value
+		case field.IsMap() || field.ContainingOneof() != nil:
+		case field.Kind() == protoreflect.MessageKind && strings.HasSuffix(string(field.Message().Name()), "Item"):
+			item := any(fill(field.Message(), names))
+			if field.IsList() {
+				item = []any{item}
+			}
+			out[name] = item
+		case name == "policy":
+			out[name] = map[string]any{"maxError": 0.1}
+		}
+	}
+	return out
+}
+
+func firstRule(t *testing.T, s *testkit.System, f fixture) string {
+	t.Helper()
+	var c Case
+	c.Call, c.Request, c.Want = "switchyard.moderation.v1.ModerationService/ListRules", map[string]any{}, map[string]any{}
+	if err := c.resolve(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := GRPC{s.Dial("")}.Call(t.Context(), &c, f.keys["full"])
+	if err != nil || answer.Error != nil {
+		t.Fatalf("list rules: %v %+v", err, answer)
+	}
+	data, err := json.Marshal(answer.Messages[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct{ Rules []struct{ RuleID string } }
+	if err := json.Unmarshal(data, &list); err != nil || len(list.Rules) == 0 {
+		t.Fatalf("no rules: %v %s", err, data)
+	}
+	return list.Rules[0].RuleID
+}
+
