@@ -176,7 +176,7 @@ func (v value) fromVarint(x string) string {
 	}
 }
 
-// unpacked reads a fixed-width value at $i - width.
+// fixedIn reads a fixed-width value at a position.
 func (v value) fixedIn(b, at string) string {
 	switch v.kind() {
 	case protoreflect.DoubleKind:
