@@ -33,7 +33,7 @@ func moreLabels(steps []step, total int, alpha, delta float64) int {
 	if eligible == 0 {
 		return max(least-total, 1) // nothing is known about this side; at the very least the start must be reached
 	}
-	comfort := comfortable(alpha, delta)
+	comfort := 2 * comfortable(alpha, delta)
 	for n := max(eligible+1, least); n < hopeless; n += max(1, n/50) {
 		m := max(least, min(comfort, n/4)) // Start(n, alpha, delta)
 		group := m * eligible / n
