@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 
 	"google.golang.org/protobuf/proto"
 
@@ -164,6 +165,8 @@ func fromJournal(err error) error {
 			return fault.StorageFull(full.Limit).Cause(err)
 		}
 		return fault.StorageFull(0).Cause(err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fault.StorageFull(0).Cause(err) // the disk was full before the journal's own limit was reached
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}

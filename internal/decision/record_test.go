@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -108,9 +109,10 @@ func TestInputTooLargeForAnEntryIsLeftOut(t *testing.T) {
 func TestJournalErrorsBecomeFaults(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]commonv1.ErrorReason{
-		&journal.FullError{What: "disk quota", Used: 5, Limit: 5}: commonv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
-		fmt.Errorf("append: %w", journal.ErrFull):                 commonv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
-		fmt.Errorf("append: %w", journal.ErrUnavailable):          commonv1.ErrorReason_ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+		&journal.FullError{What: "disk quota", Used: 5, Limit: 5}:    commonv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
+		fmt.Errorf("append: %w", journal.ErrFull):                    commonv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
+		fmt.Errorf("append: %w", journal.ErrUnavailable):             commonv1.ErrorReason_ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+		fmt.Errorf("%w: %w", journal.ErrUnavailable, syscall.ENOSPC): commonv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
 		journal.ErrClosed: commonv1.ErrorReason_ERROR_REASON_DEPENDENCY_UNAVAILABLE,
 		fmt.Errorf("wait: %w", context.DeadlineExceeded): commonv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED,
 		errors.New("something else"):                     commonv1.ErrorReason_ERROR_REASON_DEPENDENCY_UNAVAILABLE,
