@@ -83,8 +83,7 @@ func measureDurable(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer js.stop()
-	var drained time.Duration
-	c, err := b.compare(ctx, unary(s.conns, requests(s.texts, recordSync), grpcCallers, s.server.PID(), &drained), js.publish)
+	c, err := b.compare(ctx, unary(s.conns, requests(s.texts, recordSync), grpcCallers, &meter{pid: s.server.PID()}), js.publish)
 	if err != nil {
 		return err
 	}

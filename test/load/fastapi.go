@@ -84,14 +84,15 @@ func measureFastAPI(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		var drained time.Duration
-		ours := rest(routePath, s.server.HTTP, s.server.Key, recordAsync, s.texts, s.server.PID(), &drained)
-		c, err := b.compare(ctx, ours, rest("/route", other.addr, "", recordAsync, s.texts, 0, nil))
+		ours, theirs := &meter{pid: s.server.PID()}, &meter{pid: other.pid()}
+		c, err := b.compare(ctx,
+			rest(routePath, s.server.HTTP, s.server.Key, recordAsync, s.texts, ours),
+			rest("/route", other.addr, "", recordAsync, s.texts, theirs))
 		other.stop()
 		if err != nil {
 			return err
 		}
-		b.table.atLeast("REST against FastAPI + scikit-learn, 16 callers, "+v.what, c.ratio(), v.figure, c.basis("REST", "FastAPI"), command("fastapi"))
+		b.table.atLeast("REST against FastAPI + scikit-learn, 16 callers, "+v.what, c.ratio(), v.figure, c.basis("REST", "FastAPI")+cost(ours, theirs), command("fastapi"))
 	}
 	return nil
 }

@@ -29,35 +29,18 @@ func requests(texts []string, deployment string) []*routingv1.RouteInquiryReques
 	return all
 }
 
-// unary calls RouteInquiry from so many callers. When pid is given, the process is to rest before and after.
-func unary(conns []*grpc.ClientConn, all []*routingv1.RouteInquiryRequest, callers, pid int, drained *time.Duration) side {
+// unary calls RouteInquiry from so many callers.
+func unary(conns []*grpc.ClientConn, all []*routingv1.RouteInquiryRequest, callers int, m *meter) side {
 	var clients []routingv1.RoutingServiceClient
 	for _, c := range conns {
 		clients = append(clients, routingv1.NewRoutingServiceClient(c))
 	}
-	return rested(pid, drained, func(ctx context.Context, window time.Duration) (float64, error) {
+	return m.measure(func(ctx context.Context, window time.Duration) (float64, error) {
 		return call(ctx, callers, window, func(ctx context.Context, worker int, i int64) error {
 			_, err := clients[worker%len(clients)].RouteInquiry(ctx, all[(int64(worker)*7919+i)%int64(len(all))])
 			return err
 		})
 	})
-}
-
-// rested lets a process come to rest after its side was measured, and adds up how long that took: work that was only put off would
-// otherwise fall into the other side's time.
-func rested(pid int, drained *time.Duration, s side) side {
-	if pid == 0 {
-		return s
-	}
-	return func(ctx context.Context, window time.Duration) (float64, error) {
-		rate, err := s(ctx, window)
-		if err != nil {
-			return 0, err
-		}
-		took, err := quiet(ctx, pid)
-		*drained = max(*drained, took)
-		return rate, err
-	}
 }
 
 func measureGRPC(ctx context.Context, b *bench) error {
@@ -84,20 +67,20 @@ func measureGRPC(ctx context.Context, b *bench) error {
 		figure           float64
 	}{{recordAsync, "async", 0.50}, {recordSync, "sync", 0.35}} {
 		all := requests(s.texts, mode.deployment)
-		var drained time.Duration
-		c, err := b.compare(ctx, unary(s.conns, all, grpcCallers, s.server.PID(), &drained), unary(echoes, all, grpcCallers, 0, nil))
+		ours, theirs := &meter{pid: s.server.PID()}, &meter{pid: other.pid()}
+		c, err := b.compare(ctx, unary(s.conns, all, grpcCallers, ours), unary(echoes, all, grpcCallers, theirs))
 		if err != nil {
 			return err
 		}
-		basis := c.basis("RouteInquiry", "bare grpc-go echo") + fmt.Sprintf("; at rest after %.1f s", drained.Seconds())
+		basis := c.basis("RouteInquiry", "bare grpc-go echo") + cost(ours, theirs)
 		b.table.atLeast("`RouteInquiry` over gRPC, 64 callers, record "+mode.name, c.ratio(), mode.figure, basis, command("grpc"))
 	}
 	return nil
 }
 
 // streamed routes texts over so many streams at once, each with as many unanswered messages as flow control allows.
-func streamed(conns []*grpc.ClientConn, texts []string, deployment string, pid int, drained *time.Duration) side {
-	return rested(pid, drained, func(ctx context.Context, window time.Duration) (float64, error) {
+func streamed(conns []*grpc.ClientConn, texts []string, deployment string, m *meter) side {
+	return m.measure(func(ctx context.Context, window time.Duration) (float64, error) {
 		ctx, cancel := context.WithTimeout(ctx, window+time.Minute)
 		defer cancel()
 		type result struct {
@@ -162,17 +145,16 @@ func measureStream(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	var drained time.Duration
-	all, pid := requests(s.texts, recordAsync), s.server.PID()
-	ours := streamed(s.conns, s.texts, recordAsync, pid, &drained)
+	all := requests(s.texts, recordAsync)
 	for _, callers := range []int{streams, grpcCallers} {
-		c, err := b.compare(ctx, ours, unary(s.conns, all, callers, pid, &drained))
+		ours, theirs := &meter{pid: s.server.PID()}, &meter{pid: s.server.PID()}
+		c, err := b.compare(ctx, streamed(s.conns, s.texts, recordAsync, ours), unary(s.conns, all, callers, theirs))
 		if err != nil {
 			return err
 		}
 		r := row{
 			what: fmt.Sprintf("streaming texts over 8 streams against unary with %d callers, record async", callers), measured: fmt.Sprintf("%.2f ×", c.ratio()),
-			basis: c.basis("streams", "unary") + fmt.Sprintf("; at rest after %.1f s", drained.Seconds()), command: command("stream"),
+			basis: c.basis("streams", "unary") + cost(ours, theirs), command: command("stream"),
 		}
 		if callers == streams {
 			r.figure, r.met = "≥ 2.00 ×", c.ratio() >= 2

@@ -53,6 +53,50 @@ func quiet(ctx context.Context, pid int) (time.Duration, error) {
 	return time.Since(start), err
 }
 
+// meter watches the server of one side: how much processor time its calls take, and how long it works on when the calls have ended.
+type meter struct {
+	pid     int // 0 watches nothing
+	cpu     time.Duration
+	calls   float64
+	drained time.Duration // the longest wait
+}
+
+// measure returns the side, watched. It lets the server come to rest afterwards: work that was only put off would otherwise fall into
+// the other side's time.
+func (m *meter) measure(s side) side {
+	if m.pid == 0 {
+		return s
+	}
+	return func(ctx context.Context, window time.Duration) (float64, error) {
+		before, err := cpuTime(m.pid)
+		if err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		rate, err := s(ctx, window)
+		if err != nil {
+			return 0, err
+		}
+		m.calls += rate * time.Since(start).Seconds()
+		took, err := quiet(ctx, m.pid)
+		if err != nil {
+			return 0, err
+		}
+		m.drained = max(m.drained, took)
+		after, err := cpuTime(m.pid)
+		m.cpu += after - before
+		return rate, err
+	}
+}
+
+// perCall is the processor time of the server for one call, in µs.
+func (m *meter) perCall() float64 { return float64(m.cpu.Nanoseconds()) / 1000 / max(m.calls, 1) }
+
+// cost says what a call costs the servers of both sides.
+func cost(ours, theirs *meter) string {
+	return fmt.Sprintf("; server's processor time %.0f : %.0f µs a call; at rest after %.1f s", ours.perCall(), theirs.perCall(), ours.drained.Seconds())
+}
+
 // memory is what a process occupies, in MiB.
 type memory struct{ rss, pss, private float64 }
 

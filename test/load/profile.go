@@ -35,7 +35,7 @@ func (b *bench) profileProduct(ctx context.Context) error {
 	if err := s.server.Stop(); err != nil {
 		return err
 	}
-	a, addresses, end, err := b.serveHere(ctx)
+	addresses, end, err := b.serveHere(ctx)
 	if err != nil {
 		return err
 	}
@@ -49,15 +49,14 @@ func (b *bench) profileProduct(ctx context.Context) error {
 		defer func() { _ = conn.Close() }()
 		conns = append(conns, conn)
 	}
-	_ = a
 	for _, p := range []struct {
 		name string
 		side side
 	}{
-		{"grpc-async", unary(conns, requests(s.texts, recordAsync), grpcCallers, 0, nil)},
-		{"grpc-sync", unary(conns, requests(s.texts, recordSync), grpcCallers, 0, nil)},
-		{"stream", streamed(conns, s.texts, recordAsync, 0, nil)},
-		{"rest", rest(routePath, addresses.HTTP, s.server.Key, recordAsync, s.texts, 0, nil)},
+		{"grpc-async", unary(conns, requests(s.texts, recordAsync), grpcCallers, &meter{})},
+		{"grpc-sync", unary(conns, requests(s.texts, recordSync), grpcCallers, &meter{})},
+		{"stream", streamed(conns, s.texts, recordAsync, &meter{})},
+		{"rest", rest(routePath, addresses.HTTP, s.server.Key, recordAsync, s.texts, &meter{})},
 	} {
 		if err := b.profileSide(ctx, p.name, p.side); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -66,14 +65,14 @@ func (b *bench) profileProduct(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) serveHere(ctx context.Context) (*app.App, app.Addresses, func(), error) {
+func (b *bench) serveHere(ctx context.Context) (app.Addresses, func(), error) {
 	c := app.Default()
 	c.DataDir = filepath.Join(b.work, "product")
 	c.GRPC.Address, c.GRPC.Socket, c.HTTP = "127.0.0.1:0", "none", "127.0.0.1:0"
 	c.DevKeyFile = c.DataDir + ".key"
 	a, err := app.Start(ctx, c, app.Options{Version: "bench", Log: os.Stderr})
 	if err != nil {
-		return nil, app.Addresses{}, nil, err
+		return app.Addresses{}, nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -83,7 +82,7 @@ func (b *bench) serveHere(ctx context.Context) (*app.App, app.Addresses, func(),
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}()
-	return a, a.Addresses(), func() {
+	return a.Addresses(), func() {
 		stop()
 		<-done
 		if err := a.Close(); err != nil {

@@ -64,8 +64,8 @@ func restRequests(path, addr, key, deployment string, texts []string) ([][]byte,
 }
 
 // rest calls a path from 16 callers, each with a connection of its own that lives for the window.
-func rest(path, addr, key, deployment string, texts []string, pid int, drained *time.Duration) side {
-	return rested(pid, drained, func(ctx context.Context, window time.Duration) (float64, error) {
+func rest(path, addr, key, deployment string, texts []string, m *meter) side {
+	return m.measure(func(ctx context.Context, window time.Duration) (float64, error) {
 		all, err := restRequests(path, addr, key, deployment, texts)
 		if err != nil {
 			return 0, err
@@ -95,13 +95,14 @@ func measureREST(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer other.stop()
-	var drained time.Duration
-	ours := rest(routePath, s.server.HTTP, s.server.Key, recordAsync, s.texts, s.server.PID(), &drained)
-	c, err := b.compare(ctx, ours, rest(routePath, other.addr, s.server.Key, recordAsync, s.texts, 0, nil))
+	ours, theirs := &meter{pid: s.server.PID()}, &meter{pid: other.pid()}
+	c, err := b.compare(ctx,
+		rest(routePath, s.server.HTTP, s.server.Key, recordAsync, s.texts, ours),
+		rest(routePath, other.addr, s.server.Key, recordAsync, s.texts, theirs))
 	if err != nil {
 		return err
 	}
-	basis := c.basis("REST", "bare net/http handler") + fmt.Sprintf("; at rest after %.1f s", drained.Seconds())
+	basis := c.basis("REST", "bare net/http handler") + cost(ours, theirs)
 	b.table.atLeast("the same over REST, 16 callers, record async", c.ratio(), 0.50, basis, command("rest"))
 	return nil
 }

@@ -113,6 +113,8 @@ func (b *bench) startPeer(ctx context.Context, role, answerFile string) (*peer, 
 	return p, nil
 }
 
+func (p *peer) pid() int { return p.cmd.Process.Pid }
+
 func (p *peer) stop() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
