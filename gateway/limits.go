@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -48,7 +49,8 @@ func (l limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serveStream lets body and answer flow at the same time and tells the caller about an unreadable line.
 func (l limited) serveStream(w http.ResponseWriter, r *http.Request) {
 	// HTTP/1 otherwise drains the whole body before the first write; an error only means that HTTP/2 needs no such switch.
-	_ = http.NewResponseController(w).EnableFullDuplex()
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex()
 	stream := &callBody{ReadCloser: r.Body}
 	r.Body = stream
 	r.Header.Set("Content-Type", ndjsonType)
@@ -61,7 +63,17 @@ func (l limited) serveStream(w http.ResponseWriter, r *http.Request) {
 		}
 		l.errors.writeLine(w, err)
 	}
+	// A connection that is closed with unread data is reset, and the caller may lose the answer with it: read on for a moment.
+	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, stream, lingerBytes)
+	}
 }
+
+const (
+	// lingerTime and lingerBytes bound what is read of a stream that was answered before it ended.
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
 
 func checkMediaType(r *http.Request) error {
 	value := r.Header.Get("Content-Type")

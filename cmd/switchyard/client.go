@@ -29,16 +29,14 @@ type clientFlags struct {
 	caFile  string
 }
 
-// register adds the flags; local says whether the command works without a server.
-func (f *clientFlags) register(c *cobra.Command, local bool) {
+// register adds the flags.
+func (f *clientFlags) register(c *cobra.Command) {
 	s := c.Flags()
 	s.StringVar(&f.server, "server", "", "address of the server: unix:PATH or HOST:PORT (default $SWITCHYARD_SERVER, else the socket of ./switchyard-data, else 127.0.0.1:9090)")
 	s.StringVar(&f.keyFile, "key-file", "", "file that holds the API key (default $SWITCHYARD_KEY, else ./switchyard-data/dev.key)")
 	s.StringVar(&f.caFile, "ca-file", "", "certificates that a server beyond this machine is checked against (default those of the system)")
 	s.StringVar(&f.dataDir, "data-dir", "switchyard-data", "data folder of a server on this machine")
-	if local {
-		s.BoolVar(&f.local, "local", false, "work on the data folder directly, without a server; none may be running on it")
-	}
+	s.BoolVar(&f.local, "local", false, "work on the data folder directly, without a server; none may be running on it")
 }
 
 // connect returns a connection that carries the key, and what ends it.

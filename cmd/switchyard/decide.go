@@ -21,7 +21,7 @@ type decideFlags struct {
 }
 
 func (f *decideFlags) register(c *cobra.Command, deployment string) {
-	f.client.register(c, true)
+	f.client.register(c)
 	c.Flags().StringVarP(&f.deployment, "deployment", "d", deployment, "name of the deployment that answers")
 	c.Flags().StringVarP(&f.file, "file", "f", "", "read the text from this file, - for standard input")
 	c.Flags().BoolVar(&f.json, "json", false, "print the whole answer as JSON")

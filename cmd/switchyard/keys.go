@@ -47,7 +47,7 @@ func newKeysCreate() *cobra.Command {
 			return showSecret(c, r.GetKey(), r.GetSecret())
 		},
 	}
-	client.register(c, true)
+	client.register(c)
 	c.Flags().StringSliceVar(&scopes, "scope", nil, "what the key may do; repeat for several")
 	c.Flags().DurationVar(&lifetime, "lifetime", 0, "how long the key is valid; for ever when 0")
 	_ = c.MarkFlagRequired("scope")
@@ -88,7 +88,7 @@ func newKeysList() *cobra.Command {
 			return table(c.OutOrStdout(), []string{"KEY", "NAME", "SCOPES", "STATE", "LAST USED"}, rows)
 		},
 	}
-	client.register(c, true)
+	client.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -148,7 +148,7 @@ func newKeysRotate() *cobra.Command {
 			return showSecret(c, r.GetKey(), r.GetSecret())
 		},
 	}
-	client.register(c, true)
+	client.register(c)
 	c.Flags().DurationVar(&grace, "grace", 24*time.Hour, "how long the old key stays valid")
 	return c
 }
@@ -173,6 +173,6 @@ func newKeysRevoke() *cobra.Command {
 			return err
 		},
 	}
-	client.register(c, true)
+	client.register(c)
 	return c
 }

@@ -5,18 +5,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
 )
 
 // version is set by the build: -ldflags "-X main.version=v1.2.3".
 var version = "dev"
 
 func main() {
+	// What gRPC and its gateway note about single calls is in our own log already, with the request id.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := newRoot().ExecuteContext(ctx)
 	stop()
@@ -59,8 +64,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // exitCode is 2 for mistakes in the command's words, 1 for everything else, as shells expect.
 func exitCode(err error) int {
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
 	}
 	return 1
@@ -80,14 +84,15 @@ func newVersion() *cobra.Command {
 
 // versionText is the version with the commit that it was built from, where the build knew it.
 func versionText() string {
-	text := version
+	var text strings.Builder
+	text.WriteString(version)
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				text += " (" + s.Value[:12] + ")"
+				text.WriteString(" (" + s.Value[:12] + ")")
 			}
 		}
-		text += " " + info.GoVersion
+		text.WriteString(" " + info.GoVersion)
 	}
-	return text
+	return text.String()
 }

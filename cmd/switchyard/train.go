@@ -59,7 +59,7 @@ A running server answers with the new version at once, without dropping a call.`
 }
 
 func (f *trainFlags) register(c *cobra.Command) {
-	f.client.register(c, true)
+	f.client.register(c)
 	s := c.Flags()
 	s.StringVar(&f.operation, "operation", "", "moderation, routing or classification")
 	s.StringVarP(&f.deployment, "deployment", "d", "", "name under which the model shall answer")
@@ -227,4 +227,3 @@ func (f *trainFlags) showOutcome(out io.Writer, o *published, reportPath string)
 	}
 	return table(out, nil, rows)
 }
-

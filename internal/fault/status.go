@@ -52,8 +52,7 @@ func From(err error) *Error {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // the usual case, without the walk
 		return e
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		if err.Error() == e.Error() {
 			return e
 		}

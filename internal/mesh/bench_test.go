@@ -99,8 +99,10 @@ func median(v []float64) float64 {
 // BenchmarkChainAgainstEcho compares the whole chain (keys, scopes, limits, validation, metrics) with a bare grpc-go server that
 // answers the same messages: five alternating rounds, medians.
 func BenchmarkChainAgainstEcho(b *testing.B) {
-	s := start(b, options{register: func(s *mesh.Server) { routingv1.RegisterRoutingServiceServer(s, echoRouter()) },
-		deps: func(d *mesh.Deps) { d.Logger = quiet(b) }})
+	s := start(b, options{
+		register: func(s *mesh.Server) { routingv1.RegisterRoutingServiceServer(s, echoRouter()) },
+		deps:     func(d *mesh.Deps) { d.Logger = quiet(b) },
+	})
 	echo := bare(b)
 	const callers, round = 64, 700 * time.Millisecond
 	load(b, s.tcp, callers, round/2)
@@ -166,8 +168,10 @@ func invoke(b *testing.B, conn grpc.ClientConnInterface) {
 
 // BenchmarkMiddleware measures the chain cut off after each link, so that the difference of two lines is one link's cost.
 func BenchmarkMiddleware(b *testing.B) {
-	s := start(b, options{register: func(s *mesh.Server) { routingv1.RegisterRoutingServiceServer(s, echoRouter()) },
-		config: unlimited, deps: func(d *mesh.Deps) { d.Logger = quiet(b) }})
+	s := start(b, options{
+		register: func(s *mesh.Server) { routingv1.RegisterRoutingServiceServer(s, echoRouter()) },
+		config:   unlimited, deps: func(d *mesh.Deps) { d.Logger = quiet(b) },
+	})
 	for n := range len(s.Chain()) + 1 {
 		name := "none"
 		if n > 0 {

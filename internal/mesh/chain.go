@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,8 +36,8 @@ func (s *Server) chain() []Middleware {
 
 func compose(chain []Middleware, m *Method, end Handler) Handler {
 	h := end
-	for i := len(chain) - 1; i >= 0; i-- {
-		h = chain[i].Wrap(m, h)
+	for _, c := range slices.Backward(chain) {
+		h = c.Wrap(m, h)
 	}
 	return h
 }

@@ -222,8 +222,10 @@ func newKey(t *testing.T) string {
 func TestPeerAuthenticator(t *testing.T) {
 	t.Parallel()
 	r := &registry{}
-	s := start(t, options{deps: func(d *mesh.Deps) { d.Authenticator = trusting{} },
-		register: func(s *mesh.Server) { identityv1.RegisterIdentityServiceServer(s, r) }})
+	s := start(t, options{
+		deps:     func(d *mesh.Deps) { d.Authenticator = trusting{} },
+		register: func(s *mesh.Server) { identityv1.RegisterIdentityServiceServer(s, r) },
+	})
 	now := time.Now()
 	p := mesh.NewPeerAuthenticator(s.tcp)
 	p.SetClock(func() time.Time { return now })
@@ -271,8 +273,10 @@ func TestPeerAuthenticatorAsksOnceForMany(t *testing.T) {
 	t.Parallel()
 	r := &registry{release: make(chan struct{})}
 	r.set(&identityv1.Key{Project: "acme"}, nil)
-	s := start(t, options{deps: func(d *mesh.Deps) { d.Authenticator = trusting{} },
-		register: func(s *mesh.Server) { identityv1.RegisterIdentityServiceServer(s, r) }})
+	s := start(t, options{
+		deps:     func(d *mesh.Deps) { d.Authenticator = trusting{} },
+		register: func(s *mesh.Server) { identityv1.RegisterIdentityServiceServer(s, r) },
+	})
 	p, key := mesh.NewPeerAuthenticator(s.tcp), newKey(t)
 	gone, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)

@@ -91,8 +91,11 @@ func (c Config) Validate() error {
 		name string
 		v    time.Duration
 	}{
-		{"max_deadline", c.MaxDeadline}, {"connection_timeout", c.ConnectionTimeout}, {"keepalive_time", c.KeepaliveTime},
-		{"keepalive_min_time", c.KeepaliveMinTime}, {"drain_timeout", c.DrainTimeout},
+		{"max_deadline", c.MaxDeadline},
+		{"connection_timeout", c.ConnectionTimeout},
+		{"keepalive_time", c.KeepaliveTime},
+		{"keepalive_min_time", c.KeepaliveMinTime},
+		{"drain_timeout", c.DrainTimeout},
 	} {
 		if d.v <= 0 {
 			bad("%s is %v, want more than 0", d.name, d.v)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,7 +201,7 @@ func TestUnreadableMessagesHaveAReason(t *testing.T) {
 		"too large compressed": {text(limit + 1), "REQUEST_TOO_LARGE", []grpc.CallOption{grpc.UseCompressor(grpcgzip.Name)}},
 		"as large as allowed":  {text(limit - 4), "INVALID_ARGUMENT", nil},
 	} {
-		opts := append(c.opts, grpc.ForceCodecV2(raw{}))
+		opts := append(slices.Clone(c.opts), grpc.ForceCodecV2(raw{}))
 		wantReason(t, s.tcp.Invoke(withKey(keyAll), method, c.body, nil, opts...), c.want)
 		stream, err := s.tcp.NewStream(withKey(keyAll), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
 			"/switchyard.routing.v1.RoutingService/StreamRouteInquiry", opts...)

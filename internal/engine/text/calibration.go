@@ -27,11 +27,11 @@ func (c Calibration) check(task engine.Task, labels int) error {
 	case task == engine.Multilabel && c.Temperature != 0:
 		return fmt.Errorf("a multilabel model takes Platt parameters, not a temperature")
 	case task == engine.Multilabel && len(c.Platt) != 0 && len(c.Platt) != labels:
-		return fmt.Errorf("Platt parameters for %d labels, model has %d", len(c.Platt), labels)
+		return fmt.Errorf("have Platt parameters for %d labels, model has %d", len(c.Platt), labels)
 	}
 	for l, p := range c.Platt {
 		if !limit(p.A) || !limit(p.B) {
-			return fmt.Errorf("Platt parameters %v of label %d are not between -1e6 and 1e6", p, l)
+			return fmt.Errorf("have Platt parameters %v of label %d are not between -1e6 and 1e6", p, l)
 		}
 	}
 	return nil

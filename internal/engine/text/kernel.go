@@ -97,6 +97,6 @@ func checkRows(size, width int, ids []uint32) {
 		top = max(top, id)
 	}
 	if (int(top)+1)*width > size {
-		panic("text: row outside the weights")
+		panic("text: row outside the weights") //nolint:forbidigo // the kernel would otherwise read foreign memory
 	}
 }

@@ -52,7 +52,7 @@ func (s *scorer) weigh(r *reader, w *work) {
 	var squares [channels]uint64
 	lists := [channels][]gram{w.lists[words][:0], w.lists[chars][:0]}
 	for _, g := range r.grams {
-		m := uint32(0)
+		var m uint32
 		if int(g.count) < len(table) {
 			m = table[g.count]
 		} else {

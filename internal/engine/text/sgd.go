@@ -27,8 +27,11 @@ type trainer struct {
 	weight  []float32 // of the rows with a label
 	cuts    []uint32  // first bucket of each range, and the end
 	kept    Progress
-	saved   []float32 // best weights and bias so far, when validation rows decide
-	savedB  []float32
+	// dropout is the share of entries that each visit of a row leaves out; here and elsewhere are what the labels are taken to be.
+	dropout         float64
+	here, elsewhere float32
+	saved           []float32 // best weights and bias so far, when validation rows decide
+	savedB          []float32
 }
 
 func newTrainer(s Settings, rows, valid []Row, labels int) *trainer {
@@ -44,6 +47,7 @@ func newTrainer(s Settings, rows, valid []Row, labels int) *trainer {
 	t.check = readRows(valid, s.Buckets)
 	t.check.finish(&t.scorer)
 	t.balance()
+	t.soften()
 	t.cut(cores())
 	return t
 }
@@ -66,6 +70,20 @@ func (t *trainer) balance() {
 			t.weight[l] = float32(exp(t.s.Balance * ln(float64(len(t.rows))/float64(used)/float64(n))))
 		}
 	}
+}
+
+// scarceRows is the number of rows per label up to which dropout and smoothing are used in full; with more they fade. On nine data
+// sets the two together won 0.4 points with 117 rows a label (banking77), 0.7 with 90 (clinc150), 0.5 with 10, and cost 1.6 with 4,190
+// (it_tickets) where they did not fade.
+const scarceRows = 150
+
+// soften sets dropout and the targets of the loss.
+func (t *trainer) soften() {
+	fade := min(1, scarceRows*float64(t.labels)/float64(len(t.rows)))
+	t.dropout = t.s.Dropout * fade
+	smoothing := t.s.Smoothing * fade
+	t.elsewhere = float32(smoothing / float64(t.labels))
+	t.here = float32(1 - smoothing)
 }
 
 // cut divides the buckets into n ranges with about the same number of entries.
@@ -222,7 +240,11 @@ func (t *trainer) right(logits []float32, labels []int32) float64 {
 // forward writes the logits of a row.
 func (t *trainer) forward(c *corpus, row int, out []float32) {
 	a, b := c.start[row], c.start[row+1]
-	gather(out, t.weights, c.ids[a:b], c.vals[a:b])
+	t.logits(c.ids[a:b], c.vals[a:b], out)
+}
+
+func (t *trainer) logits(ids []uint32, vals []float32, out []float32) {
+	gather(out, t.weights, ids, vals)
 	k := float32(t.scale)
 	for l := range out {
 		out[l] = float32(out[l]*k) + t.bias[l]
@@ -235,7 +257,10 @@ func (t *trainer) gradient(g []float32, labels []int32) float64 {
 		softmax(g[:t.labels], g[:t.labels], 1)
 		clear(g[t.labels:])
 		p := g[labels[0]]
-		g[labels[0]]--
+		for l := range g[:t.labels] {
+			g[l] -= t.elsewhere
+		}
+		g[labels[0]] -= t.here
 		return -ln(max(float64(p), 1e-30))
 	}
 	var loss float64

@@ -143,7 +143,7 @@ func (r *reader) read(text string) {
 			continue
 		}
 		if r.length > 0 && (class != r.class || class == symbol && x != r.token[r.length] || r.length == maxToken) {
-			r.emit(text)
+			r.emit()
 		}
 		if class != space {
 			r.class = class
@@ -154,12 +154,12 @@ func (r *reader) read(text string) {
 		i += size
 	}
 	if r.length > 0 {
-		r.emit(text)
+		r.emit()
 	}
 }
 
 // emit counts the n-grams of the current token and begins a new one.
-func (r *reader) emit(text string) {
+func (r *reader) emit() {
 	n := r.length
 	r.length = 0
 	r.token[0], r.token[n+1] = ' ', ' '

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/switchyard-ai/switchyard/internal/engine"
@@ -31,13 +32,17 @@ type Settings struct {
 	// InverseFrequency and Relevance are the exponents of the two factors of an n-gram's weight: its inverse document frequency,
 	// and how far the labels of the rows that hold it differ from those of all rows.
 	InverseFrequency, Relevance float64
+	// Dropout is the share of a row's n-grams that is left out, by chance and anew at each visit; Smoothing the share of its label
+	// that is spread over all labels (multiclass only; Szegedy et al. 2016). Both stand in for rows that there are too few of, and fade
+	// with more than 150 rows a label.
+	Dropout, Smoothing float64
 }
 
 // DefaultSettings returns the settings for multiclass models. For multilabel ones only Task differs.
 func DefaultSettings() Settings {
 	return Settings{
 		Task: engine.Multiclass, Buckets: 1 << 16, Seed: 1, L2: 0.08, Rate: 5, Batch: 32, Balance: 0.5, WordShare: 1.1,
-		InverseFrequency: 0.4, Relevance: 0.35,
+		InverseFrequency: 0.4, Relevance: 0.35, Dropout: 0.5, Smoothing: 0.1,
 	}
 }
 
@@ -87,6 +92,8 @@ func (s Settings) check(rows, valid []Row, labels []string, outOfScope int) erro
 		return fmt.Errorf("%d epochs in batches of %d, want at most 10000 and 1 to 4096", s.MaxEpochs, s.Batch)
 	case !positive(s.L2) || !positive(s.Rate) || !positive(s.Balance) || !positive(s.WordShare) || !positive(s.InverseFrequency) || !positive(s.Relevance):
 		return fmt.Errorf("a setting is negative or too large: %+v", s)
+	case !(s.Dropout >= 0 && s.Dropout <= 0.9) || !(s.Smoothing >= 0 && s.Smoothing <= 0.9):
+		return fmt.Errorf("dropout %v and smoothing %v, want 0 to 0.9", s.Dropout, s.Smoothing)
 	case len(rows) == 0:
 		return fmt.Errorf("there are no rows")
 	case len(labels) < 2 && s.Task == engine.Multiclass:
@@ -99,7 +106,7 @@ func (s Settings) check(rows, valid []Row, labels []string, outOfScope int) erro
 		return fmt.Errorf("%d labels times %d buckets is beyond %d weights: use fewer buckets", len(labels), s.Buckets, maxWeights)
 	}
 	seen := map[int32]bool{}
-	for i, r := range append(rows[:len(rows):len(rows)], valid...) {
+	for i, r := range append(slices.Clip(rows), valid...) {
 		if s.Task == engine.Multiclass && len(r.Labels) != 1 {
 			return fmt.Errorf("row %d has %d labels, want 1", i, len(r.Labels))
 		}
