@@ -10,12 +10,22 @@ final class CallOptions
     private static ?self $standard = null;
 
     /**
-     * @param ?int                        $timeoutMillis deadline; null for that of the method
-     * @param array<string, list<string>> $metadata      request headers, names in lower case
+     * @param ?int                                                 $timeoutMillis deadline of the whole call; null for that of the method
+     * @param array<string, list<string>>                          $metadata      request headers, names in lower case; values of names in "-bin" are bytes
+     * @param ?RetryPolicy                                         $retry         null for that of the connection
+     * @param ?Compression                                         $compression   null for that of the transport
+     * @param ?ResponseMetadata                                    $response      receives the headers and trailers
+     * @param (\Closure(): bool)|null                              $cancelled     asked about every 10 ms while a call waits; true ends it with CANCELLED
+     * @param list<\Closure(StatusCode, ?RpcException): void>      $observers     called once when a stream has ended
      */
     public function __construct(
         public readonly ?int $timeoutMillis = null,
         public readonly array $metadata = [],
+        public readonly ?RetryPolicy $retry = null,
+        public readonly ?Compression $compression = null,
+        public readonly ?ResponseMetadata $response = null,
+        public readonly ?\Closure $cancelled = null,
+        public readonly array $observers = [],
     ) {
     }
 
@@ -31,7 +41,7 @@ final class CallOptions
 
     public function withTimeout(int $millis): self
     {
-        return new self($millis, $this->metadata);
+        return $this->change('timeoutMillis', $millis);
     }
 
     /** Adds a value to a request header. */
@@ -40,6 +50,46 @@ final class CallOptions
         $metadata = $this->metadata;
         $metadata[\strtolower($name)][] = $value;
 
-        return new self($this->timeoutMillis, $metadata);
+        return $this->change('metadata', $metadata);
+    }
+
+    public function withRetry(RetryPolicy $policy): self
+    {
+        return $this->change('retry', $policy);
+    }
+
+    public function withCompression(Compression $compression): self
+    {
+        return $this->change('compression', $compression);
+    }
+
+    public function withResponseMetadata(ResponseMetadata $into): self
+    {
+        return $this->change('response', $into);
+    }
+
+    /**
+     * Ends the call with CANCELLED as soon as the closure returns true, for example after a signal.
+     *
+     * @param \Closure(): bool $cancelled
+     */
+    public function withCancellation(\Closure $cancelled): self
+    {
+        return $this->change('cancelled', $cancelled);
+    }
+
+    /**
+     * Adds a closure that is called once when a stream has ended, with its status and, if it failed, the exception.
+     *
+     * @param \Closure(StatusCode, ?RpcException): void $observer
+     */
+    public function withObserver(\Closure $observer): self
+    {
+        return $this->change('observers', [...$this->observers, $observer]);
+    }
+
+    private function change(string $name, mixed $value): self
+    {
+        return new self(...\array_replace(\get_object_vars($this), [$name => $value]));
     }
 }

@@ -1,0 +1,26 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Switchyard\Client\Curl;
+
+use Switchyard\Client\Compression;
+
+/** What is the same for every call of a transport. */
+final class Settings
+{
+    /**
+     * @param int $timeoutMillis        deadline of calls for which neither the options nor the contract have one
+     * @param int $connectTimeoutMillis how long a connection may take to be made
+     * @param int $maxSendBytes         per message; Switchyard accepts 8 MiB
+     * @param int $maxReceiveBytes      per message, after decompression
+     */
+    public function __construct(
+        public readonly int $timeoutMillis = 10_000,
+        public readonly int $connectTimeoutMillis = 2_000,
+        public readonly int $maxSendBytes = 8 << 20,
+        public readonly int $maxReceiveBytes = 16 << 20,
+        public readonly Compression $compression = Compression::NONE,
+    ) {
+    }
+}
