@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/gateway"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/bus"
@@ -212,9 +212,9 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 		return err
 	}
 	maker := decision.New(decision.Deps{
-		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(),
+		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log,
 	})
-	source := live{a.serving}
+	source := decision.FromTable(a.serving)
 	if a.config.runs("moderation") {
 		service := moderation.New(moderation.Deps{Maker: maker, Source: source, DB: a.db})
 		if err := service.Start(ctx); err != nil {

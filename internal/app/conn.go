@@ -7,10 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
-	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
-	"github.com/switchyard-ai/switchyard/internal/serving"
 )
 
 // Conn returns the connection to a service: inside the process when it runs here, to its peer when it does not. This is the
@@ -65,18 +62,4 @@ func (s asSystem) Invoke(ctx context.Context, method string, args, reply any, op
 // NewStream calls as the system.
 func (s asSystem) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	return s.ClientConnInterface.NewStream(mesh.AsSystem(ctx), desc, method, opts...)
-}
-
-// live gives the operations what serving keeps.
-type live struct{ table *serving.Table }
-
-var _ decision.Source = live{}
-
-// Acquire returns what answers under the name.
-func (l live) Acquire(project string, op commonv1.Operation, name string) (decision.Target, error) {
-	found, err := l.table.Acquire(serving.Key{Project: project, Operation: op, Name: name})
-	if err != nil {
-		return decision.Target{}, err
-	}
-	return decision.Target{Live: found, Deployment: found.Deployment, Predictor: found.Predictor, Ref: found.Ref}, nil
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"time"
-
 )
 
 const (

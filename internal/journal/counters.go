@@ -38,8 +38,8 @@ func openCounters(path string) (*counters, error) {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
 	c := &counters{f: f, mem: mem}
-	c.accepted = (*atomic.Uint64)(unsafe.Pointer(&mem[0])) //nolint:gosec // a mapped page is aligned
-	c.settled = (*atomic.Uint64)(unsafe.Pointer(&mem[8]))  //nolint:gosec // see above
+	c.accepted = (*atomic.Uint64)(unsafe.Pointer(&mem[0]))
+	c.settled = (*atomic.Uint64)(unsafe.Pointer(&mem[8])) 
 	if a, s := c.accepted.Load(), c.settled.Load(); a > s {
 		c.before = a - s
 	}

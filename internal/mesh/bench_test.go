@@ -51,9 +51,12 @@ func bare(tb testing.TB) *grpc.ClientConn {
 	return plain(tb, l.Addr().String())
 }
 
+// callers is how many call at once.
+const callers = 64
+
 // load has callers call for d and returns calls per second, and per second of this process's CPU time: at full load the two tell the
 // same, but the second does not depend on what else the machine does.
-func load(tb testing.TB, conn grpc.ClientConnInterface, callers int, d time.Duration) (perSecond, perCPUSecond float64) {
+func load(tb testing.TB, conn grpc.ClientConnInterface, d time.Duration) (perSecond, perCPUSecond float64) {
 	tb.Helper()
 	cpu := cpuTime(tb)
 	client := routingv1.NewRoutingServiceClient(conn)
@@ -104,15 +107,15 @@ func BenchmarkChainAgainstEcho(b *testing.B) {
 		deps:     func(d *mesh.Deps) { d.Logger = quiet(b) },
 	})
 	echo := bare(b)
-	const callers, round = 64, 700 * time.Millisecond
-	load(b, s.tcp, callers, round/2)
-	load(b, echo, callers, round/2)
+	const round = 700 * time.Millisecond
+	load(b, s.tcp, round/2)
+	load(b, echo, round/2)
 	b.ResetTimer()
 	for range b.N {
 		var wall, cpu, ours, theirs []float64
 		for range 5 {
-			a, aCPU := load(b, s.tcp, callers, round)
-			e, eCPU := load(b, echo, callers, round)
+			a, aCPU := load(b, s.tcp, round)
+			e, eCPU := load(b, echo, round)
 			wall, cpu = append(wall, a/e), append(cpu, aCPU/eCPU)
 			ours, theirs = append(ours, aCPU), append(theirs, eCPU)
 		}

@@ -84,7 +84,7 @@ func startSpan(ctx context.Context, tracer trace.Tracer, m *Method, c *Call) (co
 		})
 	}
 	name := strings.TrimPrefix(m.FullName, "/")
-	return tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+	return tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes( //nolint:spancheck // the caller ends it
 		attribute.String("rpc.system.name", "grpc"), attribute.String("rpc.method", name)))
 }
 

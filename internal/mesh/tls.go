@@ -72,7 +72,7 @@ func (k *keyring) fingerprint() string {
 			continue
 		}
 		if info, err := os.Stat(name); err == nil {
-			s.WriteString(fmt.Sprint(info.ModTime().UnixNano(), ":", info.Size(), ";"))
+			fmt.Fprint(&s, info.ModTime().UnixNano(), ":", info.Size(), ";")
 		}
 	}
 	return s.String()

@@ -89,8 +89,8 @@ func (b *batch) step(rows []int, rate float64) float64 {
 	return loss
 }
 
-// visit leaves out a random share of the row's entries and makes the others larger by as much (dropout; Wager, Wang and Liang, "Dropout
-// Training as Adaptive Regularization", 2013). What is left out depends on seed, step and row, not on who does the work.
+// visit leaves out a random share of the row's entries and makes the others larger by as much (dropout, as Wager, Wang and
+// Liang study it for such models, 2013). What is left out depends on seed, step and row, not on who does the work.
 func (b *batch) visit(j, row int) {
 	t := b.t
 	from, to := t.train.start[row], t.train.start[row+1]

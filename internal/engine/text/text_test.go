@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -193,7 +194,7 @@ func TestSameRowsAndSeedGiveTheSameBytesOnAnyNumberOfCores(t *testing.T) {
 func TestTrainSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	one := []text.Row{{Text: "a", Labels: []int32{0}}}
-	two := append(one, text.Row{Text: "b", Labels: []int32{1}})
+	two := slices.Concat(one, []text.Row{{Text: "b", Labels: []int32{1}}})
 	for name, c := range map[string]struct {
 		rows, valid []text.Row
 		labels      []string

@@ -78,7 +78,7 @@ final class BatchClassifyTextRequest implements Message
             }
             switch ($tag) {
                 case 10: // deployment
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.classification.v1.BatchClassifyTextRequest.deployment'));
+                    $f1 && Wire::checkText($f1, 'switchyard.classification.v1.BatchClassifyTextRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

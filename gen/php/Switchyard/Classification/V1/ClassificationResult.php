@@ -84,8 +84,7 @@ final class ClassificationResult implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -99,8 +98,7 @@ final class ClassificationResult implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -104,7 +104,7 @@ final class ClassifyRecordRequest implements Message
             }
             switch ($tag) {
                 case 10: // deployment
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyRecordRequest.deployment'));
+                    $f1 && Wire::checkText($f1, 'switchyard.classification.v1.ClassifyRecordRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -121,7 +121,8 @@ final class ClassifyRecordRequest implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -135,7 +136,7 @@ final class ClassifyRecordRequest implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.classification.v1.ClassifyRecordRequest.record');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyRecordRequest.record');
+                            Wire::checkText($v, 'switchyard.classification.v1.ClassifyRecordRequest.record');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -144,16 +145,21 @@ final class ClassifyRecordRequest implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.classification.v1.ClassifyRecordRequest.record');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f2[$k] = FieldValue::read($m, 0, \strlen($m), $depth - 1);
+                    $f2[$k] = null === $raw ? FieldValue::read($b, $from, $to, $depth - 1) : FieldValue::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 26: // subject_id
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyRecordRequest.subject_id'));
+                    $f3 && Wire::checkText($f3, 'switchyard.classification.v1.ClassifyRecordRequest.subject_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -163,7 +169,7 @@ final class ClassifyRecordRequest implements Message
                     $i += $n;
                     break;
                 case 34: // content_id
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyRecordRequest.content_id'));
+                    $f4 && Wire::checkText($f4, 'switchyard.classification.v1.ClassifyRecordRequest.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -98,7 +98,7 @@ final class ClassifyTextRequest implements Message
             }
             switch ($tag) {
                 case 10: // deployment
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyTextRequest.deployment'));
+                    $f1 && Wire::checkText($f1, 'switchyard.classification.v1.ClassifyTextRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -108,7 +108,7 @@ final class ClassifyTextRequest implements Message
                     $i += $n;
                     break;
                 case 18: // text
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyTextRequest.text'));
+                    $f2 && Wire::checkText($f2, 'switchyard.classification.v1.ClassifyTextRequest.text');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -118,7 +118,7 @@ final class ClassifyTextRequest implements Message
                     $i += $n;
                     break;
                 case 26: // subject_id
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyTextRequest.subject_id'));
+                    $f3 && Wire::checkText($f3, 'switchyard.classification.v1.ClassifyTextRequest.subject_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -128,7 +128,7 @@ final class ClassifyTextRequest implements Message
                     $i += $n;
                     break;
                 case 34: // content_id
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.classification.v1.ClassifyTextRequest.content_id'));
+                    $f4 && Wire::checkText($f4, 'switchyard.classification.v1.ClassifyTextRequest.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

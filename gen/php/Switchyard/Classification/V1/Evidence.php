@@ -93,7 +93,7 @@ final class Evidence implements Message
             }
             switch ($tag) {
                 case 10: // feature
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.classification.v1.Evidence.feature'));
+                    $f1 && Wire::checkText($f1, 'switchyard.classification.v1.Evidence.feature');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -103,7 +103,7 @@ final class Evidence implements Message
                     $i += $n;
                     break;
                 case 18: // label
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.classification.v1.Evidence.label'));
+                    $f2 && Wire::checkText($f2, 'switchyard.classification.v1.Evidence.label');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -95,7 +95,8 @@ final class RecordItem implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -109,7 +110,7 @@ final class RecordItem implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.classification.v1.RecordItem.record');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('switchyard.classification.v1.RecordItem.record');
+                            Wire::checkText($v, 'switchyard.classification.v1.RecordItem.record');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -118,16 +119,21 @@ final class RecordItem implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.classification.v1.RecordItem.record');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f1[$k] = FieldValue::read($m, 0, \strlen($m), $depth - 1);
+                    $f1[$k] = null === $raw ? FieldValue::read($b, $from, $to, $depth - 1) : FieldValue::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 18: // subject_id
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.classification.v1.RecordItem.subject_id'));
+                    $f2 && Wire::checkText($f2, 'switchyard.classification.v1.RecordItem.subject_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -137,7 +143,7 @@ final class RecordItem implements Message
                     $i += $n;
                     break;
                 case 26: // content_id
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.classification.v1.RecordItem.content_id'));
+                    $f3 && Wire::checkText($f3, 'switchyard.classification.v1.RecordItem.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

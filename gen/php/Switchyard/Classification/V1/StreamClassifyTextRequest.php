@@ -74,7 +74,7 @@ final class StreamClassifyTextRequest implements Message
             }
             switch ($tag) {
                 case 10: // deployment
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.classification.v1.StreamClassifyTextRequest.deployment'));
+                    $f1 && Wire::checkText($f1, 'switchyard.classification.v1.StreamClassifyTextRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -93,8 +93,7 @@ final class StreamClassifyTextRequest implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;

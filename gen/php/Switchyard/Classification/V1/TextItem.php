@@ -82,7 +82,7 @@ final class TextItem implements Message
             }
             switch ($tag) {
                 case 10: // text
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.classification.v1.TextItem.text'));
+                    $f1 && Wire::checkText($f1, 'switchyard.classification.v1.TextItem.text');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -92,7 +92,7 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 case 18: // subject_id
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.classification.v1.TextItem.subject_id'));
+                    $f2 && Wire::checkText($f2, 'switchyard.classification.v1.TextItem.subject_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -102,7 +102,7 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 case 26: // content_id
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.classification.v1.TextItem.content_id'));
+                    $f3 && Wire::checkText($f3, 'switchyard.classification.v1.TextItem.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -123,7 +123,7 @@ final class Cost implements Message
                     $f3 = $v;
                     break;
                 case 34: // currency
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.common.v1.Cost.currency'));
+                    $f4 && Wire::checkText($f4, 'switchyard.common.v1.Cost.currency');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -142,8 +142,7 @@ final class Cost implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -228,7 +228,7 @@ final class Decision implements Message
             }
             switch ($tag) {
                 case 10: // decision_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.common.v1.Decision.decision_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.common.v1.Decision.decision_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -238,7 +238,7 @@ final class Decision implements Message
                     $i += $n;
                     break;
                 case 18: // project
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.common.v1.Decision.project'));
+                    $f2 && Wire::checkText($f2, 'switchyard.common.v1.Decision.project');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -256,7 +256,7 @@ final class Decision implements Message
                     $f3 = Operation::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 34: // deployment
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.common.v1.Decision.deployment'));
+                    $f4 && Wire::checkText($f4, 'switchyard.common.v1.Decision.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -275,8 +275,7 @@ final class Decision implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -332,13 +331,12 @@ final class Decision implements Message
                         $s11 = $i;
                         $e11 = $i + $n;
                     } else {
-                        $r11 ??= \substr($b, $s11, $e11 - $s11);
-                        $r11 .= \substr($b, $i, $n);
+                        Wire::merge($r11, $b, $s11, $e11, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 98: // policy_digest
-                    $f12 && (Wire::utf8($f12) || throw DecodeException::utf8('switchyard.common.v1.Decision.policy_digest'));
+                    $f12 && Wire::checkText($f12, 'switchyard.common.v1.Decision.policy_digest');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -348,7 +346,7 @@ final class Decision implements Message
                     $i += $n;
                     break;
                 case 106: // certificate_id
-                    $f13 && (Wire::utf8($f13) || throw DecodeException::utf8('switchyard.common.v1.Decision.certificate_id'));
+                    $f13 && Wire::checkText($f13, 'switchyard.common.v1.Decision.certificate_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -375,8 +373,7 @@ final class Decision implements Message
                         $s15 = $i;
                         $e15 = $i + $n;
                     } else {
-                        $r15 ??= \substr($b, $s15, $e15 - $s15);
-                        $r15 .= \substr($b, $i, $n);
+                        Wire::merge($r15, $b, $s15, $e15, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -390,8 +387,7 @@ final class Decision implements Message
                         $s16 = $i;
                         $e16 = $i + $n;
                     } else {
-                        $r16 ??= \substr($b, $s16, $e16 - $s16);
-                        $r16 .= \substr($b, $i, $n);
+                        Wire::merge($r16, $b, $s16, $e16, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -405,8 +401,7 @@ final class Decision implements Message
                         $s17 = $i;
                         $e17 = $i + $n;
                     } else {
-                        $r17 ??= \substr($b, $s17, $e17 - $s17);
-                        $r17 .= \substr($b, $i, $n);
+                        Wire::merge($r17, $b, $s17, $e17, $i, $n);
                     }
                     $i += $n;
                     break;

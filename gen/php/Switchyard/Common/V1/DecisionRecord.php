@@ -193,13 +193,12 @@ final class DecisionRecord implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 18: // caller
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.common.v1.DecisionRecord.caller'));
+                    $f2 && Wire::checkText($f2, 'switchyard.common.v1.DecisionRecord.caller');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -209,7 +208,7 @@ final class DecisionRecord implements Message
                     $i += $n;
                     break;
                 case 26: // traceparent
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.common.v1.DecisionRecord.traceparent'));
+                    $f3 && Wire::checkText($f3, 'switchyard.common.v1.DecisionRecord.traceparent');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -219,7 +218,7 @@ final class DecisionRecord implements Message
                     $i += $n;
                     break;
                 case 34: // idempotency_key
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.common.v1.DecisionRecord.idempotency_key'));
+                    $f4 && Wire::checkText($f4, 'switchyard.common.v1.DecisionRecord.idempotency_key');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -229,7 +228,7 @@ final class DecisionRecord implements Message
                     $i += $n;
                     break;
                 case 42: // subject_id
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.common.v1.DecisionRecord.subject_id'));
+                    $f5 && Wire::checkText($f5, 'switchyard.common.v1.DecisionRecord.subject_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -265,8 +264,7 @@ final class DecisionRecord implements Message
                         $s8 = $i;
                         $e8 = $i + $n;
                     } else {
-                        $r8 ??= \substr($b, $s8, $e8 - $s8);
-                        $r8 .= \substr($b, $i, $n);
+                        Wire::merge($r8, $b, $s8, $e8, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -310,7 +308,7 @@ final class DecisionRecord implements Message
                     $f11 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 98: // request_id
-                    $f12 && (Wire::utf8($f12) || throw DecodeException::utf8('switchyard.common.v1.DecisionRecord.request_id'));
+                    $f12 && Wire::checkText($f12, 'switchyard.common.v1.DecisionRecord.request_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -320,7 +318,7 @@ final class DecisionRecord implements Message
                     $i += $n;
                     break;
                 case 106: // content_id
-                    $f13 && (Wire::utf8($f13) || throw DecodeException::utf8('switchyard.common.v1.DecisionRecord.content_id'));
+                    $f13 && Wire::checkText($f13, 'switchyard.common.v1.DecisionRecord.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -125,7 +125,7 @@ final class FieldValue implements Message
                         $n = Wire::readLength($b, $i, $end, 'switchyard.common.v1.FieldValue.text');
                     }
                     $v = \substr($b, $i, $n);
-                    Wire::utf8($v) || throw DecodeException::utf8('switchyard.common.v1.FieldValue.text');
+                    Wire::checkText($v, 'switchyard.common.v1.FieldValue.text');
                     $set0 = $v;
                     $i += $n;
                     $one0 = 2;

@@ -95,7 +95,7 @@ final class ItemError implements Message
                     $f1 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 18: // reason
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.common.v1.ItemError.reason'));
+                    $f2 && Wire::checkText($f2, 'switchyard.common.v1.ItemError.reason');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -105,7 +105,7 @@ final class ItemError implements Message
                     $i += $n;
                     break;
                 case 26: // message
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.common.v1.ItemError.message'));
+                    $f3 && Wire::checkText($f3, 'switchyard.common.v1.ItemError.message');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -115,7 +115,7 @@ final class ItemError implements Message
                     $i += $n;
                     break;
                 case 34: // field
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.common.v1.ItemError.field'));
+                    $f4 && Wire::checkText($f4, 'switchyard.common.v1.ItemError.field');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

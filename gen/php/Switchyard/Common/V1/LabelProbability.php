@@ -71,7 +71,7 @@ final class LabelProbability implements Message
             }
             switch ($tag) {
                 case 10: // label
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.common.v1.LabelProbability.label'));
+                    $f1 && Wire::checkText($f1, 'switchyard.common.v1.LabelProbability.label');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -90,7 +90,7 @@ final class MethodPolicy implements Message
             }
             switch ($tag) {
                 case 10: // scope
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.common.v1.MethodPolicy.scope'));
+                    $f1 && Wire::checkText($f1, 'switchyard.common.v1.MethodPolicy.scope');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -109,8 +109,7 @@ final class MethodPolicy implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;

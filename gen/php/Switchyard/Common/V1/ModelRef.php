@@ -79,7 +79,7 @@ final class ModelRef implements Message
             }
             switch ($tag) {
                 case 10: // name
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.common.v1.ModelRef.name'));
+                    $f1 && Wire::checkText($f1, 'switchyard.common.v1.ModelRef.name');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -97,7 +97,7 @@ final class ModelRef implements Message
                     $f2 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 26: // digest
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.common.v1.ModelRef.digest'));
+                    $f3 && Wire::checkText($f3, 'switchyard.common.v1.ModelRef.digest');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

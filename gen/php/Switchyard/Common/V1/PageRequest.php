@@ -79,7 +79,7 @@ final class PageRequest implements Message
                     $f1 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 18: // token
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.common.v1.PageRequest.token'));
+                    $f2 && Wire::checkText($f2, 'switchyard.common.v1.PageRequest.token');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

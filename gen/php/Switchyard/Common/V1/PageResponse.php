@@ -65,7 +65,7 @@ final class PageResponse implements Message
             }
             switch ($tag) {
                 case 10: // next_token
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.common.v1.PageResponse.next_token'));
+                    $f1 && Wire::checkText($f1, 'switchyard.common.v1.PageResponse.next_token');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

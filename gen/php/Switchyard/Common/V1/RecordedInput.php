@@ -101,7 +101,7 @@ final class RecordedInput implements Message
             }
             switch ($tag) {
                 case 10: // text
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.common.v1.RecordedInput.text'));
+                    $f1 && Wire::checkText($f1, 'switchyard.common.v1.RecordedInput.text');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -111,7 +111,7 @@ final class RecordedInput implements Message
                     $i += $n;
                     break;
                 case 18: // title
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.common.v1.RecordedInput.title'));
+                    $f2 && Wire::checkText($f2, 'switchyard.common.v1.RecordedInput.title');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -128,7 +128,8 @@ final class RecordedInput implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -142,7 +143,7 @@ final class RecordedInput implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.common.v1.RecordedInput.fields');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('switchyard.common.v1.RecordedInput.fields');
+                            Wire::checkText($v, 'switchyard.common.v1.RecordedInput.fields');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -151,16 +152,21 @@ final class RecordedInput implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.common.v1.RecordedInput.fields');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f3[$k] = FieldValue::read($m, 0, \strlen($m), $depth - 1);
+                    $f3[$k] = null === $raw ? FieldValue::read($b, $from, $to, $depth - 1) : FieldValue::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 34: // locale
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.common.v1.RecordedInput.locale'));
+                    $f4 && Wire::checkText($f4, 'switchyard.common.v1.RecordedInput.locale');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -170,7 +176,7 @@ final class RecordedInput implements Message
                     $i += $n;
                     break;
                 case 42: // channel
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.common.v1.RecordedInput.channel'));
+                    $f5 && Wire::checkText($f5, 'switchyard.common.v1.RecordedInput.channel');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -88,7 +88,7 @@ final class CreateKeyRequest implements Message
             }
             switch ($tag) {
                 case 10: // name
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.identity.v1.CreateKeyRequest.name'));
+                    $f1 && Wire::checkText($f1, 'switchyard.identity.v1.CreateKeyRequest.name');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -116,8 +116,7 @@ final class CreateKeyRequest implements Message
                         $s3 = $i;
                         $e3 = $i + $n;
                     } else {
-                        $r3 ??= \substr($b, $s3, $e3 - $s3);
-                        $r3 .= \substr($b, $i, $n);
+                        Wire::merge($r3, $b, $s3, $e3, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -64,7 +64,7 @@ final class CreateProjectRequest implements Message
             }
             switch ($tag) {
                 case 10: // name
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.identity.v1.CreateProjectRequest.name'));
+                    $f1 && Wire::checkText($f1, 'switchyard.identity.v1.CreateProjectRequest.name');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

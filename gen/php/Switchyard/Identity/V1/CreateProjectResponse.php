@@ -93,8 +93,7 @@ final class CreateProjectResponse implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -108,13 +107,12 @@ final class CreateProjectResponse implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 26: // secret
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.identity.v1.CreateProjectResponse.secret'));
+                    $f3 && Wire::checkText($f3, 'switchyard.identity.v1.CreateProjectResponse.secret');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -139,7 +139,7 @@ final class Key implements Message
             }
             switch ($tag) {
                 case 10: // key_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.identity.v1.Key.key_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.identity.v1.Key.key_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -149,7 +149,7 @@ final class Key implements Message
                     $i += $n;
                     break;
                 case 18: // project
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.identity.v1.Key.project'));
+                    $f2 && Wire::checkText($f2, 'switchyard.identity.v1.Key.project');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -159,7 +159,7 @@ final class Key implements Message
                     $i += $n;
                     break;
                 case 26: // name
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.identity.v1.Key.name'));
+                    $f3 && Wire::checkText($f3, 'switchyard.identity.v1.Key.name');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -187,8 +187,7 @@ final class Key implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -202,8 +201,7 @@ final class Key implements Message
                         $s6 = $i;
                         $e6 = $i + $n;
                     } else {
-                        $r6 ??= \substr($b, $s6, $e6 - $s6);
-                        $r6 .= \substr($b, $i, $n);
+                        Wire::merge($r6, $b, $s6, $e6, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -217,8 +215,7 @@ final class Key implements Message
                         $s7 = $i;
                         $e7 = $i + $n;
                     } else {
-                        $r7 ??= \substr($b, $s7, $e7 - $s7);
-                        $r7 .= \substr($b, $i, $n);
+                        Wire::merge($r7, $b, $s7, $e7, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -232,8 +229,7 @@ final class Key implements Message
                         $s8 = $i;
                         $e8 = $i + $n;
                     } else {
-                        $r8 ??= \substr($b, $s8, $e8 - $s8);
-                        $r8 .= \substr($b, $i, $n);
+                        Wire::merge($r8, $b, $s8, $e8, $i, $n);
                     }
                     $i += $n;
                     break;

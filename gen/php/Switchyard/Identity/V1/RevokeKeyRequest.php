@@ -65,7 +65,7 @@ final class RevokeKeyRequest implements Message
             }
             switch ($tag) {
                 case 10: // key_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.identity.v1.RevokeKeyRequest.key_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.identity.v1.RevokeKeyRequest.key_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

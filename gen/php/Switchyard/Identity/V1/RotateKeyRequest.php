@@ -76,7 +76,7 @@ final class RotateKeyRequest implements Message
             }
             switch ($tag) {
                 case 10: // key_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.identity.v1.RotateKeyRequest.key_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.identity.v1.RotateKeyRequest.key_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -95,8 +95,7 @@ final class RotateKeyRequest implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -83,13 +83,12 @@ final class RotateKeyResponse implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 18: // secret
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.identity.v1.RotateKeyResponse.secret'));
+                    $f2 && Wire::checkText($f2, 'switchyard.identity.v1.RotateKeyResponse.secret');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -158,7 +158,7 @@ final class Certificate implements Message
             }
             switch ($tag) {
                 case 10: // certificate_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.Certificate.certificate_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.Certificate.certificate_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -168,7 +168,7 @@ final class Certificate implements Message
                     $i += $n;
                     break;
                 case 18: // side
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.models.v1.Certificate.side'));
+                    $f2 && Wire::checkText($f2, 'switchyard.models.v1.Certificate.side');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -262,8 +262,7 @@ final class Certificate implements Message
                         $s13 = $i;
                         $e13 = $i + $n;
                     } else {
-                        $r13 ??= \substr($b, $s13, $e13 - $s13);
-                        $r13 .= \substr($b, $i, $n);
+                        Wire::merge($r13, $b, $s13, $e13, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -104,7 +104,7 @@ final class CertificationSample implements Message
             }
             switch ($tag) {
                 case 10: // side
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.CertificationSample.side'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.CertificationSample.side');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

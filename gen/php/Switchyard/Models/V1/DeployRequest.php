@@ -113,7 +113,7 @@ final class DeployRequest implements Message
                     $f1 = Operation::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 18: // deployment
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.models.v1.DeployRequest.deployment'));
+                    $f2 && Wire::checkText($f2, 'switchyard.models.v1.DeployRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -123,7 +123,7 @@ final class DeployRequest implements Message
                     $i += $n;
                     break;
                 case 26: // model
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.models.v1.DeployRequest.model'));
+                    $f3 && Wire::checkText($f3, 'switchyard.models.v1.DeployRequest.model');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -150,8 +150,7 @@ final class DeployRequest implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;

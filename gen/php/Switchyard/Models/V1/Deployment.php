@@ -150,7 +150,7 @@ final class Deployment implements Message
             }
             switch ($tag) {
                 case 10: // project
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.Deployment.project'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.Deployment.project');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -168,7 +168,7 @@ final class Deployment implements Message
                     $f2 = Operation::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 26: // name
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.models.v1.Deployment.name'));
+                    $f3 && Wire::checkText($f3, 'switchyard.models.v1.Deployment.name');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -187,8 +187,7 @@ final class Deployment implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -202,13 +201,12 @@ final class Deployment implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 50: // policy_digest
-                    $f6 && (Wire::utf8($f6) || throw DecodeException::utf8('switchyard.models.v1.Deployment.policy_digest'));
+                    $f6 && Wire::checkText($f6, 'switchyard.models.v1.Deployment.policy_digest');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -227,7 +225,7 @@ final class Deployment implements Message
                     $i += $n;
                     break;
                 case 66: // statement
-                    $f8 && (Wire::utf8($f8) || throw DecodeException::utf8('switchyard.models.v1.Deployment.statement'));
+                    $f8 && Wire::checkText($f8, 'switchyard.models.v1.Deployment.statement');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -254,8 +252,7 @@ final class Deployment implements Message
                         $s10 = $i;
                         $e10 = $i + $n;
                     } else {
-                        $r10 ??= \substr($b, $s10, $e10 - $s10);
-                        $r10 .= \substr($b, $i, $n);
+                        Wire::merge($r10, $b, $s10, $e10, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -79,7 +79,7 @@ final class DownloadArtifactRequest implements Message
             }
             switch ($tag) {
                 case 10: // model
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.DownloadArtifactRequest.model'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.DownloadArtifactRequest.model');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -97,7 +97,7 @@ final class DownloadArtifactRequest implements Message
                     $f2 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 26: // project
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.models.v1.DownloadArtifactRequest.project'));
+                    $f3 && Wire::checkText($f3, 'switchyard.models.v1.DownloadArtifactRequest.project');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

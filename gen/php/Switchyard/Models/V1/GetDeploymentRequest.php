@@ -80,7 +80,7 @@ final class GetDeploymentRequest implements Message
                     $f1 = Operation::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 18: // deployment
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.models.v1.GetDeploymentRequest.deployment'));
+                    $f2 && Wire::checkText($f2, 'switchyard.models.v1.GetDeploymentRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -71,7 +71,7 @@ final class GetVersionRequest implements Message
             }
             switch ($tag) {
                 case 10: // model
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.GetVersionRequest.model'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.GetVersionRequest.model');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

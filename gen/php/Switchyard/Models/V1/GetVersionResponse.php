@@ -84,13 +84,12 @@ final class GetVersionResponse implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 18: // evaluation_json
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.models.v1.GetVersionResponse.evaluation_json'));
+                    $f2 && Wire::checkText($f2, 'switchyard.models.v1.GetVersionResponse.evaluation_json');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

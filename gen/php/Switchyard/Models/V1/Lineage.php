@@ -112,7 +112,7 @@ final class Lineage implements Message
             }
             switch ($tag) {
                 case 10: // dataset_sha256
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.Lineage.dataset_sha256'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.Lineage.dataset_sha256');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -146,7 +146,7 @@ final class Lineage implements Message
                     $f4 = $v;
                     break;
                 case 42: // code_version
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.models.v1.Lineage.code_version'));
+                    $f5 && Wire::checkText($f5, 'switchyard.models.v1.Lineage.code_version');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -156,7 +156,7 @@ final class Lineage implements Message
                     $i += $n;
                     break;
                 case 50: // notice
-                    $f6 && (Wire::utf8($f6) || throw DecodeException::utf8('switchyard.models.v1.Lineage.notice'));
+                    $f6 && Wire::checkText($f6, 'switchyard.models.v1.Lineage.notice');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

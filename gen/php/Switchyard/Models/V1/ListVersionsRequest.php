@@ -75,7 +75,7 @@ final class ListVersionsRequest implements Message
             }
             switch ($tag) {
                 case 10: // model
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.ListVersionsRequest.model'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.ListVersionsRequest.model');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -94,8 +94,7 @@ final class ListVersionsRequest implements Message
                         $s2 = $i;
                         $e2 = $i + $n;
                     } else {
-                        $r2 ??= \substr($b, $s2, $e2 - $s2);
-                        $r2 .= \substr($b, $i, $n);
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -92,7 +92,7 @@ final class Model implements Message
             }
             switch ($tag) {
                 case 10: // name
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.Model.name'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.Model.name');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -127,8 +127,7 @@ final class Model implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;

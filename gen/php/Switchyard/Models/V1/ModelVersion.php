@@ -181,7 +181,7 @@ final class ModelVersion implements Message
             }
             switch ($tag) {
                 case 10: // model
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.ModelVersion.model'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.ModelVersion.model');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -199,7 +199,7 @@ final class ModelVersion implements Message
                     $f2 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 26: // digest
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.models.v1.ModelVersion.digest'));
+                    $f3 && Wire::checkText($f3, 'switchyard.models.v1.ModelVersion.digest');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -217,7 +217,7 @@ final class ModelVersion implements Message
                     $f4 = Operation::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 42: // kind
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.models.v1.ModelVersion.kind'));
+                    $f5 && Wire::checkText($f5, 'switchyard.models.v1.ModelVersion.kind');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -244,7 +244,7 @@ final class ModelVersion implements Message
                     $f7 = 0 !== $v;
                     break;
                 case 66: // out_of_scope_label
-                    $f8 && (Wire::utf8($f8) || throw DecodeException::utf8('switchyard.models.v1.ModelVersion.out_of_scope_label'));
+                    $f8 && Wire::checkText($f8, 'switchyard.models.v1.ModelVersion.out_of_scope_label');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -280,8 +280,7 @@ final class ModelVersion implements Message
                         $s11 = $i;
                         $e11 = $i + $n;
                     } else {
-                        $r11 ??= \substr($b, $s11, $e11 - $s11);
-                        $r11 .= \substr($b, $i, $n);
+                        Wire::merge($r11, $b, $s11, $e11, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -295,8 +294,7 @@ final class ModelVersion implements Message
                         $s12 = $i;
                         $e12 = $i + $n;
                     } else {
-                        $r12 ??= \substr($b, $s12, $e12 - $s12);
-                        $r12 .= \substr($b, $i, $n);
+                        Wire::merge($r12, $b, $s12, $e12, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -310,8 +308,7 @@ final class ModelVersion implements Message
                         $s13 = $i;
                         $e13 = $i + $n;
                     } else {
-                        $r13 ??= \substr($b, $s13, $e13 - $s13);
-                        $r13 .= \substr($b, $i, $n);
+                        Wire::merge($r13, $b, $s13, $e13, $i, $n);
                     }
                     $i += $n;
                     break;

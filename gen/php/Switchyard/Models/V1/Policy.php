@@ -213,7 +213,7 @@ final class Policy implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.models.v1.Policy.label_max_error');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('switchyard.models.v1.Policy.label_max_error');
+                            Wire::checkText($v, 'switchyard.models.v1.Policy.label_max_error');
                             $k = $v;
                             $i += $n;
                         } elseif (17 === $tag) {
@@ -275,7 +275,7 @@ final class Policy implements Message
                     $f10 = ProfanityAction::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 90: // currency
-                    $f11 && (Wire::utf8($f11) || throw DecodeException::utf8('switchyard.models.v1.Policy.currency'));
+                    $f11 && Wire::checkText($f11, 'switchyard.models.v1.Policy.currency');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

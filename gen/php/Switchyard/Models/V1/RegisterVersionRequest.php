@@ -109,8 +109,7 @@ final class RegisterVersionRequest implements Message
                         $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.RegisterVersionRequest.spec');
                     }
                     if (1 === $one0) {
-                        $raw0 ??= \substr($b, $from0, $to0 - $from0);
-                        $raw0 .= \substr($b, $i, $n);
+                        Wire::merge($raw0, $b, $from0, $to0, $i, $n);
                     } else {
                         0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                         $one0 = 1;

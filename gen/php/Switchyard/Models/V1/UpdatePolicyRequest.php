@@ -98,7 +98,7 @@ final class UpdatePolicyRequest implements Message
                     $f1 = Operation::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 18: // deployment
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.models.v1.UpdatePolicyRequest.deployment'));
+                    $f2 && Wire::checkText($f2, 'switchyard.models.v1.UpdatePolicyRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -117,8 +117,7 @@ final class UpdatePolicyRequest implements Message
                         $s3 = $i;
                         $e3 = $i + $n;
                     } else {
-                        $r3 ??= \substr($b, $s3, $e3 - $s3);
-                        $r3 .= \substr($b, $i, $n);
+                        Wire::merge($r3, $b, $s3, $e3, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -139,7 +139,7 @@ final class VersionSpec implements Message
             }
             switch ($tag) {
                 case 10: // model
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.models.v1.VersionSpec.model'));
+                    $f1 && Wire::checkText($f1, 'switchyard.models.v1.VersionSpec.model');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -157,7 +157,7 @@ final class VersionSpec implements Message
                     $f2 = Operation::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 26: // digest
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.models.v1.VersionSpec.digest'));
+                    $f3 && Wire::checkText($f3, 'switchyard.models.v1.VersionSpec.digest');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -185,8 +185,7 @@ final class VersionSpec implements Message
                         $s5 = $i;
                         $e5 = $i + $n;
                     } else {
-                        $r5 ??= \substr($b, $s5, $e5 - $s5);
-                        $r5 .= \substr($b, $i, $n);
+                        Wire::merge($r5, $b, $s5, $e5, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -200,8 +199,7 @@ final class VersionSpec implements Message
                         $s6 = $i;
                         $e6 = $i + $n;
                     } else {
-                        $r6 ??= \substr($b, $s6, $e6 - $s6);
-                        $r6 .= \substr($b, $i, $n);
+                        Wire::merge($r6, $b, $s6, $e6, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -215,7 +213,7 @@ final class VersionSpec implements Message
                     $i += $n;
                     break;
                 case 66: // evaluation_json
-                    $f8 && (Wire::utf8($f8) || throw DecodeException::utf8('switchyard.models.v1.VersionSpec.evaluation_json'));
+                    $f8 && Wire::checkText($f8, 'switchyard.models.v1.VersionSpec.evaluation_json');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -95,7 +95,7 @@ final class CreateRuleRequest implements Message
                     $f1 = RuleKind::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 18: // pattern
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.moderation.v1.CreateRuleRequest.pattern'));
+                    $f2 && Wire::checkText($f2, 'switchyard.moderation.v1.CreateRuleRequest.pattern');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -105,7 +105,7 @@ final class CreateRuleRequest implements Message
                     $i += $n;
                     break;
                 case 26: // category
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.moderation.v1.CreateRuleRequest.category'));
+                    $f3 && Wire::checkText($f3, 'switchyard.moderation.v1.CreateRuleRequest.category');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -115,7 +115,7 @@ final class CreateRuleRequest implements Message
                     $i += $n;
                     break;
                 case 34: // deployment
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.moderation.v1.CreateRuleRequest.deployment'));
+                    $f4 && Wire::checkText($f4, 'switchyard.moderation.v1.CreateRuleRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -65,7 +65,7 @@ final class DeleteRuleRequest implements Message
             }
             switch ($tag) {
                 case 10: // rule_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.moderation.v1.DeleteRuleRequest.rule_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.DeleteRuleRequest.rule_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

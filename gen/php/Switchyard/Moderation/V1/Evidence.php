@@ -89,7 +89,7 @@ final class Evidence implements Message
             }
             switch ($tag) {
                 case 10: // ngram
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.moderation.v1.Evidence.ngram'));
+                    $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.Evidence.ngram');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -99,7 +99,7 @@ final class Evidence implements Message
                     $i += $n;
                     break;
                 case 18: // label
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.moderation.v1.Evidence.label'));
+                    $f2 && Wire::checkText($f2, 'switchyard.moderation.v1.Evidence.label');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -125,8 +125,7 @@ final class Evidence implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;

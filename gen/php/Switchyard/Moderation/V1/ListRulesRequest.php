@@ -73,8 +73,7 @@ final class ListRulesRequest implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;

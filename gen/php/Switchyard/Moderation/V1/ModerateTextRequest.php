@@ -114,7 +114,7 @@ final class ModerateTextRequest implements Message
             }
             switch ($tag) {
                 case 10: // deployment
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.moderation.v1.ModerateTextRequest.deployment'));
+                    $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.ModerateTextRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -124,7 +124,7 @@ final class ModerateTextRequest implements Message
                     $i += $n;
                     break;
                 case 18: // text
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.moderation.v1.ModerateTextRequest.text'));
+                    $f2 && Wire::checkText($f2, 'switchyard.moderation.v1.ModerateTextRequest.text');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -134,7 +134,7 @@ final class ModerateTextRequest implements Message
                     $i += $n;
                     break;
                 case 26: // title
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.moderation.v1.ModerateTextRequest.title'));
+                    $f3 && Wire::checkText($f3, 'switchyard.moderation.v1.ModerateTextRequest.title');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -144,7 +144,7 @@ final class ModerateTextRequest implements Message
                     $i += $n;
                     break;
                 case 34: // locale
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.moderation.v1.ModerateTextRequest.locale'));
+                    $f4 && Wire::checkText($f4, 'switchyard.moderation.v1.ModerateTextRequest.locale');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -154,7 +154,7 @@ final class ModerateTextRequest implements Message
                     $i += $n;
                     break;
                 case 42: // author_id
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.moderation.v1.ModerateTextRequest.author_id'));
+                    $f5 && Wire::checkText($f5, 'switchyard.moderation.v1.ModerateTextRequest.author_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -164,7 +164,7 @@ final class ModerateTextRequest implements Message
                     $i += $n;
                     break;
                 case 50: // content_id
-                    $f6 && (Wire::utf8($f6) || throw DecodeException::utf8('switchyard.moderation.v1.ModerateTextRequest.content_id'));
+                    $f6 && Wire::checkText($f6, 'switchyard.moderation.v1.ModerateTextRequest.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -107,8 +107,7 @@ final class ModerationResult implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -139,8 +138,7 @@ final class ModerationResult implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -111,7 +111,7 @@ final class Rule implements Message
             }
             switch ($tag) {
                 case 10: // rule_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.moderation.v1.Rule.rule_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.Rule.rule_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -129,7 +129,7 @@ final class Rule implements Message
                     $f2 = RuleKind::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 26: // pattern
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.moderation.v1.Rule.pattern'));
+                    $f3 && Wire::checkText($f3, 'switchyard.moderation.v1.Rule.pattern');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -139,7 +139,7 @@ final class Rule implements Message
                     $i += $n;
                     break;
                 case 34: // category
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.moderation.v1.Rule.category'));
+                    $f4 && Wire::checkText($f4, 'switchyard.moderation.v1.Rule.category');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -149,7 +149,7 @@ final class Rule implements Message
                     $i += $n;
                     break;
                 case 42: // deployment
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.moderation.v1.Rule.deployment'));
+                    $f5 && Wire::checkText($f5, 'switchyard.moderation.v1.Rule.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -168,8 +168,7 @@ final class Rule implements Message
                         $s6 = $i;
                         $e6 = $i + $n;
                     } else {
-                        $r6 ??= \substr($b, $s6, $e6 - $s6);
-                        $r6 .= \substr($b, $i, $n);
+                        Wire::merge($r6, $b, $s6, $e6, $i, $n);
                     }
                     $i += $n;
                     break;

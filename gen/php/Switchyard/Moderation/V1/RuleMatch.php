@@ -90,7 +90,7 @@ final class RuleMatch implements Message
             }
             switch ($tag) {
                 case 10: // rule_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.moderation.v1.RuleMatch.rule_id'));
+                    $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.RuleMatch.rule_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -108,7 +108,7 @@ final class RuleMatch implements Message
                     $f2 = RuleKind::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 case 26: // category
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.moderation.v1.RuleMatch.category'));
+                    $f3 && Wire::checkText($f3, 'switchyard.moderation.v1.RuleMatch.category');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -127,8 +127,7 @@ final class RuleMatch implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;

@@ -98,7 +98,7 @@ final class TextItem implements Message
             }
             switch ($tag) {
                 case 10: // text
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.moderation.v1.TextItem.text'));
+                    $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.TextItem.text');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -108,7 +108,7 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 case 18: // title
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.moderation.v1.TextItem.title'));
+                    $f2 && Wire::checkText($f2, 'switchyard.moderation.v1.TextItem.title');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -118,7 +118,7 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 case 26: // locale
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.moderation.v1.TextItem.locale'));
+                    $f3 && Wire::checkText($f3, 'switchyard.moderation.v1.TextItem.locale');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -128,7 +128,7 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 case 34: // author_id
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.moderation.v1.TextItem.author_id'));
+                    $f4 && Wire::checkText($f4, 'switchyard.moderation.v1.TextItem.author_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -138,7 +138,7 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 case 42: // content_id
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.moderation.v1.TextItem.content_id'));
+                    $f5 && Wire::checkText($f5, 'switchyard.moderation.v1.TextItem.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -120,7 +120,7 @@ final class InquiryItem implements Message
             }
             switch ($tag) {
                 case 10: // subject
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.routing.v1.InquiryItem.subject'));
+                    $f1 && Wire::checkText($f1, 'switchyard.routing.v1.InquiryItem.subject');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -130,7 +130,7 @@ final class InquiryItem implements Message
                     $i += $n;
                     break;
                 case 18: // body
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.routing.v1.InquiryItem.body'));
+                    $f2 && Wire::checkText($f2, 'switchyard.routing.v1.InquiryItem.body');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -140,7 +140,7 @@ final class InquiryItem implements Message
                     $i += $n;
                     break;
                 case 26: // channel
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.routing.v1.InquiryItem.channel'));
+                    $f3 && Wire::checkText($f3, 'switchyard.routing.v1.InquiryItem.channel');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -150,7 +150,7 @@ final class InquiryItem implements Message
                     $i += $n;
                     break;
                 case 34: // locale
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.routing.v1.InquiryItem.locale'));
+                    $f4 && Wire::checkText($f4, 'switchyard.routing.v1.InquiryItem.locale');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -160,7 +160,7 @@ final class InquiryItem implements Message
                     $i += $n;
                     break;
                 case 42: // customer_id
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.routing.v1.InquiryItem.customer_id'));
+                    $f5 && Wire::checkText($f5, 'switchyard.routing.v1.InquiryItem.customer_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -177,7 +177,8 @@ final class InquiryItem implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -191,7 +192,7 @@ final class InquiryItem implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.routing.v1.InquiryItem.attributes');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('switchyard.routing.v1.InquiryItem.attributes');
+                            Wire::checkText($v, 'switchyard.routing.v1.InquiryItem.attributes');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -200,16 +201,21 @@ final class InquiryItem implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.routing.v1.InquiryItem.attributes');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f6[$k] = FieldValue::read($m, 0, \strlen($m), $depth - 1);
+                    $f6[$k] = null === $raw ? FieldValue::read($b, $from, $to, $depth - 1) : FieldValue::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 58: // inquiry_id
-                    $f7 && (Wire::utf8($f7) || throw DecodeException::utf8('switchyard.routing.v1.InquiryItem.inquiry_id'));
+                    $f7 && Wire::checkText($f7, 'switchyard.routing.v1.InquiryItem.inquiry_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -71,7 +71,7 @@ final class Language implements Message
             }
             switch ($tag) {
                 case 10: // code
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.routing.v1.Language.code'));
+                    $f1 && Wire::checkText($f1, 'switchyard.routing.v1.Language.code');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

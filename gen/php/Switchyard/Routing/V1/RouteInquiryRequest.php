@@ -128,7 +128,7 @@ final class RouteInquiryRequest implements Message
             }
             switch ($tag) {
                 case 10: // deployment
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.deployment'));
+                    $f1 && Wire::checkText($f1, 'switchyard.routing.v1.RouteInquiryRequest.deployment');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -138,7 +138,7 @@ final class RouteInquiryRequest implements Message
                     $i += $n;
                     break;
                 case 18: // subject
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.subject'));
+                    $f2 && Wire::checkText($f2, 'switchyard.routing.v1.RouteInquiryRequest.subject');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -148,7 +148,7 @@ final class RouteInquiryRequest implements Message
                     $i += $n;
                     break;
                 case 26: // body
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.body'));
+                    $f3 && Wire::checkText($f3, 'switchyard.routing.v1.RouteInquiryRequest.body');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -158,7 +158,7 @@ final class RouteInquiryRequest implements Message
                     $i += $n;
                     break;
                 case 34: // channel
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.channel'));
+                    $f4 && Wire::checkText($f4, 'switchyard.routing.v1.RouteInquiryRequest.channel');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -168,7 +168,7 @@ final class RouteInquiryRequest implements Message
                     $i += $n;
                     break;
                 case 42: // locale
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.locale'));
+                    $f5 && Wire::checkText($f5, 'switchyard.routing.v1.RouteInquiryRequest.locale');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -178,7 +178,7 @@ final class RouteInquiryRequest implements Message
                     $i += $n;
                     break;
                 case 50: // customer_id
-                    $f6 && (Wire::utf8($f6) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.customer_id'));
+                    $f6 && Wire::checkText($f6, 'switchyard.routing.v1.RouteInquiryRequest.customer_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -195,7 +195,8 @@ final class RouteInquiryRequest implements Message
                     }
                     $stop = $i + $n;
                     $k = '';
-                    $m = '';
+                    $from = $to = -1;
+                    $raw = null;
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
@@ -209,7 +210,7 @@ final class RouteInquiryRequest implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.routing.v1.RouteInquiryRequest.attributes');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.attributes');
+                            Wire::checkText($v, 'switchyard.routing.v1.RouteInquiryRequest.attributes');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -218,16 +219,21 @@ final class RouteInquiryRequest implements Message
                             } else {
                                 $n = Wire::readLength($b, $i, $stop, 'switchyard.routing.v1.RouteInquiryRequest.attributes');
                             }
-                            $m .= \substr($b, $i, $n);
+                            if ($from < 0) {
+                                $from = $i;
+                                $to = $i + $n;
+                            } else {
+                                Wire::merge($raw, $b, $from, $to, $i, $n);
+                            }
                             $i += $n;
                         } else {
                             $i = Wire::skip($b, $i, $stop, $tag);
                         }
                     }
-                    $f7[$k] = FieldValue::read($m, 0, \strlen($m), $depth - 1);
+                    $f7[$k] = null === $raw ? FieldValue::read($b, $from, $to, $depth - 1) : FieldValue::read($raw, 0, \strlen($raw), $depth - 1);
                     break;
                 case 66: // inquiry_id
-                    $f8 && (Wire::utf8($f8) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryRequest.inquiry_id'));
+                    $f8 && Wire::checkText($f8, 'switchyard.routing.v1.RouteInquiryRequest.inquiry_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {

@@ -123,13 +123,12 @@ final class RouteInquiryResponse implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 18: // queue
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.routing.v1.RouteInquiryResponse.queue'));
+                    $f2 && Wire::checkText($f2, 'switchyard.routing.v1.RouteInquiryResponse.queue');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -173,8 +172,7 @@ final class RouteInquiryResponse implements Message
                         $s6 = $i;
                         $e6 = $i + $n;
                     } else {
-                        $r6 ??= \substr($b, $s6, $e6 - $s6);
-                        $r6 .= \substr($b, $i, $n);
+                        Wire::merge($r6, $b, $s6, $e6, $i, $n);
                     }
                     $i += $n;
                     break;

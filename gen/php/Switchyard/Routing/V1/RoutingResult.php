@@ -134,13 +134,12 @@ final class RoutingResult implements Message
                         $s1 = $i;
                         $e1 = $i + $n;
                     } else {
-                        $r1 ??= \substr($b, $s1, $e1 - $s1);
-                        $r1 .= \substr($b, $i, $n);
+                        Wire::merge($r1, $b, $s1, $e1, $i, $n);
                     }
                     $i += $n;
                     break;
                 case 18: // queue
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('switchyard.routing.v1.RoutingResult.queue'));
+                    $f2 && Wire::checkText($f2, 'switchyard.routing.v1.RoutingResult.queue');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -184,8 +183,7 @@ final class RoutingResult implements Message
                         $s6 = $i;
                         $e6 = $i + $n;
                     } else {
-                        $r6 ??= \substr($b, $s6, $e6 - $s6);
-                        $r6 .= \substr($b, $i, $n);
+                        Wire::merge($r6, $b, $s6, $e6, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -199,8 +197,7 @@ final class RoutingResult implements Message
                         $s7 = $i;
                         $e7 = $i + $n;
                     } else {
-                        $r7 ??= \substr($b, $s7, $e7 - $s7);
-                        $r7 .= \substr($b, $i, $n);
+                        Wire::merge($r7, $b, $s7, $e7, $i, $n);
                     }
                     $i += $n;
                     break;
