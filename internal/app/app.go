@@ -112,6 +112,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"first use", a.firstUse},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
+		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -205,9 +206,6 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.journal.Close)
-	if err := a.startRelay(ctx); err != nil {
-		return err
-	}
 	if err := a.followModels(ctx); err != nil {
 		return err
 	}
@@ -233,6 +231,9 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 
 // startRelay carries the journal to the bus. Nobody waits for the bus: what it does not take yet, the journal keeps.
 func (a *App) startRelay(ctx context.Context) (err error) {
+	if a.journal == nil {
+		return nil
+	}
 	if a.bus, err = bus.New(filepath.Join(a.config.DataDir, "events"), a.config.Bus, a.log); err != nil {
 		return err
 	}

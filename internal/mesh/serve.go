@@ -19,9 +19,6 @@ func (s *Server) Listen() error {
 	if s.listeners != nil {
 		return errors.New("mesh: listens already")
 	}
-	if _, err := s.rules(); err != nil {
-		return fmt.Errorf("mesh: %w", err)
-	}
 	opened := []listener{}
 	if s.config.Address != "" {
 		l, err := s.openTCP()
@@ -78,6 +75,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.listeners == nil {
 		s.mu.Unlock()
 		return errors.New("mesh: Serve before Listen")
+	}
+	if _, err := s.rules(); err != nil {
+		s.mu.Unlock()
+		return fmt.Errorf("mesh: %w", err)
 	}
 	var group errgroup.Group
 	failed := make(chan struct{}, len(s.listeners))
