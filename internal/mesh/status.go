@@ -54,6 +54,7 @@ func report(ctx context.Context, c *Call, accessLog string, took time.Duration, 
 		level = slog.LevelError
 	case accessLog == AccessLogOff:
 		return
+	case f.Reason() == commonv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN: // an orderly end is no trouble
 	case telemetry.IsServerError(f.Code()) && f.Code() != codes.Unimplemented:
 		level = slog.LevelWarn
 	case accessLog == AccessLogAll:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"runtime"
 	"slices"
@@ -13,9 +14,11 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/engine"
+	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
 const (
@@ -43,7 +46,11 @@ func (t *Table) Run(ctx context.Context) error {
 		if time.Since(begin) > longWait { // it worked for a while: not the same trouble
 			wait = firstWait
 		}
-		t.log.WarnContext(ctx, "watch of deployments broke, will open it again", "error", err, "wait", wait)
+		level := slog.LevelWarn
+		if fault.From(err).Reason() == commonv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN { // a registry that drains is replaced soon
+			level = slog.LevelDebug
+		}
+		t.log.Log(ctx, level, "watch of deployments broke, will open it again", "error", err, "wait", wait)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
