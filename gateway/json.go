@@ -20,6 +20,9 @@ const (
 	jsonType   = "application/json"
 	ndjsonType = "application/x-ndjson"
 
+	// usualAnswer is room for one decision as JSON.
+	usualAnswer = 2048
+
 	// maxDepth bounds the nesting of a request; the contracts need 6 levels.
 	maxDepth = 32
 )
@@ -163,7 +166,8 @@ func encoder(w io.Writer) runtime.Encoder {
 func marshal(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case proto.Message:
-		return write.Marshal(v)
+		// A decision takes a good kilobyte; growing to it by doubling was a tenth of all that a call allocated.
+		return write.MarshalAppend(make([]byte, 0, usualAnswer), v)
 	case map[string]any:
 		return marshalChunk(v)
 	case map[string]proto.Message:

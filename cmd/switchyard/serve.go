@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -112,6 +113,7 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			if err != nil {
 				return err
 			}
+			collectLess()
 			announce(c, a, cfg)
 			err = a.Run(c.Context())
 			return errors.Join(err, a.Close())
@@ -119,6 +121,15 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 	}
 	f.register(c)
 	return c
+}
+
+// collectLess lets the heap grow to five times what lives before it is collected, unless GOGC says otherwise. What lives is small (models are
+// mapped files), so Go's default of twice collects many times a second under load: with it a call takes 15 to 25 % more processor time
+// ("make bench ONLY=grpc"). It is set after the start, whose garbage would otherwise stay in the idle server's memory.
+func collectLess() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // announce tells a person where the server listens and, at the first start, the key.

@@ -35,6 +35,7 @@ type trainFlags struct {
 	columns    dataset.Options
 	fit        fit.Options
 	notice     string
+	rejected   []dataset.RowError
 }
 
 func newTrain() *cobra.Command {
@@ -161,10 +162,13 @@ func (f *trainFlags) fitModel(c *cobra.Command) (*fit.Result, error) {
 		return nil, fmt.Errorf("read --input: %w", err)
 	}
 	progress.rejected(f.input, train)
+	f.rejected = train.Rejected
 	var test *dataset.Set
 	if f.test != "" {
 		progress.say("reading %s", f.test)
-		if test, err = dataset.Read(c.Context(), f.test, f.columns); err != nil {
+		columns := f.columns
+		columns.Columns = train.Columns // what is a number in one file is one in the other
+		if test, err = dataset.Read(c.Context(), f.test, columns); err != nil {
 			return nil, fmt.Errorf("read --test: %w", err)
 		}
 		progress.rejected(f.test, test)
@@ -177,7 +181,9 @@ func (f *trainFlags) writeReport(result *fit.Result) error {
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	err = report.Write(file, report.Input{Title: f.operation + "/" + f.deployment, Evaluation: result.Evaluation})
+	err = report.Write(file, report.Input{
+		Title: f.operation + "/" + f.deployment, Evaluation: result.Evaluation, Info: result.Info, Findings: result.Findings, Rejected: f.rejected,
+	})
 	return errors.Join(err, file.Close())
 }
 
