@@ -107,9 +107,9 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"identity", a.startIdentity},
 		{"server", a.makeServer},
 		{"registry", a.startModels},
+		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
 		{"gateway", a.makeGateway},
-		{"first use", a.firstUse},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
