@@ -29,6 +29,7 @@ type bench struct {
 	python  string        // interpreter with FastAPI and scikit-learn
 	rounds  int           // of every ratio
 	window  time.Duration // of one side in one round
+	env     []string      // added to the product's environment, to try a setting
 	profile string        // folder for processor profiles; empty for none
 
 	table  table
@@ -68,6 +69,10 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "alternating rounds of every ratio")
 	flag.DurationVar(&b.window, "window", 2*time.Second, "how long each side is called in each round")
 	flag.StringVar(&b.profile, "profile", "", "write processor profiles of the product to this folder; it then runs inside this process, so ratios are not comparable")
+	flag.Func("env", "add NAME=value to the product's environment, to try a setting; repeat for several", func(v string) error {
+		b.env = append(b.env, v)
+		return nil
+	})
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -157,6 +162,6 @@ func (b *bench) dataFile(name string) (string, error) {
 
 func (b *bench) startProduct(ctx context.Context, name string, args ...string) (*process.Server, error) {
 	return process.Start(ctx, process.Options{
-		Bin: b.bin, DataDir: filepath.Join(b.work, name), Args: append([]string{"--socket", "none", "--no-starter"}, args...),
+		Bin: b.bin, DataDir: filepath.Join(b.work, name), Args: append([]string{"--socket", "none", "--no-starter"}, args...), Env: b.env,
 	})
 }

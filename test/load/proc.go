@@ -59,6 +59,7 @@ type meter struct {
 	cpu     time.Duration
 	calls   float64
 	drained time.Duration // the longest wait
+	rss     float64       // MiB, the most after a window
 }
 
 // measure returns the side, watched. It lets the server come to rest afterwards: work that was only put off would otherwise fall into
@@ -85,6 +86,9 @@ func (m *meter) measure(s side) side {
 		m.drained = max(m.drained, took)
 		after, err := cpuTime(m.pid)
 		m.cpu += after - before
+		if used, err := memoryOf(m.pid); err == nil {
+			m.rss = max(m.rss, used.rss)
+		}
 		return rate, err
 	}
 }
@@ -94,7 +98,7 @@ func (m *meter) perCall() float64 { return float64(m.cpu.Nanoseconds()) / 1000 /
 
 // cost says what a call costs the servers of both sides.
 func cost(ours, theirs *meter) string {
-	return fmt.Sprintf("; server's processor time %.0f : %.0f µs a call; at rest after %.1f s", ours.perCall(), theirs.perCall(), ours.drained.Seconds())
+	return fmt.Sprintf("; server's processor time %.0f : %.0f µs a call; at rest after %.1f s, %.0f MiB", ours.perCall(), theirs.perCall(), ours.drained.Seconds(), ours.rss)
 }
 
 // memory is what a process occupies, in MiB.

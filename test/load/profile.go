@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,5 +107,13 @@ func (b *bench) profileSide(ctx context.Context, name string, s side) error {
 	rate, err := s(ctx, 2*b.window)
 	pprof.StopCPUProfile()
 	fmt.Fprintf(os.Stderr, "%s: %s/s, %s\n", name, count(rate), f.Name())
-	return err
+	if err != nil {
+		return err
+	}
+	// All allocations since the start; look at the difference to the one before with "go tool pprof -base".
+	heap, err := os.Create(filepath.Join(b.profile, name+".allocs.pprof"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(heap, 0), heap.Close())
 }

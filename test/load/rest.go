@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,10 +42,11 @@ func (c *restCaller) send(request []byte) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("HTTP %d: %.300s", resp.StatusCode, body)
+	if resp.StatusCode != http.StatusOK {
+		body, err := io.ReadAll(resp.Body)
+		return errors.Join(fmt.Errorf("HTTP %d: %.300s", resp.StatusCode, body), err)
 	}
+	_, err = io.Copy(io.Discard, resp.Body)
 	return err
 }
 
