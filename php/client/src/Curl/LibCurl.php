@@ -52,7 +52,7 @@ final class LibCurl
     public static function checked(?self $lib): self
     {
         if (null === $lib) {
-            throw new RequirementException('Switchyard needs PHP\'s curl extension: install the package php-curl (Debian, Ubuntu) or php-curl\'s like and restart PHP.');
+            throw new RequirementException('Switchyard needs PHP\'s curl extension: install the package php-curl, as in "apt-get install php-curl", and restart PHP.');
         }
         if (!$lib->http2) {
             throw new RequirementException(\sprintf('Switchyard needs a libcurl with HTTP/2, and libcurl %s was built without it: install your distribution\'s libcurl4 and php-curl, or build curl with nghttp2.', $lib->name));

@@ -33,11 +33,11 @@ final class Request
     /**
      * Header lines for curl.
      *
-     * @param ?int $timeoutMillis that the server is told; null for none
+     * @param ?Deadline $deadline that the server is told; null for none
      *
      * @return list<string>
      */
-    public static function headers(CallOptions $options, Compression $compression, ?int $timeoutMillis): array
+    public static function headers(CallOptions $options, Compression $compression, ?Deadline $deadline): array
     {
         $lines = ['content-type: application/grpc', 'te: trailers', 'Expect:', 'Accept:'];
         if (\function_exists('gzdecode')) {
@@ -46,8 +46,8 @@ final class Request
         if (Compression::NONE !== $compression) {
             $lines[] = 'grpc-encoding: ' . $compression->value;
         }
-        if (null !== $timeoutMillis) {
-            $lines[] = 'grpc-timeout: ' . Deadline::header($timeoutMillis);
+        if (null !== $timeout = $deadline?->header()) {
+            $lines[] = 'grpc-timeout: ' . $timeout;
         }
 
         return [] === $options->metadata ? $lines : [...$lines, ...Metadata::lines($options->metadata)];

@@ -108,11 +108,15 @@ final class Stream
     {
         $until = null === $timeoutSeconds ? null : Deadline::in((int) \ceil($timeoutSeconds * 1000));
         $patience = $this->answered || null !== $this->limits->overall ? null : Deadline::in($this->limits->firstMillis);
+        $look = null !== $timeoutSeconds && $timeoutSeconds <= 0;
+        if ($look && !$this->exchange->frames->ready()) {
+            $this->wire->pump(0);
+        }
         while (true) {
             if (null !== $message = $this->take()) {
                 return $message;
             }
-            if ($this->over() || null !== $until && $until->passed()) {
+            if ($this->over() || $look || null !== $until && $until->passed()) {
                 return null;
             }
             $this->step($patience, $until);

@@ -45,7 +45,7 @@ final class StreamFactory
         $handle = Handle::create($this->endpoint, $this->settings, $this->curl);
         \curl_setopt_array($handle, [
             \CURLOPT_URL => $this->endpoint->base . $method->path,
-            \CURLOPT_HTTPHEADER => Request::headers($options, $compression, $limits->overall?->millis),
+            \CURLOPT_HTTPHEADER => Request::headers($options, $compression, $limits->overall),
             \CURLOPT_FRESH_CONNECT => $this->fresh(),
         ]);
         if (null === $request) {

@@ -14,10 +14,10 @@ use Switchyard\Client\Grpc\Deadline;
  */
 final class StreamLimits
 {
-    /** @param int $firstMillis the longest wait for the first response, and for the server to take a request */
+    /** @param ?int $firstMillis the longest wait for the first response, and for the server to take a request */
     public function __construct(
         public readonly ?Deadline $overall,
-        public readonly int $firstMillis,
+        public readonly ?int $firstMillis,
         public readonly int $maxSendBytes,
     ) {
     }

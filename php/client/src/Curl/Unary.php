@@ -47,7 +47,7 @@ final class Unary
         \curl_setopt_array($handle, [
             \CURLOPT_URL => $this->endpoint->base . $method->path,
             \CURLOPT_POSTFIELDS => $frame,
-            \CURLOPT_HTTPHEADER => Request::headers($options, $compression, $deadline->millis),
+            \CURLOPT_HTTPHEADER => Request::headers($options, $compression, $deadline),
         ]);
         $errno = $this->send($handle, $method->idempotent, $deadline);
         $head = $this->head;
@@ -134,7 +134,7 @@ final class Unary
     {
         $this->head = new Head();
         $this->body = '';
-        \curl_setopt($handle, \CURLOPT_TIMEOUT_MS, \max(1, $deadline->leftMillis()));
+        \curl_setopt($handle, \CURLOPT_TIMEOUT_MS, $deadline->leftMillis());
         \curl_exec($handle);
 
         return \curl_errno($handle);

@@ -95,18 +95,21 @@ final class Wire
         }
         $begin = (int) \hrtime(true);
         $ready = \curl_multi_select($this->multi, $seconds);
-        if ($ready < 0) {
-            \usleep(1000); // nothing to wait for yet, as while a name is resolved
-        } elseif ($nudges && 0 === $ready) {
+        $waited = (int) \hrtime(true) - $begin;
+        if ($nudges && 0 === $ready) {
             \curl_pause($this->handle, \CURLPAUSE_CONT);
-        } elseif ($ready > 0) {
-            $this->guard($begin);
-        } else {
+        }
+        if ($waited > 500_000) {
             $this->spins = 0;
+        } else {
+            $this->guard($begin);
         }
     }
 
-    /** Notices that the socket is ready again and again while nothing moves. */
+    /**
+     * Notices that curl does not wait while nothing moves: there is nothing to wait for yet, as while a name is resolved, or it has lost
+     * the end of the call and would keep the processor busy until the deadline.
+     */
     private function guard(int $now): void
     {
         if (1 === ++$this->spins) {
