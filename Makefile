@@ -62,6 +62,10 @@ check-generated: generate ## Fail when gen/ is not what proto/ says
 test-race: ## Run the tests with the race detector, without the measurements
 	script/test-race
 
+.PHONY: conformance
+conformance: $(BUF) ## Run the public gRPC conformance suite against php/client
+	script/conformance
+
 .PHONY: test-figures
 test-figures: ## Run the measurements that assert figures, without the race detector
 	go test -count=1 -timeout 20m ./internal/engine/... ./test/...
