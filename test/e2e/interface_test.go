@@ -18,7 +18,7 @@ import (
 func TestInterface(t *testing.T) {
 	t.Parallel()
 	// A socket's path may have about 100 characters, and test folders are long.
-	dir, err := os.MkdirTemp("", "sy")
+	dir, err := os.MkdirTemp("", "sy") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestInterface(t *testing.T) {
 			{"/v1/classification/texts:classify", object{"deployment": "desk", "text": "my password and login do not work"}},
 			{"/v1/classification/records:classify", object{"deployment": "income", "record": object{"age": object{"number": 39}, "job": object{"text": "clerk"}}}},
 		} {
-			answer := post(t, s, c.path, c.body, 200)
+			answer := post(t, s, c.path, c.body)
 			checkDecision(t, c.path, answer["decision"])
 		}
 	})
@@ -53,7 +53,7 @@ func TestInterface(t *testing.T) {
 			"/v1/classification/texts:batchClassify":   {"deployment": "desk", "items": []object{{"text": "my invoice is wrong"}, {"text": ""}}},
 			"/v1/classification/records:batchClassify": {"deployment": "income", "items": []object{{"record": object{"age": object{"number": 39}, "job": object{"text": "clerk"}}}, {"record": object{}}}},
 		} {
-			results, _ := post(t, s, path, bodies, 200)["results"].([]any)
+			results, _ := post(t, s, path, bodies)["results"].([]any)
 			if len(results) != 2 {
 				t.Errorf("%s: %d results, want 2", path, len(results))
 				continue
@@ -66,7 +66,7 @@ func TestInterface(t *testing.T) {
 		}
 	})
 	t.Run("versions", func(t *testing.T) {
-		versions, _ := get(t, s, "/v1/models/support/versions", 200)["versions"].([]any)
+		versions, _ := get(t, s, "/v1/models/support/versions")["versions"].([]any)
 		if len(versions) != 1 || asObject(versions[0])["version"] != 1.0 {
 			t.Errorf("versions %v, want version 1", versions)
 		}

@@ -83,7 +83,7 @@ func TestKill(t *testing.T) {
 		t.Fail()
 	}
 	s := startIn(t, dir)
-	checkDecision(t, "after the kills", post(t, s, "/v1/routing/inquiries:route", object{"deployment": "support", "body": "printer"}, 200)["decision"])
+	checkDecision(t, "after the kills", post(t, s, "/v1/routing/inquiries:route", object{"deployment": "support", "body": "printer"})["decision"])
 	stop(t, s)
 }
 

@@ -30,18 +30,18 @@ func TestARestartKeepsDataAndKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	inquiry := object{"deployment": "desk", "body": "my printer and the cable do not work"}
-	before := asObject(post(t, s, "/v1/routing/inquiries:route", inquiry, 200)["decision"])
+	before := asObject(post(t, s, "/v1/routing/inquiries:route", inquiry)["decision"])
 	stop(t, s)
 
 	again := startIn(t, dir, "--no-starter")
 	if again.Key != s.Key {
 		t.Error("the key file holds another key after a restart")
 	}
-	after := asObject(post(t, again, "/v1/routing/inquiries:route", inquiry, 200)["decision"])
+	after := asObject(post(t, again, "/v1/routing/inquiries:route", inquiry)["decision"])
 	if fmt.Sprint(before["labels"], before["model"]) != fmt.Sprint(after["labels"], after["model"]) {
 		t.Errorf("the same inquiry is answered differently after a restart:\n%v\n%v", before, after)
 	}
-	get(t, again, "/v1/models/desk/versions", 200)
+	get(t, again, "/v1/models/desk/versions")
 	stop(t, again)
 }
 
@@ -208,8 +208,8 @@ func TestTwoProcessesAnswerAsOne(t *testing.T) {
 		a, err := front.Get(t.Context(), "/readyz")
 		return err == nil && a.Status == 200
 	})
-	checkDecision(t, "front", post(t, front, "/v1/routing/inquiries:route", inquiry, 200)["decision"])
-	get(t, front, "/v1/models", 200)
+	checkDecision(t, "front", post(t, front, "/v1/routing/inquiries:route", inquiry)["decision"])
+	get(t, front, "/v1/models")
 
 	if _, _, err := registry.Command(t.Context(), binary, "train", "--operation", "routing", "--deployment", "desk", "--input", file(t, "tickets.jsonl", tickets(600)), "--report", "-", "--quiet"); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,8 +97,8 @@ func dial(t *testing.T, s *process.Server, key string) *grpc.ClientConn {
 // object is a JSON object as a caller without generated code sees it.
 type object map[string]any
 
-// post calls a REST path and returns the answer, which must have the status.
-func post(t *testing.T, s *process.Server, path string, body any, status int) object {
+// post calls a REST path and returns the answer, which must be a success.
+func post(t *testing.T, s *process.Server, path string, body any) object {
 	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -107,22 +108,22 @@ func post(t *testing.T, s *process.Server, path string, body any, status int) ob
 	if err != nil {
 		t.Fatal(err)
 	}
-	return decode(t, path, a, status)
+	return decode(t, path, a)
 }
 
-func get(t *testing.T, s *process.Server, path string, status int) object {
+func get(t *testing.T, s *process.Server, path string) object {
 	t.Helper()
 	a, err := s.Get(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return decode(t, path, a, status)
+	return decode(t, path, a)
 }
 
-func decode(t *testing.T, path string, a process.Answer, status int) object {
+func decode(t *testing.T, path string, a process.Answer) object {
 	t.Helper()
-	if a.Status != status {
-		t.Fatalf("%s answers %d, want %d: %s", path, a.Status, status, a.Body)
+	if a.Status != http.StatusOK {
+		t.Fatalf("%s answers %d: %s", path, a.Status, a.Body)
 	}
 	var out object
 	if err := json.Unmarshal(a.Body, &out); err != nil {

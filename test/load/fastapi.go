@@ -86,8 +86,8 @@ func measureFastAPI(ctx context.Context, b *bench) error {
 		}
 		ours, theirs := &meter{pid: s.server.PID()}, &meter{pid: other.pid()}
 		c, err := b.compare(ctx,
-			rest(routePath, s.server.HTTP, s.server.Key, recordAsync, s.texts, ours),
-			rest("/route", other.addr, "", recordAsync, s.texts, theirs))
+			rest(routePath, s.server.HTTP, s.server.Key, s.texts, ours),
+			rest("/route", other.addr, "", s.texts, theirs))
 		other.stop()
 		if err != nil {
 			return err

@@ -57,7 +57,7 @@ func (b *bench) profileProduct(ctx context.Context) error {
 		{"grpc-async", unary(conns, requests(s.texts, recordAsync), grpcCallers, &meter{})},
 		{"grpc-sync", unary(conns, requests(s.texts, recordSync), grpcCallers, &meter{})},
 		{"stream", streamed(conns, s.texts, recordAsync, &meter{})},
-		{"rest", rest(routePath, addresses.HTTP, s.server.Key, recordAsync, s.texts, &meter{})},
+		{"rest", rest(routePath, addresses.HTTP, s.server.Key, s.texts, &meter{})},
 	} {
 		if err := b.profileSide(ctx, p.name, p.side); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)

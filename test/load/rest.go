@@ -51,10 +51,10 @@ func (c *restCaller) send(request []byte) error {
 }
 
 // restRequests returns one finished request for each text.
-func restRequests(path, addr, key, deployment string, texts []string) ([][]byte, error) {
+func restRequests(path, addr, key string, texts []string) ([][]byte, error) {
 	var all [][]byte
 	for _, t := range texts {
-		body, err := json.Marshal(map[string]string{"deployment": deployment, "subject": "", "body": t})
+		body, err := json.Marshal(map[string]string{"deployment": recordAsync, "subject": "", "body": t})
 		if err != nil {
 			return nil, err
 		}
@@ -66,9 +66,9 @@ func restRequests(path, addr, key, deployment string, texts []string) ([][]byte,
 }
 
 // rest calls a path from 16 callers, each with a connection of its own that lives for the window.
-func rest(path, addr, key, deployment string, texts []string, m *meter) side {
+func rest(path, addr, key string, texts []string, m *meter) side {
 	return m.measure(func(ctx context.Context, window time.Duration) (float64, error) {
-		all, err := restRequests(path, addr, key, deployment, texts)
+		all, err := restRequests(path, addr, key, texts)
 		if err != nil {
 			return 0, err
 		}
@@ -99,8 +99,8 @@ func measureREST(ctx context.Context, b *bench) error {
 	defer other.stop()
 	ours, theirs := &meter{pid: s.server.PID()}, &meter{pid: other.pid()}
 	c, err := b.compare(ctx,
-		rest(routePath, s.server.HTTP, s.server.Key, recordAsync, s.texts, ours),
-		rest(routePath, other.addr, s.server.Key, recordAsync, s.texts, theirs))
+		rest(routePath, s.server.HTTP, s.server.Key, s.texts, ours),
+		rest(routePath, other.addr, s.server.Key, s.texts, theirs))
 	if err != nil {
 		return err
 	}
