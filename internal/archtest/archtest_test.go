@@ -25,43 +25,63 @@ type rule struct {
 
 var rules = []rule{
 	{
-		"services/", []string{"internal/mesh", "gateway", "internal/app", "cmd/", "internal/bus"}, nil,
+		"services/",
+		[]string{"internal/mesh", "gateway", "internal/app", "cmd/", "internal/bus"},
+		nil,
 		"a service knows its contract and its dependencies, not how it is reached: that is what lets it run in one process or in ten",
 	},
 	{
-		"internal/engine", []string{"gen/", "internal/", "services/", "gateway"}, []string{"internal/engine", "internal/fault", "internal/telemetry", "internal/testkit", "internal/dataset"},
+		"internal/engine",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/engine", "internal/fault", "internal/telemetry", "internal/testkit", "internal/dataset"},
 		"the engine turns inputs into probabilities and knows nothing of projects, contracts or transports",
 	},
 	{
-		"internal/journal", []string{"gen/", "internal/", "services/", "gateway"}, []string{"internal/journal", "internal/fault", "internal/telemetry", "internal/testkit"},
+		"internal/journal",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/journal", "internal/fault", "internal/telemetry", "internal/testkit"},
 		"the journal stores opaque records; what they mean is decided above it",
 	},
 	{
-		"internal/bus", []string{"gen/", "internal/", "services/", "gateway"}, []string{"internal/bus", "internal/fault", "internal/telemetry", "internal/testkit"},
+		"internal/bus",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/bus", "internal/fault", "internal/telemetry", "internal/testkit"},
 		"the bus carries opaque messages; what they mean is decided above it",
 	},
 	{
-		"internal/db", []string{"gen/", "internal/", "services/", "gateway"}, []string{"internal/db", "internal/fault", "internal/telemetry", "internal/testkit"},
+		"internal/db",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/db", "internal/fault", "internal/telemetry", "internal/testkit"},
 		"the database layer knows SQL engines, not tables: those belong to the services",
 	},
 	{
-		"internal/config", []string{"gen/", "internal/", "services/", "gateway"}, []string{"internal/config", "internal/fault", "internal/telemetry"},
+		"internal/config",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/config", "internal/fault", "internal/telemetry"},
 		"settings belong to the packages that they configure; config only fills them in",
 	},
 	{
-		"internal/mesh", []string{"internal/", "services/", "gateway"}, []string{"internal/mesh", "internal/auth", "internal/fault", "internal/telemetry", "internal/testkit"},
+		"internal/mesh",
+		[]string{"internal/", "services/", "gateway"},
+		[]string{"internal/mesh", "internal/auth", "internal/fault", "internal/telemetry", "internal/testkit"},
 		"the mesh serves any service; it must not know one",
 	},
 	{
-		"internal/serving", []string{"internal/", "services/", "gateway"}, []string{"internal/serving", "internal/engine", "internal/blob", "internal/lake", "internal/fault", "internal/telemetry", "internal/auth", "internal/testkit"},
+		"internal/serving",
+		[]string{"internal/", "services/", "gateway"},
+		[]string{"internal/serving", "internal/engine", "internal/blob", "internal/lake", "internal/fault", "internal/telemetry", "internal/auth", "internal/testkit"},
 		"serving learns what is live over the contract of models, never from its tables",
 	},
 	{
-		"gateway", []string{"services/", "internal/"}, []string{"internal/fault", "internal/telemetry", "internal/testkit"},
+		"gateway",
+		[]string{"services/", "internal/"},
+		[]string{"internal/fault", "internal/telemetry", "internal/testkit"},
 		"the gateway is one caller among others: what it can do, every gRPC client can do",
 	},
 	{
-		"gen/", []string{"services/", "internal/", "gateway", "cmd/"}, nil,
+		"gen/",
+		[]string{"services/", "internal/", "gateway", "cmd/"},
+		nil,
 		"contracts stand on their own",
 	},
 }

@@ -39,7 +39,7 @@ func openCounters(path string) (*counters, error) {
 	}
 	c := &counters{f: f, mem: mem}
 	c.accepted = (*atomic.Uint64)(unsafe.Pointer(&mem[0]))
-	c.settled = (*atomic.Uint64)(unsafe.Pointer(&mem[8])) 
+	c.settled = (*atomic.Uint64)(unsafe.Pointer(&mem[8]))
 	if a, s := c.accepted.Load(), c.settled.Load(); a > s {
 		c.before = a - s
 	}

@@ -76,7 +76,7 @@ func run(data, out string) error {
 			return fmt.Errorf("build %s: %w", p.Name, err)
 		}
 		fmt.Printf("%-20s %7d bytes, accuracy %.3f on %d rows\n", m.Name, len(artifact), m.Accuracy, m.TestRows)
-		if err := os.WriteFile(filepath.Join(out, m.File), artifact, 0o644); err != nil { //nolint:gosec // published files
+		if err := os.WriteFile(filepath.Join(out, m.File), artifact, 0o644); err != nil {
 			return err
 		}
 		list = append(list, m)
@@ -85,7 +85,7 @@ func run(data, out string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(out, "models.json"), append(text, '\n'), 0o644) //nolint:gosec // published files
+	return os.WriteFile(filepath.Join(out, "models.json"), append(text, '\n'), 0o644)
 }
 
 func build(p plan, data string) (starter.Model, []byte, error) {

@@ -173,4 +173,3 @@ func firstRule(t *testing.T, s *testkit.System, f fixture) string {
 	}
 	return list.Rules[0].RuleID
 }
-
