@@ -107,7 +107,9 @@ func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecor
 	}
 	var err error
 	if t.recordMode() == modelsv1.RecordMode_RECORD_MODE_ASYNC {
-		err = m.recorder.RecordAsync(r)
+		if err = m.recorder.RecordAsync(r); bufferFull(err) {
+			err = m.recorder.Record(ctx, r)
+		}
 	} else {
 		err = m.recorder.Record(ctx, r)
 	}
@@ -118,16 +120,30 @@ func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecor
 	return nil
 }
 
+// bufferFull says whether the buffer for asynchronous records has no room. Then the record takes the durable way, which waits for the disk:
+// callers are slowed down to what it takes instead of being refused. When the disk itself is full, that way says so.
+func bufferFull(err error) bool {
+	return err != nil && fault.From(err).Reason() == commonv1.ErrorReason_ERROR_REASON_STORAGE_FULL
+}
+
 // RecordAll makes many decisions of one deployment durable with one wait, and counts them. It fails like Record, for all of them.
 func (m *Maker) RecordAll(ctx context.Context, t *Target, rs []*commonv1.DecisionRecord) error {
 	if len(rs) == 0 {
 		return nil
 	}
 	if t.recordMode() == modelsv1.RecordMode_RECORD_MODE_ASYNC {
-		for _, r := range rs {
-			if err := m.recorder.RecordAsync(r); err != nil {
+		for i, r := range rs {
+			err := m.recorder.RecordAsync(r)
+			if err == nil {
+				continue
+			}
+			if !bufferFull(err) {
 				return err
 			}
+			if err := m.recorder.RecordBatch(ctx, rs[i:]); err != nil {
+				return err
+			}
+			break
 		}
 	} else if err := m.recorder.RecordBatch(ctx, rs); err != nil {
 		return err
