@@ -44,7 +44,7 @@ final class CurlTransport implements Transport
             throw new RequirementException(\sprintf('libcurl %s was built without TLS: install your distribution\'s libcurl4.', $this->curl->name));
         }
         $this->unary = new Unary($endpoint, $settings, $this->curl);
-        $this->streams = new StreamFactory($endpoint, $settings, $this->curl);
+        $this->streams = new StreamFactory($endpoint, $settings, $this->curl, $this->unary);
     }
 
     public function unary(MethodDescriptor $method, Message $request, CallOptions $options): Message

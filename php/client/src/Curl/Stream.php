@@ -35,6 +35,7 @@ final class Stream
     private bool $answered = false;
     private ?RpcException $failure = null;
 
+    /** @param \Closure(MethodDescriptor, CallOptions): ?RpcException $refusal asks again why the server refuses, when libcurl has lost it */
     public function __construct(
         private readonly Wire $wire,
         private readonly Exchange $exchange,
@@ -43,6 +44,7 @@ final class Stream
         private readonly CallOptions $options,
         private readonly Compression $compression,
         private readonly StreamLimits $limits,
+        private readonly \Closure $refusal,
     ) {
         if (null !== $options->response) {
             ++$options->response->attempts;
@@ -193,8 +195,13 @@ final class Stream
         $head = $this->exchange->head;
         $noBody = !$this->exchange->bodySeen;
         $errno = $this->wire->errno;
-        if (null === $errno) {
-            return new ConnectionLostException(new RpcError(StatusCode::UNAVAILABLE, \sprintf('call to %s was refused, and this libcurl has dropped the reason; libcurl 8 has not', $this->endpoint)));
+        if ($this->wire->lost || 0 === $errno && 0 === $head->http && !Outcome::known($head, $noBody)) {
+            if ($this->limits->overall?->passed()) {
+                return Errors::deadline($this->method);
+            }
+
+            return ($this->refusal)($this->method, $this->options)
+                ?? new ConnectionLostException(new RpcError(StatusCode::UNAVAILABLE, \sprintf('call to %s was refused, and this libcurl has dropped the reason; libcurl 8 has not', $this->endpoint)));
         }
         if (0 !== $errno && !Outcome::known($head, $noBody)) {
             if ($head->complete && (200 !== $head->http || !$head->isGrpc())) {

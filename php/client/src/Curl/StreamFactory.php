@@ -26,6 +26,7 @@ final class StreamFactory
         private readonly Endpoint $endpoint,
         private readonly Settings $settings,
         private readonly LibCurl $curl,
+        private readonly Unary $unary,
     ) {
     }
 
@@ -63,6 +64,7 @@ final class StreamFactory
             $options,
             $compression,
             $limits,
+            $this->unary->refusal(...),
         );
     }
 

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Switchyard\Client\Curl;
 
 use Switchyard\Client\CallOptions;
+use Switchyard\Client\Compression;
 use Switchyard\Client\Grpc\BrokenFrame;
 use Switchyard\Client\Grpc\Deadline;
 use Switchyard\Client\Grpc\Frames;
@@ -65,6 +66,31 @@ final class Unary
         }
 
         return $this->message($head, $body, $method);
+    }
+
+    /**
+     * Why the server refuses a stream at its very beginning, asked with a stream that ends before its first message: an answer that
+     * libcurl 7.88 does not lose. Only what does not depend on messages is returned.
+     */
+    public function refusal(MethodDescriptor $method, CallOptions $options): ?RpcException
+    {
+        $deadline = Deadline::in(1000);
+        $handle = $this->handle ??= $this->create();
+        \curl_setopt_array($handle, [
+            \CURLOPT_URL => $this->endpoint->base . $method->path,
+            \CURLOPT_POSTFIELDS => '',
+            \CURLOPT_HTTPHEADER => Request::headers($options, Compression::NONE, $deadline),
+        ]);
+        $errno = $this->send($handle, false, $deadline);
+        $noBody = '' === $this->body;
+        $this->body = '';
+        $failure = 0 === $errno || Outcome::known($this->head, $noBody) ? Outcome::of($this->head, $method, $noBody) : null;
+
+        return match ($failure?->error->code) {
+            StatusCode::UNAUTHENTICATED, StatusCode::PERMISSION_DENIED, StatusCode::RESOURCE_EXHAUSTED,
+            StatusCode::UNIMPLEMENTED, StatusCode::UNAVAILABLE => $failure,
+            default => null,
+        };
     }
 
     private function create(): \CurlHandle

@@ -12,7 +12,7 @@ namespace Switchyard\Client\Curl;
 final class Wire
 {
     /** How long a transfer may keep the processor busy without moving a byte before it is given up, in nanoseconds. */
-    private const LOST_AFTER = 150_000_000;
+    private const LOST_AFTER = 100_000_000;
 
     /** curl's error number when the transfer has ended, else null. */
     public ?int $errno = null;
@@ -118,7 +118,7 @@ final class Wire
         if ($this->spins < 50) {
             return;
         }
-        if ($this->curl->losesEarlyErrors() && $now - $this->spinningSince > self::LOST_AFTER) {
+        if ($this->curl->losesEarlyErrors() && $now - $this->spinningSince > self::LOST_AFTER && \curl_getinfo($this->handle, \CURLINFO_PRETRANSFER_TIME_T) > 0) {
             $this->lost = true;
         }
         \usleep(1000);

@@ -28,6 +28,9 @@ final class Outcome
     public static function of(Head $head, MethodDescriptor $method, bool $noBody): ?RpcException
     {
         $status = $head->trailer('grpc-status', $noBody);
+        if (0 === $head->http && null !== $status) {
+            return self::status($status, $head, $method, $noBody); // libcurl 7.88 dropped the headers, and not the trailers
+        }
         if (200 !== $head->http) {
             return null === $status || !$head->isGrpc() ? self::notGrpc($head) : self::status($status, $head, $method, $noBody);
         }

@@ -1,0 +1,43 @@
+<?php
+
+declare(strict_types=1);
+
+/* The process behind HostileServer: hostile.php FILE HTTP2 HOLD_MILLIS */
+
+[, $file, $http2, $hold] = $argv;
+$answer = file_get_contents($file);
+$listener = stream_socket_server('tcp://127.0.0.1:0');
+$name = stream_socket_get_name($listener, false);
+echo substr($name, strrpos($name, ':') + 1), "\n";
+fflush(STDOUT);
+while (true) {
+    $conn = @stream_socket_accept($listener, 300);
+    if (false === $conn) {
+        continue;
+    }
+    stream_set_timeout($conn, 2);
+    if ('1' === $http2) {
+        fwrite($conn, "\0\0\0\4\0\0\0\0\0"); // SETTINGS
+        // Behind the 24 bytes of the preface come frames; the request begins with the first of type HEADERS.
+        for ($in = '', $at = 24, $type = -1; 1 !== $type;) {
+            if (strlen($in) < $at + 9) {
+                if ('' === ($part = (string) fread($conn, 8192))) {
+                    break;
+                }
+                $in .= $part;
+                continue;
+            }
+            $type = ord($in[$at + 3]);
+            $at += 9 + (ord($in[$at]) << 16 | ord($in[$at + 1]) << 8 | ord($in[$at + 2]));
+        }
+        fwrite($conn, "\0\0\0\4\1\0\0\0\0"); // acknowledges the client's
+    } else {
+        fread($conn, 8192);
+    }
+    @fwrite($conn, $answer);
+    usleep(1000 * (int) $hold);
+    stream_socket_shutdown($conn, STREAM_SHUT_WR);
+    while ('' !== (string) @fread($conn, 8192)) {
+    }
+    fclose($conn);
+}
