@@ -67,7 +67,7 @@ final class Exchange
             \CURLOPT_WRITEFUNCTION => function (\CurlHandle $_, string $data): int {
                 ++$this->progress;
                 $this->bodySeen = true;
-                if (200 === $this->head->http) { // the page of a proxy is not kept
+                if (200 === $this->head->http && $this->head->isGrpc()) { // the page of a proxy is not kept
                     $this->frames->push($data);
                 }
 

@@ -147,7 +147,7 @@ final class Stream
             return null;
         }
         try {
-            $bytes = 200 === $this->exchange->head->http ? $this->exchange->frames->next($this->exchange->head->header('grpc-encoding')) : null;
+            $bytes = $this->exchange->frames->next($this->exchange->head->header('grpc-encoding'));
             if (null === $bytes) {
                 return null;
             }

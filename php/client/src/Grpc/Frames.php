@@ -107,7 +107,8 @@ final class Frames
         // The limit also bounds what a small message may unfold to. gzdecode warns about anything that is not gzip.
         $plain = @\gzdecode($message, $this->maxBytes + 1);
         if (false === $plain || \strlen($plain) > $this->maxBytes) {
-            $size = \strlen($message) < 4 ? 0 : (int) \unpack('V', $message, \strlen($message) - 4)[1];
+            $isGzip = \strlen($message) >= 18 && \str_starts_with($message, "\x1f\x8b");
+            $size = $isGzip ? (int) \unpack('V', $message, \strlen($message) - 4)[1] : 0; // as the sender says it, for the message only
             throw $size > $this->maxBytes
                 ? new BrokenFrame(StatusCode::RESOURCE_EXHAUSTED, \sprintf('response message has %d bytes, limit %d', $size, $this->maxBytes))
                 : new BrokenFrame(StatusCode::INTERNAL, 'message is marked as gzip and is not');

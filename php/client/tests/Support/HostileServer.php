@@ -16,7 +16,7 @@ final class HostileServer
     private $process;
 
     /** @param string $answer bytes that are sent as soon as a request has come, before the connection is closed */
-    public function __construct(string $answer, bool $http2 = true, int $holdMillis = 0)
+    public function __construct(string $answer, bool $http2 = true, int $holdMillis = 30)
     {
         $file = Folder::make() . '/answer';
         \file_put_contents($file, $answer);

@@ -5,7 +5,7 @@ declare(strict_types=1);
 /* The process behind HostileServer: hostile.php FILE HTTP2 HOLD_MILLIS */
 
 [, $file, $http2, $hold] = $argv;
-$answer = file_get_contents($file);
+$script = file_get_contents($file);
 $listener = stream_socket_server('tcp://127.0.0.1:0');
 $name = stream_socket_get_name($listener, false);
 echo substr($name, strrpos($name, ':') + 1), "\n";
@@ -16,10 +16,12 @@ while (true) {
         continue;
     }
     stream_set_timeout($conn, 2);
+    $answer = $script;
     if ('1' === $http2) {
         fwrite($conn, "\0\0\0\4\0\0\0\0\0"); // SETTINGS
-        // Behind the 24 bytes of the preface come frames; the request begins with the first of type HEADERS.
-        for ($in = '', $at = 24, $type = -1; 1 !== $type;) {
+        // Behind the 24 bytes of the preface come frames; the request ends with the flag END_STREAM on DATA or HEADERS. An answer
+        // that overtakes its request would be another test: libcurl 7.88 loses its trailers.
+        for ($in = '', $at = 24, $ended = false; !$ended;) {
             if (strlen($in) < $at + 9) {
                 if ('' === ($part = (string) fread($conn, 8192))) {
                     break;
@@ -27,10 +29,11 @@ while (true) {
                 $in .= $part;
                 continue;
             }
-            $type = ord($in[$at + 3]);
+            $ended = ord($in[$at + 3]) <= 1 && 0 !== (ord($in[$at + 4]) & 1);
             $at += 9 + (ord($in[$at]) << 16 | ord($in[$at + 1]) << 8 | ord($in[$at + 2]));
         }
-        fwrite($conn, "\0\0\0\4\1\0\0\0\0"); // acknowledges the client's
+        // Acknowledges the client's settings. In one write with the rest: two small ones wait for each other for 40 ms.
+        $answer = "\0\0\0\4\1\0\0\0\0" . $answer;
     } else {
         fread($conn, 8192);
     }
