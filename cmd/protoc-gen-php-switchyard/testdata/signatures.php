@@ -40,7 +40,7 @@ foreach ($classes as $name) {
             continue;
         }
         ++$count;
-        if (!$method->hasReturnType() && !$method->isConstructor()) {
+        if (!$method->hasReturnType() && !$method->isConstructor() && !$method->isDestructor()) { // PHP allows neither to have one
             echo "$name::{$method->name}() has no return type\n";
         }
         foreach ($method->getParameters() as $parameter) {
