@@ -26,7 +26,7 @@ final class Endpoint
 
     public static function unix(string $path): self
     {
-        if ('' === $path || '/' !== $path[0] || \str_contains($path, "\0")) {
+        if ('' === $path || '/' !== $path[0] || \str_starts_with($path, '//') || \str_contains($path, "\0")) {
             throw new ConfigurationException(\sprintf('unix socket: "%s" is not an absolute path', $path));
         }
         // sockaddr_un has 108 bytes on Linux and 104 on BSD and macOS, with a zero at the end.
