@@ -24,6 +24,9 @@ func readSet(tb testing.TB, name string, o dataset.Options) *dataset.Set {
 
 func trainOn(tb testing.TB, train, test string, o Options) *Result {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("a measurement: it runs without -short and without the race detector, see make test-figures")
+	}
 	set := readSet(tb, train, dataset.Options{})
 	r, err := Run(context.Background(), set, readSet(tb, test, dataset.Options{Columns: set.Columns}), o, nil)
 	if err != nil {
