@@ -38,9 +38,6 @@ final class Handle
         if (null !== $endpoint->tls) {
             $options += $endpoint->tls->options();
         }
-        if (null === $endpoint->tls && '' === $endpoint->socket) {
-            $options[\CURLOPT_IPRESOLVE] = \CURL_IPRESOLVE_WHATEVER;
-        }
         $handle = \curl_init();
         \curl_setopt_array($handle, $options);
         if ($curl->sharesConnectionsBetweenRequests()) {

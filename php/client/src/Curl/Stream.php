@@ -37,7 +37,7 @@ final class Stream
 
     /** @param \Closure(MethodDescriptor, CallOptions): ?RpcException $refusal asks again why the server refuses, when libcurl has lost it */
     public function __construct(
-        private readonly Wire $wire,
+        private readonly Transfer $transfer,
         private readonly Exchange $exchange,
         private readonly Endpoint $endpoint,
         private readonly MethodDescriptor $method,
@@ -49,7 +49,7 @@ final class Stream
         if (null !== $options->response) {
             ++$options->response->attempts;
         }
-        $wire->pump(0);
+        $transfer->pump(0);
     }
 
     public function __destruct()
@@ -83,8 +83,8 @@ final class Stream
             return;
         }
         $this->exchange->queue(Request::frame($request, $this->compression, $this->limits->maxSendBytes, $this->method));
-        $this->wire->resume();
-        $this->wire->pump(0);
+        $this->transfer->resume();
+        $this->transfer->pump(0);
         if ($this->exchange->unsent() > self::HIGH_WATER) {
             $patience = Deadline::in($this->limits->firstMillis);
             while ($this->exchange->unsent() > self::HIGH_WATER && !$this->over()) {
@@ -97,8 +97,8 @@ final class Stream
     public function closeSend(): void
     {
         $this->exchange->closed = true;
-        $this->wire->resume();
-        $this->wire->pump(0);
+        $this->transfer->resume();
+        $this->transfer->pump(0);
     }
 
     /**
@@ -112,7 +112,7 @@ final class Stream
         $patience = $this->answered || null !== $this->limits->overall ? null : Deadline::in($this->limits->firstMillis);
         $look = null !== $timeoutSeconds && $timeoutSeconds <= 0;
         if ($look && !$this->exchange->frames->ready()) {
-            $this->wire->pump(0);
+            $this->transfer->pump(0);
         }
         while (true) {
             if (null !== $message = $this->take()) {
@@ -168,8 +168,8 @@ final class Stream
         foreach ([$this->limits->overall, ...$times] as $time) {
             $wait = null === $time ? $wait : \min($wait, $time->left());
         }
-        $this->wire->pump($wait);
-        if (null === $this->wire->errno && ($this->limits->overall?->passed() || $times[0]?->passed()) && !$this->exchange->frames->ready()) {
+        $this->transfer->pump($wait);
+        if (null === $this->transfer->errno && ($this->limits->overall?->passed() || $times[0]?->passed()) && !$this->exchange->frames->ready()) {
             $this->end(Errors::deadline($this->method));
         } elseif (null !== $this->options->cancelled && ($this->options->cancelled)()) {
             $this->cancelled = true;
@@ -180,7 +180,7 @@ final class Stream
     /** Whether the call is over; throws its failure. Messages that came before a failure are handed out first. */
     private function over(): bool
     {
-        if (!$this->ended && (null !== $this->wire->errno || $this->wire->lost) && !$this->exchange->frames->ready()) {
+        if (!$this->ended && (null !== $this->transfer->errno || $this->transfer->lost) && !$this->exchange->frames->ready()) {
             $this->end($this->verdict());
         }
         if (null !== $this->failure) {
@@ -194,8 +194,8 @@ final class Stream
     {
         $head = $this->exchange->head;
         $noBody = !$this->exchange->bodySeen;
-        $errno = $this->wire->errno;
-        if ($this->wire->lost || 0 === $errno && 0 === $head->http && !Outcome::known($head, $noBody)) {
+        $errno = $this->transfer->errno;
+        if ($this->transfer->lost || 0 === $errno && 0 === $head->http && !Outcome::known($head, $noBody)) {
             if ($this->limits->overall?->passed()) {
                 return Errors::deadline($this->method);
             }
@@ -208,7 +208,7 @@ final class Stream
                 return Outcome::of($head, $this->method, $noBody);
             }
 
-            return Errors::of($errno, \curl_error($this->wire->handle), $this->wire->handle, $this->endpoint, $this->method, (bool) $this->limits->overall?->passed());
+            return Errors::of($errno, \curl_error($this->transfer->handle), $this->transfer->handle, $this->endpoint, $this->method, (bool) $this->limits->overall?->passed());
         }
 
         return Outcome::of($head, $this->method, $noBody)
@@ -223,7 +223,7 @@ final class Stream
         $this->ended = true;
         $this->failure = $failure;
         $this->exchange->head->export($this->options->response, !$this->exchange->bodySeen);
-        $this->wire->detach();
+        $this->transfer->detach();
         foreach ($this->options->observers as $observer) {
             $observer($failure?->error->code ?? $code, $failure);
         }

@@ -57,7 +57,7 @@ final class StreamFactory
         \curl_setopt_array($handle, $exchange->options(null === $request));
 
         return new Stream(
-            new Wire($handle, \array_pop($this->idle) ?? \curl_multi_init(), $exchange, $this->curl, $this->release(...)),
+            new Transfer($handle, \array_pop($this->idle) ?? \curl_multi_init(), $exchange, $this->curl, $this->release(...)),
             $exchange,
             $this->endpoint,
             $method,

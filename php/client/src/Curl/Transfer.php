@@ -9,7 +9,7 @@ namespace Switchyard\Client\Curl;
  *
  * @internal
  */
-final class Wire
+final class Transfer
 {
     /** How long a transfer may keep the processor busy without moving a byte before it is given up, in nanoseconds. */
     private const LOST_AFTER = 100_000_000;
