@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -70,6 +71,7 @@ type App struct {
 	conns   map[string]grpc.ClientConnInterface
 	connsMu sync.Mutex
 
+	draining   atomic.Bool
 	background errgroup.Group
 	stop       context.CancelFunc // ends what follows and serves
 	stopRelay  context.CancelFunc // ends the relay, after the last call
@@ -288,6 +290,9 @@ func (a *App) makeGateway(context.Context) error {
 
 // Ready returns nil when this process can answer, else what it waits for.
 func (a *App) Ready(context.Context) error {
+	if a.draining.Load() {
+		return errors.New("shutting down")
+	}
 	if a.serving == nil {
 		return nil
 	}

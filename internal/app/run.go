@@ -15,6 +15,8 @@ import (
 const (
 	// flushTimeout bounds how long a shutdown waits for telemetry that is not sent yet.
 	flushTimeout = 2 * time.Second
+	// drainNotice is how long a process that is not ready any more goes on taking calls.
+	drainNotice = 100 * time.Millisecond
 	// relayTimeout bounds how long a shutdown lets the relay catch up. What it does not carry stays in the journal.
 	relayTimeout = 2 * time.Second
 )
@@ -91,6 +93,10 @@ func (a *App) Run(ctx context.Context) error {
 // drain ends the gateway first, because its calls need the services.
 func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 	a.log.Info("draining")
+	a.draining.Store(true)
+	a.server.SetServing("", false)
+	// Balancers need a moment to notice, and connections that the kernel has taken already would be reset by closing the listener.
+	time.Sleep(drainNotice)
 	if a.models != nil {
 		a.models.Close() // watches never end by themselves
 	}

@@ -40,6 +40,9 @@ func identify(ctx context.Context, c *Call, a auth.Authenticator) (*auth.Caller,
 		}
 		return nil, fault.KeyMissing()
 	}
+	if len(values) == 1 && strings.TrimSpace(values[0]) == "" {
+		return nil, fault.KeyMissing() // a variable that was not set, most often
+	}
 	key, ok := bearer(values)
 	if !ok {
 		return nil, fault.KeyInvalid()
