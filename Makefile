@@ -30,7 +30,7 @@ run: build ## Start Switchyard on this machine, with starter models
 	bin/switchyard serve --data-dir switchyard-data --dev-key-file switchyard-data/dev.key
 
 .PHONY: test
-test: test-deps lint check-generated test-race test-figures ## Run every check that has to pass
+test: test-deps lint check-generated test-race test-figures test-php ## Run every check that has to pass
 
 .PHONY: test-deps
 test-deps: ## Install what the tests need beside Go (a C compiler for the race detector, PHP)
@@ -69,6 +69,10 @@ conformance: $(BUF) ## Run the public gRPC conformance suite against php/client
 .PHONY: test-figures
 test-figures: ## Run the measurements that assert figures, without the race detector
 	go test -count=1 -timeout 20m ./internal/engine/... ./test/...
+
+.PHONY: test-php
+test-php: build ## Run the tests of the PHP client against the real server
+	@if command -v phpunit >/dev/null; then phpunit -c php/client --no-coverage; else echo "phpunit is not installed: the tests of php/client are skipped"; fi
 
 .PHONY: bench
 bench: build ## Measure every figure and print the table of docs/reference/performance.md
