@@ -254,7 +254,7 @@ const (
 	//
 	// ```
 	ErrorReason_ERROR_REASON_STORAGE_FULL ErrorReason = 25
-	// The call's deadline passed before the answer was ready. gRPC code DEADLINE_EXCEEDED.
+	// The call's deadline passed before the answer was ready. Over REST the status is 504, or 408 when the caller named the deadline itself (header `Grpc-Timeout`). gRPC code DEADLINE_EXCEEDED.
 	//
 	// ```json
 	// {"code": 4, "message": "deadline passed", "details": [

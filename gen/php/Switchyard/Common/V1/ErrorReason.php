@@ -243,7 +243,7 @@ enum ErrorReason: int implements ProtoEnum
      */
     case STORAGE_FULL = 25;
     /**
-     * The call's deadline passed before the answer was ready. gRPC code DEADLINE_EXCEEDED.
+     * The call's deadline passed before the answer was ready. Over REST the status is 504, or 408 when the caller named the deadline itself (header `Grpc-Timeout`). gRPC code DEADLINE_EXCEEDED.
      *
      * ```json
      * {"code": 4, "message": "deadline passed", "details": [

@@ -9,7 +9,7 @@ namespace Switchyard\Common\V1\Exception;
 use Switchyard\Client\RpcException;
 
 /**
- * The call's deadline passed before the answer was ready. gRPC code DEADLINE_EXCEEDED.
+ * The call's deadline passed before the answer was ready. Over REST the status is 504, or 408 when the caller named the deadline itself (header `Grpc-Timeout`). gRPC code DEADLINE_EXCEEDED.
  *
  * ```json
  * {"code": 4, "message": "deadline passed", "details": [
