@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -190,7 +191,7 @@ func (a *App) startModels(ctx context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.blobs.Close)
-	a.models = models.New(models.Deps{DB: a.db, Blobs: a.blobs, Open: load.Open, Config: a.config.Models, Log: a.log})
+	a.models = models.New(models.Deps{DB: a.db, Blobs: a.blobs, Open: load.Open, Config: a.config.Models, Log: a.log, Applied: a.applied})
 	if err := a.models.Start(ctx); err != nil {
 		return err
 	}
@@ -259,6 +260,19 @@ func (a *App) followModels(ctx context.Context) error {
 	a.serving = serving.New(modelsv1.NewModelServiceClient(asSystem{conn}), filepath.Join(a.config.DataDir, "artifacts"), a.log)
 	a.background.Go(func() error { return a.serving.Run(ctx) })
 	return nil
+}
+
+// appliedTimeout bounds how long a deployment waits until this process answers with it; a version that cannot be loaded never does.
+const appliedTimeout = 2 * time.Second
+
+// applied waits until this process answers with a changed deployment.
+func (a *App) applied(ctx context.Context, d *modelsv1.Deployment) {
+	if a.serving == nil {
+		return // the first deployments are made before anything answers
+	}
+	ctx, cancel := context.WithTimeout(ctx, appliedTimeout)
+	defer cancel()
+	a.serving.WaitFor(ctx, serving.Key{Project: d.GetProject(), Operation: d.GetOperation(), Name: d.GetName()}, d.GetRevision())
 }
 
 // waitForModels waits until what is deployed is loaded, so that the first call finds it. A registry elsewhere may be late: then

@@ -3,9 +3,11 @@
 package serving
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
@@ -76,6 +78,24 @@ func (t *Table) Acquire(k Key) (*Live, error) {
 			return l, nil
 		}
 		// It was replaced between the load and the count: the table holds its successor by now.
+	}
+}
+
+// WaitFor returns when the deployment answers in this revision or a later one, or when ctx ends.
+func (t *Table) WaitFor(ctx context.Context, k Key, revision int64) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if table := t.live.Load(); table != nil {
+			if l, ok := (*table)[k]; ok && l.Deployment.GetRevision() >= revision {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

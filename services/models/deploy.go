@@ -135,6 +135,9 @@ func (s *Service) apply(ctx context.Context, c change) (*modelsv1.Deployment, er
 		s.log.InfoContext(ctx, "deployment changed", "project", c.project, "operation", fault.OperationName(c.operation),
 			"deployment", c.name, "revision", next.GetRevision(), "model", next.GetChampion().GetModel(),
 			"version", next.GetChampion().GetVersion(), "statement", next.GetStatement())
+		if s.applied != nil {
+			s.applied(ctx, next)
+		}
 		return next, nil
 	}
 }

@@ -31,6 +31,9 @@ type Deps struct {
 	Config Config
 	// Log receives what callers do not see; nil for none.
 	Log *slog.Logger
+	// Applied waits, for a moment, until this process answers with a changed deployment, so that whoever deployed finds it at the next
+	// call; nil where nothing answers here.
+	Applied func(ctx context.Context, d *modelsv1.Deployment)
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
 }
@@ -45,6 +48,7 @@ type Service struct {
 	config  Config
 	log     *slog.Logger
 	now     func() time.Time
+	applied func(ctx context.Context, d *modelsv1.Deployment)
 	watch   *hub
 	uploads chan struct{} // one slot for each upload that may run
 }
@@ -63,7 +67,7 @@ func New(d Deps) *Service {
 		d.Config = Default()
 	}
 	return &Service{
-		store: &store{db: d.DB}, blobs: d.Blobs, open: d.Open, config: d.Config, log: d.Log, now: d.Now,
+		store: &store{db: d.DB}, blobs: d.Blobs, open: d.Open, config: d.Config, log: d.Log, now: d.Now, applied: d.Applied,
 		watch: newHub(), uploads: make(chan struct{}, max(1, d.Config.MaxUploads)),
 	}
 }
