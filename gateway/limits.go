@@ -34,7 +34,7 @@ func (l limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := l.decompress(w, r, route.clientStream); err != nil {
+	if err := l.decompress(r, route.clientStream); err != nil {
 		l.errors.write(w, r, err)
 		return
 	}
@@ -91,7 +91,7 @@ func checkMediaType(r *http.Request) error {
 }
 
 // decompress replaces a gzip body; what it holds counts against the same limit.
-func (l limited) decompress(_ http.ResponseWriter, r *http.Request, stream bool) error {
+func (l limited) decompress(r *http.Request, stream bool) error {
 	switch r.Header.Get("Content-Encoding") {
 	case "", "identity":
 		return nil
