@@ -39,6 +39,10 @@ var codeOf = map[commonv1.ErrorReason]codes.Code{
 	commonv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN:          codes.Unavailable,
 	commonv1.ErrorReason_ERROR_REASON_UNIMPLEMENTED:          codes.Unimplemented,
 	commonv1.ErrorReason_ERROR_REASON_INTERNAL:               codes.Internal,
+	commonv1.ErrorReason_ERROR_REASON_LEASE_LOST:             codes.Aborted,
+	commonv1.ErrorReason_ERROR_REASON_ITEM_CLOSED:            codes.FailedPrecondition,
+	commonv1.ErrorReason_ERROR_REASON_LABEL_UNKNOWN:          codes.InvalidArgument,
+	commonv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED: codes.FailedPrecondition,
 }
 
 // CodeOf returns the gRPC code that the contract gives a reason; INTERNAL for a reason that it does not know.

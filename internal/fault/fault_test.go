@@ -42,6 +42,7 @@ func every() []*fault.Error {
 		fault.QuotaExceeded("rules", 10000), fault.StorageFull(4294967296),
 		fault.DeadlineExceeded(), fault.Cancelled(), fault.Unavailable("journal"), fault.ShuttingDown(),
 		fault.Unimplemented("/switchyard.routing.v1.RoutingService/Foo"), fault.Internal(errors.New("secret")).With("requestId", "r"),
+		fault.LeaseLost("task", "42"), fault.ItemClosed("0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42"), fault.LabelUnknown("Hardwear", "Hardware"), fault.IdempotencyKeyReused("order-17"),
 	}
 }
 

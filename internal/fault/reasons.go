@@ -189,6 +189,30 @@ func Unimplemented(method string) *Error {
 	return New(commonv1.ErrorReason_ERROR_REASON_UNIMPLEMENTED, "method is not served here").With("method", method)
 }
 
+// LeaseLost says that the lease on the thing of that kind and name, such as LeaseLost("task", "42"), is not the caller's any more.
+func LeaseLost(kind, name string) *Error {
+	return New(commonv1.ErrorReason_ERROR_REASON_LEASE_LOST, "lease on %s %s ended", kind, name).With("name", name)
+}
+
+// ItemClosed says that the review item has its verdict or was withdrawn.
+func ItemClosed(id string) *Error {
+	return New(commonv1.ErrorReason_ERROR_REASON_ITEM_CLOSED, "review item %s is closed", id).With("name", id)
+}
+
+// LabelUnknown says that the deployment does not know the label; nearest is the one that was most probably meant, empty for none.
+func LabelUnknown(label, nearest string) *Error {
+	if nearest == "" {
+		return New(commonv1.ErrorReason_ERROR_REASON_LABEL_UNKNOWN, "label %q is none of the deployment's", label).With("label", label)
+	}
+	return New(commonv1.ErrorReason_ERROR_REASON_LABEL_UNKNOWN, "label %q is none of the deployment's; the nearest is %q", label, nearest).
+		With("label", label).With("nearest", nearest)
+}
+
+// IdempotencyKeyReused says that the key was used for another request before.
+func IdempotencyKeyReused(key string) *Error {
+	return New(commonv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED, "idempotency key was used for another request").With("key", key)
+}
+
 // Internal hides a defect: the caller learns nothing of err, the log gets all of it.
 func Internal(err error) *Error {
 	return New(commonv1.ErrorReason_ERROR_REASON_INTERNAL, "internal error").Cause(err)

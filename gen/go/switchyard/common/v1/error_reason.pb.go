@@ -308,6 +308,43 @@ const (
 	//
 	// ```
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 31
+	// The lease on a task or review item is not the caller's any more: it ended, and the thing waits again, is leased to another or is done. What was done under it does
+	// not count; take the next one. gRPC code ABORTED.
+	//
+	// ```json
+	// {"code": 10, "message": "lease on task 42 ended", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "LEASE_LOST", "domain": "switchyard", "metadata": {"name": "42"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_LEASE_LOST ErrorReason = 32
+	// The review item is closed: it has its verdict, or was withdrawn. Reopen it to change the verdict. gRPC code FAILED_PRECONDITION.
+	//
+	// ```json
+	// {"code": 9, "message": "review item 0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42 is closed", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ITEM_CLOSED", "domain": "switchyard", "metadata": {"name": "0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_ITEM_CLOSED ErrorReason = 33
+	// The label is none of those that the deployment knows. gRPC code INVALID_ARGUMENT.
+	//
+	// ```json
+	// {"code": 3, "message": "label \"Hardwear\" is none of the deployment's; the nearest is \"Hardware\"", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "LABEL_UNKNOWN", "domain": "switchyard", "metadata": {"label": "Hardwear", "nearest": "Hardware"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_LABEL_UNKNOWN ErrorReason = 34
+	// The idempotency key was used for another request before. Send a new key with a new request. gRPC code FAILED_PRECONDITION.
+	//
+	// ```json
+	// {"code": 9, "message": "idempotency key was used for another request", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IDEMPOTENCY_KEY_REUSED", "domain": "switchyard", "metadata": {"key": "order-17"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED ErrorReason = 35
 )
 
 // Enum value maps for ErrorReason.
@@ -345,6 +382,10 @@ var (
 		29: "ERROR_REASON_SHUTTING_DOWN",
 		30: "ERROR_REASON_UNIMPLEMENTED",
 		31: "ERROR_REASON_INTERNAL",
+		32: "ERROR_REASON_LEASE_LOST",
+		33: "ERROR_REASON_ITEM_CLOSED",
+		34: "ERROR_REASON_LABEL_UNKNOWN",
+		35: "ERROR_REASON_IDEMPOTENCY_KEY_REUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -379,6 +420,10 @@ var (
 		"ERROR_REASON_SHUTTING_DOWN":          29,
 		"ERROR_REASON_UNIMPLEMENTED":          30,
 		"ERROR_REASON_INTERNAL":               31,
+		"ERROR_REASON_LEASE_LOST":             32,
+		"ERROR_REASON_ITEM_CLOSED":            33,
+		"ERROR_REASON_LABEL_UNKNOWN":          34,
+		"ERROR_REASON_IDEMPOTENCY_KEY_REUSED": 35,
 	}
 )
 
@@ -413,7 +458,7 @@ var File_switchyard_common_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\xc2\b\n" +
+	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\xc6\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\"\n" +
@@ -447,7 +492,11 @@ const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"#ERROR_REASON_DEPENDENCY_UNAVAILABLE\x10\x1c\x12\x1e\n" +
 	"\x1aERROR_REASON_SHUTTING_DOWN\x10\x1d\x12\x1e\n" +
 	"\x1aERROR_REASON_UNIMPLEMENTED\x10\x1e\x12\x19\n" +
-	"\x15ERROR_REASON_INTERNAL\x10\x1fB\xe8\x01\n" +
+	"\x15ERROR_REASON_INTERNAL\x10\x1f\x12\x1b\n" +
+	"\x17ERROR_REASON_LEASE_LOST\x10 \x12\x1c\n" +
+	"\x18ERROR_REASON_ITEM_CLOSED\x10!\x12\x1e\n" +
+	"\x1aERROR_REASON_LABEL_UNKNOWN\x10\"\x12'\n" +
+	"#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10#B\xe8\x01\n" +
 	"\x18com.switchyard.common.v1B\x10ErrorReasonProtoP\x01ZHgithub.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1;commonv1\xa2\x02\x03SCX\xaa\x02\x14Switchyard.Common.V1\xca\x02\x14Switchyard\\Common\\V1\xe2\x02 Switchyard\\Common\\V1\\GPBMetadata\xea\x02\x16Switchyard::Common::V1b\x06proto3"
 
 var (

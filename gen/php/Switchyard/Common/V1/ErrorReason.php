@@ -296,6 +296,43 @@ enum ErrorReason: int implements ProtoEnum
      * ```
      */
     case INTERNAL = 31;
+    /**
+     * The lease on a task or review item is not the caller's any more: it ended, and the thing waits again, is leased to another or is done. What was done under it does
+     * not count; take the next one. gRPC code ABORTED.
+     *
+     * ```json
+     * {"code": 10, "message": "lease on task 42 ended", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "LEASE_LOST", "domain": "switchyard", "metadata": {"name": "42"}}]}
+     * ```
+     */
+    case LEASE_LOST = 32;
+    /**
+     * The review item is closed: it has its verdict, or was withdrawn. Reopen it to change the verdict. gRPC code FAILED_PRECONDITION.
+     *
+     * ```json
+     * {"code": 9, "message": "review item 0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42 is closed", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ITEM_CLOSED", "domain": "switchyard", "metadata": {"name": "0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42"}}]}
+     * ```
+     */
+    case ITEM_CLOSED = 33;
+    /**
+     * The label is none of those that the deployment knows. gRPC code INVALID_ARGUMENT.
+     *
+     * ```json
+     * {"code": 3, "message": "label \"Hardwear\" is none of the deployment's; the nearest is \"Hardware\"", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "LABEL_UNKNOWN", "domain": "switchyard", "metadata": {"label": "Hardwear", "nearest": "Hardware"}}]}
+     * ```
+     */
+    case LABEL_UNKNOWN = 34;
+    /**
+     * The idempotency key was used for another request before. Send a new key with a new request. gRPC code FAILED_PRECONDITION.
+     *
+     * ```json
+     * {"code": 9, "message": "idempotency key was used for another request", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IDEMPOTENCY_KEY_REUSED", "domain": "switchyard", "metadata": {"key": "order-17"}}]}
+     * ```
+     */
+    case IDEMPOTENCY_KEY_REUSED = 35;
 
     public static function typeName(): string
     {
@@ -337,6 +374,10 @@ enum ErrorReason: int implements ProtoEnum
             29 => 'ERROR_REASON_SHUTTING_DOWN',
             30 => 'ERROR_REASON_UNIMPLEMENTED',
             31 => 'ERROR_REASON_INTERNAL',
+            32 => 'ERROR_REASON_LEASE_LOST',
+            33 => 'ERROR_REASON_ITEM_CLOSED',
+            34 => 'ERROR_REASON_LABEL_UNKNOWN',
+            35 => 'ERROR_REASON_IDEMPOTENCY_KEY_REUSED',
         };
     }
 
@@ -375,6 +416,10 @@ enum ErrorReason: int implements ProtoEnum
             'ERROR_REASON_SHUTTING_DOWN' => self::SHUTTING_DOWN,
             'ERROR_REASON_UNIMPLEMENTED' => self::UNIMPLEMENTED,
             'ERROR_REASON_INTERNAL' => self::INTERNAL,
+            'ERROR_REASON_LEASE_LOST' => self::LEASE_LOST,
+            'ERROR_REASON_ITEM_CLOSED' => self::ITEM_CLOSED,
+            'ERROR_REASON_LABEL_UNKNOWN' => self::LABEL_UNKNOWN,
+            'ERROR_REASON_IDEMPOTENCY_KEY_REUSED' => self::IDEMPOTENCY_KEY_REUSED,
             default => null,
         };
     }

@@ -50,6 +50,10 @@ final class ErrorReasonExceptions implements ExceptionFactory
             'SHUTTING_DOWN', 'ERROR_REASON_SHUTTING_DOWN' => new ShuttingDownException($error, $previous),
             'UNIMPLEMENTED', 'ERROR_REASON_UNIMPLEMENTED' => new UnimplementedException($error, $previous),
             'INTERNAL', 'ERROR_REASON_INTERNAL' => new InternalException($error, $previous),
+            'LEASE_LOST', 'ERROR_REASON_LEASE_LOST' => new LeaseLostException($error, $previous),
+            'ITEM_CLOSED', 'ERROR_REASON_ITEM_CLOSED' => new ItemClosedException($error, $previous),
+            'LABEL_UNKNOWN', 'ERROR_REASON_LABEL_UNKNOWN' => new LabelUnknownException($error, $previous),
+            'IDEMPOTENCY_KEY_REUSED', 'ERROR_REASON_IDEMPOTENCY_KEY_REUSED' => new IdempotencyKeyReusedException($error, $previous),
             default => new RpcException($error, $previous),
         };
     }
