@@ -44,7 +44,9 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 	b := &bundle{sha: a.Input.Digest()}
 
 	d := &b.decision
-	d.DecisionId = m.newID()
+	if d.DecisionId = c.Seed; d.DecisionId == "" {
+		d.DecisionId = m.newID()
+	}
 	d.Project, d.Operation, d.Deployment = c.Project, c.Operation, t.Deployment.GetName()
 	b.time.Seconds, b.time.Nanos = now.Unix(), int32(now.Nanosecond())
 	d.Time = &b.time
