@@ -70,7 +70,7 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 	r.Caller, r.Traceparent, r.RequestId, r.IdempotencyKey = c.Caller, c.Traceparent, c.RequestID, c.IdempotencyKey
 	r.SubjectId, r.ContentId = a.SubjectID, a.ContentID
 	r.InputSha256 = b.sha[:]
-	a.Input.retain(policy.GetInputRetention(), &b.input, r)
+	a.Input.retain(t, &b.input, r)
 	if len(a.Probabilities) > maxLabels {
 		r.Probabilities = append([]float32(nil), a.Probabilities...)
 	}
