@@ -91,6 +91,12 @@ var rules = []rule{
 		"the gateway is one caller among others: what it can do, every gRPC client can do",
 	},
 	{
+		"internal/redact",
+		[]string{"internal/", "services/", "gateway"},
+		[]string{"internal/redact"},
+		"what is personal is said by the contract; masking it needs nothing else",
+	},
+	{
 		"gen/",
 		[]string{"services/", "internal/", "gateway", "cmd/"},
 		nil,
