@@ -29,6 +29,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/idempotency"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
+	"github.com/switchyard-ai/switchyard/internal/outbox"
 	"github.com/switchyard-ai/switchyard/internal/relay"
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
@@ -67,6 +68,7 @@ type App struct {
 	bus         *bus.Bus
 	relay       *relay.Relay
 	review      *review.Service
+	outbox      *outbox.Relay
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -82,6 +84,7 @@ type App struct {
 	background errgroup.Group
 	stop       context.CancelFunc // ends what follows and serves
 	stopRelay  context.CancelFunc // ends the relay, after the last call
+	stopOutbox context.CancelFunc // ends the outbox, after the last change
 	closers    []func() error     // in the order of opening
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -52,8 +53,10 @@ func (a *App) feedReview(ctx context.Context) (err error) {
 	if err := a.startBus(ctx); err != nil {
 		return err
 	}
-	relay := outbox.New(a.db, a.bus, a.log)
-	a.background.Go(func() error { return relay.Run(ctx) })
+	a.outbox = outbox.New(a.db, a.bus, a.log)
+	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a.stopOutbox = stop
+	a.background.Go(func() error { return a.outbox.Run(relaying) })
 	consumer := bus.Consumer{Name: "review", Filters: []string{bus.Stream + ".*.decisions"}}
 	a.background.Go(func() error {
 		err := a.bus.Consume(ctx, consumer, func(ctx context.Context, batch []bus.Delivery) error {
@@ -90,4 +93,20 @@ func (a *App) startBus(ctx context.Context) (err error) {
 	}
 	a.closers = append(a.closers, a.bus.Close)
 	return nil
+}
+
+// sendOutbox lets the outbox send what is left, for a moment, and ends it. What it does not send is sent after the next start.
+func (a *App) sendOutbox() {
+	if a.stopOutbox == nil {
+		return
+	}
+	defer a.stopOutbox()
+	ctx, cancel := context.WithTimeout(context.Background(), relayTimeout)
+	defer cancel()
+	for a.bus.Ready() {
+		if n, _, err := a.outbox.Lag(ctx); err != nil || n == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }

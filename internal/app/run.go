@@ -129,6 +129,7 @@ func (a *App) Close() error {
 		a.catchUp()
 		a.stopRelay()
 	}
+	a.sendOutbox()
 	errs = append(errs, a.background.Wait())
 	for _, peer := range a.peers {
 		errs = append(errs, peer.Close())
