@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -72,8 +73,8 @@ func (a *App) feedReview(ctx context.Context) (err error) {
 			}
 			return a.review.Apply(ctx, records)
 		})
-		if ctx.Err() != nil {
-			return nil
+		if errors.Is(err, bus.ErrClosed) {
+			err = nil
 		}
 		return err
 	})

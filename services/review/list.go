@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -98,12 +99,13 @@ func search(tx *db.Tx, project string, req *reviewv1.ListItemsRequest, before st
 	outer.addIf(req.GetText() != "", `EXISTS (SELECT 1 FROM review_records r WHERE r.project = looked.project AND r.id = looked.id AND r.search LIKE ? ESCAPE '!')`,
 		"%"+likeEscape.Replace(strings.ToLower(req.GetText()))+"%")
 	from := `(SELECT * FROM review_items WHERE ` + inner.String() + ` ORDER BY id DESC LIMIT ?) looked`
-	query, args := `SELECT `+itemColumns+` FROM `+from, append(inner.args, scanRows)
+	bounded := append(slices.Clone(inner.args), scanRows)
+	query, args := `SELECT `+itemColumns+` FROM `+from, slices.Concat(bounded, outer.args, []any{size + 1})
 	if len(outer.list) > 0 {
-		query, args = query+` WHERE `+outer.String(), append(args, outer.args...)
+		query += ` WHERE ` + outer.String()
 	}
 	var items []*item
-	err := tx.Each(query+` ORDER BY id DESC LIMIT ?`, append(args, size+1), func(scan func(...any) error) error {
+	err := tx.Each(query+` ORDER BY id DESC LIMIT ?`, args, func(scan func(...any) error) error {
 		it := &item{}
 		items = append(items, it)
 		return it.scan(scan)
@@ -119,7 +121,7 @@ func search(tx *db.Tx, project string, req *reviewv1.ListItemsRequest, before st
 	// The rows that were looked at may have ended before those that there are.
 	var n int
 	var last string
-	_, err = tx.Get(`SELECT count(*), coalesce(min(id), '') FROM `+from, append(inner.args, scanRows), &n, &last)
+	_, err = tx.Get(`SELECT count(*), coalesce(min(id), '') FROM `+from, bounded, &n, &last)
 	if n < scanRows {
 		last = ""
 	}
@@ -192,8 +194,7 @@ func historyOf(tx *db.Tx, it *item, p person) ([]*reviewv1.HistoryEntry, error) 
 		}
 		h.Time = timestamp(time)
 		if !p.leads && it.state != closed && h.GetReviewer() != p.name {
-			switch h.GetKind() {
-			case reviewv1.HistoryKind_HISTORY_KIND_VERDICT, reviewv1.HistoryKind_HISTORY_KIND_UNDONE, reviewv1.HistoryKind_HISTORY_KIND_CLOSED:
+			if k := h.GetKind(); k == reviewv1.HistoryKind_HISTORY_KIND_VERDICT || k == reviewv1.HistoryKind_HISTORY_KIND_UNDONE {
 				h.Reviewer, h.Note = "", ""
 			}
 		}

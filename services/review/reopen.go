@@ -65,10 +65,10 @@ func noteOf(reason, note string) string {
 // WithdrawItem takes an item out of the queue, also from whoever has it: the lease is lost.
 func (s *Service) WithdrawItem(ctx context.Context, req *reviewv1.WithdrawItemRequest) (*reviewv1.WithdrawItemResponse, error) {
 	m, err := s.edit(ctx, req.GetReviewer(), req.GetItemId(), func(w *work, it *item, p person) error {
-		switch it.state {
-		case withdrawn:
+		if it.state == withdrawn {
 			return nil
-		case closed, decided:
+		}
+		if it.state >= decided {
 			return fault.ItemClosed(it.id)
 		}
 		before := *it
@@ -85,8 +85,8 @@ func (s *Service) WithdrawItem(ctx context.Context, req *reviewv1.WithdrawItemRe
 	return &reviewv1.WithdrawItemResponse{Item: m}, err
 }
 
-// PrioritizeItem changes the priority of an item.
-func (s *Service) PrioritizeItem(ctx context.Context, req *reviewv1.PrioritizeItemRequest) (*reviewv1.PrioritizeItemResponse, error) {
+// PrioritiseItem changes the priority of an item.
+func (s *Service) PrioritiseItem(ctx context.Context, req *reviewv1.PrioritiseItemRequest) (*reviewv1.PrioritiseItemResponse, error) {
 	m, err := s.edit(ctx, req.GetReviewer(), req.GetItemId(), func(w *work, it *item, p person) error {
 		if it.state > decided {
 			return fault.ItemClosed(it.id)
@@ -99,7 +99,7 @@ func (s *Service) PrioritizeItem(ctx context.Context, req *reviewv1.PrioritizeIt
 		if err := w.save(before, it); err != nil {
 			return err
 		}
-		return w.note(it, reviewv1.HistoryKind_HISTORY_KIND_PRIORITIZED, p.name, "")
+		return w.note(it, reviewv1.HistoryKind_HISTORY_KIND_PRIORITISED, p.name, "")
 	})
-	return &reviewv1.PrioritizeItemResponse{Item: m}, err
+	return &reviewv1.PrioritiseItemResponse{Item: m}, err
 }

@@ -28,7 +28,7 @@ func filled(s *reviewv1.QueueSettings) *reviewv1.QueueSettings {
 	}
 	for weight, value := range map[**float64]float64{&out.HarmWeight: 1, &out.UncertaintyWeight: 1, &out.PriorityWeight: 3} {
 		if *weight == nil {
-			*weight = proto.Float64(value)
+			*weight = new(value)
 		}
 	}
 	for length, value := range map[**durationpb.Duration]time.Duration{

@@ -247,7 +247,7 @@ const (
 	// It was not answered when it was due, or several people could not say.
 	HistoryKind_HISTORY_KIND_ESCALATED HistoryKind = 12
 	// Its priority was changed.
-	HistoryKind_HISTORY_KIND_PRIORITIZED HistoryKind = 13
+	HistoryKind_HISTORY_KIND_PRIORITISED HistoryKind = 13
 	// The application told the truth about the decision.
 	HistoryKind_HISTORY_KIND_FEEDBACK HistoryKind = 14
 )
@@ -268,7 +268,7 @@ var (
 		10: "HISTORY_KIND_REOPENED",
 		11: "HISTORY_KIND_WITHDRAWN",
 		12: "HISTORY_KIND_ESCALATED",
-		13: "HISTORY_KIND_PRIORITIZED",
+		13: "HISTORY_KIND_PRIORITISED",
 		14: "HISTORY_KIND_FEEDBACK",
 	}
 	HistoryKind_value = map[string]int32{
@@ -285,7 +285,7 @@ var (
 		"HISTORY_KIND_REOPENED":       10,
 		"HISTORY_KIND_WITHDRAWN":      11,
 		"HISTORY_KIND_ESCALATED":      12,
-		"HISTORY_KIND_PRIORITIZED":    13,
+		"HISTORY_KIND_PRIORITISED":    13,
 		"HISTORY_KIND_FEEDBACK":       14,
 	}
 )
@@ -3534,8 +3534,8 @@ func (x *WithdrawItemResponse) GetItem() *ReviewItem {
 	return nil
 }
 
-// PrioritizeItemRequest changes a priority.
-type PrioritizeItemRequest struct {
+// PrioritiseItemRequest changes a priority.
+type PrioritiseItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The item.
 	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
@@ -3547,20 +3547,20 @@ type PrioritizeItemRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *PrioritizeItemRequest) Reset() {
-	*x = PrioritizeItemRequest{}
+func (x *PrioritiseItemRequest) Reset() {
+	*x = PrioritiseItemRequest{}
 	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *PrioritizeItemRequest) String() string {
+func (x *PrioritiseItemRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*PrioritizeItemRequest) ProtoMessage() {}
+func (*PrioritiseItemRequest) ProtoMessage() {}
 
-func (x *PrioritizeItemRequest) ProtoReflect() protoreflect.Message {
+func (x *PrioritiseItemRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3572,34 +3572,34 @@ func (x *PrioritizeItemRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use PrioritizeItemRequest.ProtoReflect.Descriptor instead.
-func (*PrioritizeItemRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use PrioritiseItemRequest.ProtoReflect.Descriptor instead.
+func (*PrioritiseItemRequest) Descriptor() ([]byte, []int) {
 	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{37}
 }
 
-func (x *PrioritizeItemRequest) GetItemId() string {
+func (x *PrioritiseItemRequest) GetItemId() string {
 	if x != nil {
 		return x.ItemId
 	}
 	return ""
 }
 
-func (x *PrioritizeItemRequest) GetReviewer() string {
+func (x *PrioritiseItemRequest) GetReviewer() string {
 	if x != nil {
 		return x.Reviewer
 	}
 	return ""
 }
 
-func (x *PrioritizeItemRequest) GetPriority() int32 {
+func (x *PrioritiseItemRequest) GetPriority() int32 {
 	if x != nil {
 		return x.Priority
 	}
 	return 0
 }
 
-// PrioritizeItemResponse holds the item.
-type PrioritizeItemResponse struct {
+// PrioritiseItemResponse holds the item.
+type PrioritiseItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The item as it is now.
 	Item          *ReviewItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
@@ -3607,20 +3607,20 @@ type PrioritizeItemResponse struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *PrioritizeItemResponse) Reset() {
-	*x = PrioritizeItemResponse{}
+func (x *PrioritiseItemResponse) Reset() {
+	*x = PrioritiseItemResponse{}
 	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *PrioritizeItemResponse) String() string {
+func (x *PrioritiseItemResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*PrioritizeItemResponse) ProtoMessage() {}
+func (*PrioritiseItemResponse) ProtoMessage() {}
 
-func (x *PrioritizeItemResponse) ProtoReflect() protoreflect.Message {
+func (x *PrioritiseItemResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3632,12 +3632,12 @@ func (x *PrioritizeItemResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use PrioritizeItemResponse.ProtoReflect.Descriptor instead.
-func (*PrioritizeItemResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use PrioritiseItemResponse.ProtoReflect.Descriptor instead.
+func (*PrioritiseItemResponse) Descriptor() ([]byte, []int) {
 	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{38}
 }
 
-func (x *PrioritizeItemResponse) GetItem() *ReviewItem {
+func (x *PrioritiseItemResponse) GetItem() *ReviewItem {
 	if x != nil {
 		return x.Item
 	}
@@ -6024,11 +6024,11 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\"L\n" +
 	"\x14WithdrawItemResponse\x124\n" +
 	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xb3\x01\n" +
-	"\x15PrioritizeItemRequest\x12!\n" +
+	"\x15PrioritiseItemRequest\x12!\n" +
 	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
 	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12.\n" +
 	"\bpriority\x18\x03 \x01(\x05B\x12\xbaH\x0f\x1a\r\x18\x04(\xfc\xff\xff\xff\xff\xff\xff\xff\xff\x01R\bpriority\"N\n" +
-	"\x16PrioritizeItemResponse\x124\n" +
+	"\x16PrioritiseItemResponse\x124\n" +
 	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"J\n" +
 	"\x11ListQueuesRequest\x125\n" +
 	"\x04page\x18\x01 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x81\x01\n" +
@@ -6235,7 +6235,7 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x12\x1a\n" +
 	"\x16HISTORY_KIND_WITHDRAWN\x10\v\x12\x1a\n" +
 	"\x16HISTORY_KIND_ESCALATED\x10\f\x12\x1c\n" +
-	"\x18HISTORY_KIND_PRIORITIZED\x10\r\x12\x19\n" +
+	"\x18HISTORY_KIND_PRIORITISED\x10\r\x12\x19\n" +
 	"\x15HISTORY_KIND_FEEDBACK\x10\x0e2\xa5\"\n" +
 	"\rReviewService\x12\x97\x01\n" +
 	"\n" +
@@ -6267,8 +6267,8 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\freview:write\x12\x02\b\x05\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/review/items/{item_id}:reopen\x12\xad\x01\n" +
 	"\fWithdrawItem\x12).switchyard.review.v1.WithdrawItemRequest\x1a*.switchyard.review.v1.WithdrawItemResponse\"F\x9a\xd6\x18\x14\n" +
 	"\freview:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/review/items/{item_id}:withdraw\x12\xb5\x01\n" +
-	"\x0ePrioritizeItem\x12+.switchyard.review.v1.PrioritizeItemRequest\x1a,.switchyard.review.v1.PrioritizeItemResponse\"H\x9a\xd6\x18\x14\n" +
-	"\freview:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/review/items/{item_id}:prioritize\x12\x91\x01\n" +
+	"\x0ePrioritiseItem\x12+.switchyard.review.v1.PrioritiseItemRequest\x1a,.switchyard.review.v1.PrioritiseItemResponse\"H\x9a\xd6\x18\x14\n" +
+	"\freview:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/review/items/{item_id}:prioritise\x12\x91\x01\n" +
 	"\n" +
 	"ListQueues\x12'.switchyard.review.v1.ListQueuesRequest\x1a(.switchyard.review.v1.ListQueuesResponse\"0\x9a\xd6\x18\x13\n" +
 	"\vreview:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/review/queues\x12\xa4\x01\n" +
@@ -6356,8 +6356,8 @@ var file_switchyard_review_v1_review_service_proto_goTypes = []any{
 	(*ReopenItemResponse)(nil),       // 38: switchyard.review.v1.ReopenItemResponse
 	(*WithdrawItemRequest)(nil),      // 39: switchyard.review.v1.WithdrawItemRequest
 	(*WithdrawItemResponse)(nil),     // 40: switchyard.review.v1.WithdrawItemResponse
-	(*PrioritizeItemRequest)(nil),    // 41: switchyard.review.v1.PrioritizeItemRequest
-	(*PrioritizeItemResponse)(nil),   // 42: switchyard.review.v1.PrioritizeItemResponse
+	(*PrioritiseItemRequest)(nil),    // 41: switchyard.review.v1.PrioritiseItemRequest
+	(*PrioritiseItemResponse)(nil),   // 42: switchyard.review.v1.PrioritiseItemResponse
 	(*ListQueuesRequest)(nil),        // 43: switchyard.review.v1.ListQueuesRequest
 	(*ListQueuesResponse)(nil),       // 44: switchyard.review.v1.ListQueuesResponse
 	(*GetQueueRequest)(nil),          // 45: switchyard.review.v1.GetQueueRequest
@@ -6487,7 +6487,7 @@ var file_switchyard_review_v1_review_service_proto_depIdxs = []int32{
 	35,  // 79: switchyard.review.v1.ListSimilarItemsResponse.items:type_name -> switchyard.review.v1.SimilarItem
 	4,   // 80: switchyard.review.v1.ReopenItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
 	4,   // 81: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	4,   // 82: switchyard.review.v1.PrioritizeItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	4,   // 82: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
 	86,  // 83: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
 	14,  // 84: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
 	87,  // 85: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse
@@ -6545,7 +6545,7 @@ var file_switchyard_review_v1_review_service_proto_depIdxs = []int32{
 	34,  // 137: switchyard.review.v1.ReviewService.ListSimilarItems:input_type -> switchyard.review.v1.ListSimilarItemsRequest
 	37,  // 138: switchyard.review.v1.ReviewService.ReopenItem:input_type -> switchyard.review.v1.ReopenItemRequest
 	39,  // 139: switchyard.review.v1.ReviewService.WithdrawItem:input_type -> switchyard.review.v1.WithdrawItemRequest
-	41,  // 140: switchyard.review.v1.ReviewService.PrioritizeItem:input_type -> switchyard.review.v1.PrioritizeItemRequest
+	41,  // 140: switchyard.review.v1.ReviewService.PrioritiseItem:input_type -> switchyard.review.v1.PrioritiseItemRequest
 	43,  // 141: switchyard.review.v1.ReviewService.ListQueues:input_type -> switchyard.review.v1.ListQueuesRequest
 	45,  // 142: switchyard.review.v1.ReviewService.GetQueue:input_type -> switchyard.review.v1.GetQueueRequest
 	47,  // 143: switchyard.review.v1.ReviewService.UpdateQueue:input_type -> switchyard.review.v1.UpdateQueueRequest
@@ -6571,7 +6571,7 @@ var file_switchyard_review_v1_review_service_proto_depIdxs = []int32{
 	36,  // 163: switchyard.review.v1.ReviewService.ListSimilarItems:output_type -> switchyard.review.v1.ListSimilarItemsResponse
 	38,  // 164: switchyard.review.v1.ReviewService.ReopenItem:output_type -> switchyard.review.v1.ReopenItemResponse
 	40,  // 165: switchyard.review.v1.ReviewService.WithdrawItem:output_type -> switchyard.review.v1.WithdrawItemResponse
-	42,  // 166: switchyard.review.v1.ReviewService.PrioritizeItem:output_type -> switchyard.review.v1.PrioritizeItemResponse
+	42,  // 166: switchyard.review.v1.ReviewService.PrioritiseItem:output_type -> switchyard.review.v1.PrioritiseItemResponse
 	44,  // 167: switchyard.review.v1.ReviewService.ListQueues:output_type -> switchyard.review.v1.ListQueuesResponse
 	46,  // 168: switchyard.review.v1.ReviewService.GetQueue:output_type -> switchyard.review.v1.GetQueueResponse
 	48,  // 169: switchyard.review.v1.ReviewService.UpdateQueue:output_type -> switchyard.review.v1.UpdateQueueResponse

@@ -564,9 +564,9 @@ func local_request_ReviewService_WithdrawItem_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func request_ReviewService_PrioritizeItem_0(ctx context.Context, marshaler runtime.Marshaler, client ReviewServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_ReviewService_PrioritiseItem_0(ctx context.Context, marshaler runtime.Marshaler, client ReviewServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq PrioritizeItemRequest
+		protoReq PrioritiseItemRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -584,13 +584,13 @@ func request_ReviewService_PrioritizeItem_0(ctx context.Context, marshaler runti
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
 	}
-	msg, err := client.PrioritizeItem(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	msg, err := client.PrioritiseItem(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
 	return msg, metadata, err
 }
 
-func local_request_ReviewService_PrioritizeItem_0(ctx context.Context, marshaler runtime.Marshaler, server ReviewServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_ReviewService_PrioritiseItem_0(ctx context.Context, marshaler runtime.Marshaler, server ReviewServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq PrioritizeItemRequest
+		protoReq PrioritiseItemRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -605,7 +605,7 @@ func local_request_ReviewService_PrioritizeItem_0(ctx context.Context, marshaler
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "item_id", err)
 	}
-	msg, err := server.PrioritizeItem(ctx, &protoReq)
+	msg, err := server.PrioritiseItem(ctx, &protoReq)
 	return msg, metadata, err
 }
 
@@ -1431,25 +1431,25 @@ func RegisterReviewServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_ReviewService_WithdrawItem_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_ReviewService_PrioritizeItem_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_ReviewService_PrioritiseItem_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/switchyard.review.v1.ReviewService/PrioritizeItem", runtime.WithHTTPPathPattern("/v1/review/items/{item_id}:prioritize"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/switchyard.review.v1.ReviewService/PrioritiseItem", runtime.WithHTTPPathPattern("/v1/review/items/{item_id}:prioritise"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := local_request_ReviewService_PrioritizeItem_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		resp, md, err := local_request_ReviewService_PrioritiseItem_0(annotatedContext, inboundMarshaler, server, req, pathParams)
 		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_ReviewService_PrioritizeItem_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_ReviewService_PrioritiseItem_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_ReviewService_ListQueues_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1942,22 +1942,22 @@ func RegisterReviewServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 		}
 		forward_ReviewService_WithdrawItem_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_ReviewService_PrioritizeItem_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+	mux.Handle(http.MethodPost, pattern_ReviewService_PrioritiseItem_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/switchyard.review.v1.ReviewService/PrioritizeItem", runtime.WithHTTPPathPattern("/v1/review/items/{item_id}:prioritize"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/switchyard.review.v1.ReviewService/PrioritiseItem", runtime.WithHTTPPathPattern("/v1/review/items/{item_id}:prioritise"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		resp, md, err := request_ReviewService_PrioritizeItem_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		resp, md, err := request_ReviewService_PrioritiseItem_0(annotatedContext, inboundMarshaler, client, req, pathParams)
 		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
 		if err != nil {
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_ReviewService_PrioritizeItem_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+		forward_ReviewService_PrioritiseItem_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_ReviewService_ListQueues_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -2196,7 +2196,7 @@ var (
 	pattern_ReviewService_ListSimilarItems_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3, 2, 4}, []string{"v1", "review", "items", "item_id", "similar"}, ""))
 	pattern_ReviewService_ReopenItem_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "review", "items", "item_id"}, "reopen"))
 	pattern_ReviewService_WithdrawItem_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "review", "items", "item_id"}, "withdraw"))
-	pattern_ReviewService_PrioritizeItem_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "review", "items", "item_id"}, "prioritize"))
+	pattern_ReviewService_PrioritiseItem_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "review", "items", "item_id"}, "prioritise"))
 	pattern_ReviewService_ListQueues_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "review", "queues"}, ""))
 	pattern_ReviewService_GetQueue_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "review", "queues", "operation", "deployment"}, ""))
 	pattern_ReviewService_UpdateQueue_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "review", "queues", "operation", "deployment"}, "update"))
@@ -2225,7 +2225,7 @@ var (
 	forward_ReviewService_ListSimilarItems_0 = runtime.ForwardResponseMessage
 	forward_ReviewService_ReopenItem_0       = runtime.ForwardResponseMessage
 	forward_ReviewService_WithdrawItem_0     = runtime.ForwardResponseMessage
-	forward_ReviewService_PrioritizeItem_0   = runtime.ForwardResponseMessage
+	forward_ReviewService_PrioritiseItem_0   = runtime.ForwardResponseMessage
 	forward_ReviewService_ListQueues_0       = runtime.ForwardResponseMessage
 	forward_ReviewService_GetQueue_0         = runtime.ForwardResponseMessage
 	forward_ReviewService_UpdateQueue_0      = runtime.ForwardResponseMessage

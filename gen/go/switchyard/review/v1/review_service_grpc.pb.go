@@ -33,7 +33,7 @@ const (
 	ReviewService_ListSimilarItems_FullMethodName = "/switchyard.review.v1.ReviewService/ListSimilarItems"
 	ReviewService_ReopenItem_FullMethodName       = "/switchyard.review.v1.ReviewService/ReopenItem"
 	ReviewService_WithdrawItem_FullMethodName     = "/switchyard.review.v1.ReviewService/WithdrawItem"
-	ReviewService_PrioritizeItem_FullMethodName   = "/switchyard.review.v1.ReviewService/PrioritizeItem"
+	ReviewService_PrioritiseItem_FullMethodName   = "/switchyard.review.v1.ReviewService/PrioritiseItem"
 	ReviewService_ListQueues_FullMethodName       = "/switchyard.review.v1.ReviewService/ListQueues"
 	ReviewService_GetQueue_FullMethodName         = "/switchyard.review.v1.ReviewService/GetQueue"
 	ReviewService_UpdateQueue_FullMethodName      = "/switchyard.review.v1.ReviewService/UpdateQueue"
@@ -108,10 +108,10 @@ type ReviewServiceClient interface {
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
 	WithdrawItem(ctx context.Context, in *WithdrawItemRequest, opts ...grpc.CallOption) (*WithdrawItemResponse, error)
-	// PrioritizeItem changes the priority of an item that is not closed.
+	// PrioritiseItem changes the priority of an item that is not closed.
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
-	PrioritizeItem(ctx context.Context, in *PrioritizeItemRequest, opts ...grpc.CallOption) (*PrioritizeItemResponse, error)
+	PrioritiseItem(ctx context.Context, in *PrioritiseItemRequest, opts ...grpc.CallOption) (*PrioritiseItemResponse, error)
 	// ListQueues lists the queues of the project by operation and deployment, with their settings and counts. A queue exists as soon as its deployment has an item, or UpdateQueue names it.
 	ListQueues(ctx context.Context, in *ListQueuesRequest, opts ...grpc.CallOption) (*ListQueuesResponse, error)
 	// GetQueue returns one queue with its settings and counts.
@@ -285,10 +285,10 @@ func (c *reviewServiceClient) WithdrawItem(ctx context.Context, in *WithdrawItem
 	return out, nil
 }
 
-func (c *reviewServiceClient) PrioritizeItem(ctx context.Context, in *PrioritizeItemRequest, opts ...grpc.CallOption) (*PrioritizeItemResponse, error) {
+func (c *reviewServiceClient) PrioritiseItem(ctx context.Context, in *PrioritiseItemRequest, opts ...grpc.CallOption) (*PrioritiseItemResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(PrioritizeItemResponse)
-	err := c.cc.Invoke(ctx, ReviewService_PrioritizeItem_FullMethodName, in, out, cOpts...)
+	out := new(PrioritiseItemResponse)
+	err := c.cc.Invoke(ctx, ReviewService_PrioritiseItem_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -493,10 +493,10 @@ type ReviewServiceServer interface {
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
 	WithdrawItem(context.Context, *WithdrawItemRequest) (*WithdrawItemResponse, error)
-	// PrioritizeItem changes the priority of an item that is not closed.
+	// PrioritiseItem changes the priority of an item that is not closed.
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
-	PrioritizeItem(context.Context, *PrioritizeItemRequest) (*PrioritizeItemResponse, error)
+	PrioritiseItem(context.Context, *PrioritiseItemRequest) (*PrioritiseItemResponse, error)
 	// ListQueues lists the queues of the project by operation and deployment, with their settings and counts. A queue exists as soon as its deployment has an item, or UpdateQueue names it.
 	ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error)
 	// GetQueue returns one queue with its settings and counts.
@@ -586,8 +586,8 @@ func (UnimplementedReviewServiceServer) ReopenItem(context.Context, *ReopenItemR
 func (UnimplementedReviewServiceServer) WithdrawItem(context.Context, *WithdrawItemRequest) (*WithdrawItemResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawItem not implemented")
 }
-func (UnimplementedReviewServiceServer) PrioritizeItem(context.Context, *PrioritizeItemRequest) (*PrioritizeItemResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method PrioritizeItem not implemented")
+func (UnimplementedReviewServiceServer) PrioritiseItem(context.Context, *PrioritiseItemRequest) (*PrioritiseItemResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrioritiseItem not implemented")
 }
 func (UnimplementedReviewServiceServer) ListQueues(context.Context, *ListQueuesRequest) (*ListQueuesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListQueues not implemented")
@@ -865,20 +865,20 @@ func _ReviewService_WithdrawItem_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ReviewService_PrioritizeItem_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(PrioritizeItemRequest)
+func _ReviewService_PrioritiseItem_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrioritiseItemRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ReviewServiceServer).PrioritizeItem(ctx, in)
+		return srv.(ReviewServiceServer).PrioritiseItem(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: ReviewService_PrioritizeItem_FullMethodName,
+		FullMethod: ReviewService_PrioritiseItem_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ReviewServiceServer).PrioritizeItem(ctx, req.(*PrioritizeItemRequest))
+		return srv.(ReviewServiceServer).PrioritiseItem(ctx, req.(*PrioritiseItemRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1166,8 +1166,8 @@ var ReviewService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ReviewService_WithdrawItem_Handler,
 		},
 		{
-			MethodName: "PrioritizeItem",
-			Handler:    _ReviewService_PrioritizeItem_Handler,
+			MethodName: "PrioritiseItem",
+			Handler:    _ReviewService_PrioritiseItem_Handler,
 		},
 		{
 			MethodName: "ListQueues",

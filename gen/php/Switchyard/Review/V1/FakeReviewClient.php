@@ -31,7 +31,7 @@ final class FakeReviewClient implements ReviewClientInterface
         'listSimilarItems' => 'unary',
         'reopenItem' => 'unary',
         'withdrawItem' => 'unary',
-        'prioritizeItem' => 'unary',
+        'prioritiseItem' => 'unary',
         'listQueues' => 'unary',
         'getQueue' => 'unary',
         'updateQueue' => 'unary',
@@ -107,9 +107,9 @@ final class FakeReviewClient implements ReviewClientInterface
         return $this->answerUnary('withdrawItem', $request, $options);
     }
 
-    public function prioritizeItem(PrioritizeItemRequest $request, ?CallOptions $options = null): PrioritizeItemResponse
+    public function prioritiseItem(PrioritiseItemRequest $request, ?CallOptions $options = null): PrioritiseItemResponse
     {
-        return $this->answerUnary('prioritizeItem', $request, $options);
+        return $this->answerUnary('prioritiseItem', $request, $options);
     }
 
     public function listQueues(ListQueuesRequest $request, ?CallOptions $options = null): ListQueuesResponse

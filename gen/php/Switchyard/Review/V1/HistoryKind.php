@@ -38,7 +38,7 @@ enum HistoryKind: int implements ProtoEnum
     /** It was not answered when it was due, or several people could not say. */
     case ESCALATED = 12;
     /** Its priority was changed. */
-    case PRIORITIZED = 13;
+    case PRIORITISED = 13;
     /** The application told the truth about the decision. */
     case FEEDBACK = 14;
 
@@ -63,7 +63,7 @@ enum HistoryKind: int implements ProtoEnum
             10 => 'HISTORY_KIND_REOPENED',
             11 => 'HISTORY_KIND_WITHDRAWN',
             12 => 'HISTORY_KIND_ESCALATED',
-            13 => 'HISTORY_KIND_PRIORITIZED',
+            13 => 'HISTORY_KIND_PRIORITISED',
             14 => 'HISTORY_KIND_FEEDBACK',
         };
     }
@@ -84,7 +84,7 @@ enum HistoryKind: int implements ProtoEnum
             'HISTORY_KIND_REOPENED' => self::REOPENED,
             'HISTORY_KIND_WITHDRAWN' => self::WITHDRAWN,
             'HISTORY_KIND_ESCALATED' => self::ESCALATED,
-            'HISTORY_KIND_PRIORITIZED' => self::PRIORITIZED,
+            'HISTORY_KIND_PRIORITISED' => self::PRIORITISED,
             'HISTORY_KIND_FEEDBACK' => self::FEEDBACK,
             default => null,
         };

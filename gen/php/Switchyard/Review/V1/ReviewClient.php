@@ -159,11 +159,11 @@ final class ReviewClient implements ReviewClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
-    public function prioritizeItem(PrioritizeItemRequest $request, ?CallOptions $options = null): PrioritizeItemResponse
+    public function prioritiseItem(PrioritiseItemRequest $request, ?CallOptions $options = null): PrioritiseItemResponse
     {
         return $this->transport->unary(new MethodDescriptor(
-            '/switchyard.review.v1.ReviewService/PrioritizeItem',
-            PrioritizeItemResponse::class,
+            '/switchyard.review.v1.ReviewService/PrioritiseItem',
+            PrioritiseItemResponse::class,
             timeoutMillis: 5000,
             idempotent: true,
             scope: 'review:write',

@@ -153,7 +153,7 @@ interface ReviewClientInterface
     public function withdrawItem(WithdrawItemRequest $request, ?CallOptions $options = null): WithdrawItemResponse;
 
     /**
-     * PrioritizeItem changes the priority of an item that is not closed.
+     * PrioritiseItem changes the priority of an item that is not closed.
      *
      * Fails with NOT_FOUND and ITEM_CLOSED.
      *
@@ -161,7 +161,7 @@ interface ReviewClientInterface
      *
      * @throws RpcException
      */
-    public function prioritizeItem(PrioritizeItemRequest $request, ?CallOptions $options = null): PrioritizeItemResponse;
+    public function prioritiseItem(PrioritiseItemRequest $request, ?CallOptions $options = null): PrioritiseItemResponse;
 
     /**
      * ListQueues lists the queues of the project by operation and deployment, with their settings and counts. A queue exists as soon as its deployment has an item, or UpdateQueue names it.

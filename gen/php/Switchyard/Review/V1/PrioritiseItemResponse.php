@@ -13,8 +13,8 @@ use Switchyard\Client\Message\DecodeException;
 use Switchyard\Client\Message\Message;
 use Switchyard\Client\Wire\Wire;
 
-/** PrioritizeItemResponse holds the item. */
-final class PrioritizeItemResponse implements Message
+/** PrioritiseItemResponse holds the item. */
+final class PrioritiseItemResponse implements Message
 {
     use Codec;
 
@@ -32,7 +32,7 @@ final class PrioritizeItemResponse implements Message
 
     public static function typeName(): string
     {
-        return 'switchyard.review.v1.PrioritizeItemResponse';
+        return 'switchyard.review.v1.PrioritiseItemResponse';
     }
 
     public function encode(): string
@@ -50,7 +50,7 @@ final class PrioritizeItemResponse implements Message
     public static function read(string $b, int $i, int $end, int $depth): static
     {
         if ($depth < 0) {
-            throw DecodeException::depth('switchyard.review.v1.PrioritizeItemResponse');
+            throw DecodeException::depth('switchyard.review.v1.PrioritiseItemResponse');
         }
         $s1 = -1;
         $r1 = null;
@@ -66,7 +66,7 @@ final class PrioritizeItemResponse implements Message
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.PrioritizeItemResponse.item');
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.PrioritiseItemResponse.item');
                     }
                     if ($s1 < 0) {
                         $s1 = $i;
@@ -91,18 +91,18 @@ final class PrioritizeItemResponse implements Message
     public static function readJson(mixed $json, JsonOptions $options, int $depth): static
     {
         if ($depth < 0) {
-            throw DecodeException::depth('switchyard.review.v1.PrioritizeItemResponse');
+            throw DecodeException::depth('switchyard.review.v1.PrioritiseItemResponse');
         }
         $f1 = null;
         $seen = [];
-        foreach (JsonIn::object($json, 'switchyard.review.v1.PrioritizeItemResponse') as $key => $x) {
+        foreach (JsonIn::object($json, 'switchyard.review.v1.PrioritiseItemResponse') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
             if (0 === $field) {
-                JsonIn::unknown('switchyard.review.v1.PrioritizeItemResponse', $key, $options);
+                JsonIn::unknown('switchyard.review.v1.PrioritiseItemResponse', $key, $options);
                 continue;
             }
             if (isset($seen[$field])) {
-                throw JsonIn::duplicate('switchyard.review.v1.PrioritizeItemResponse', $key);
+                throw JsonIn::duplicate('switchyard.review.v1.PrioritiseItemResponse', $key);
             }
             $seen[$field] = true;
             if (null === $x) {

@@ -15,8 +15,8 @@ use Switchyard\Client\Message\EncodeException;
 use Switchyard\Client\Message\Message;
 use Switchyard\Client\Wire\Wire;
 
-/** PrioritizeItemRequest changes a priority. */
-final class PrioritizeItemRequest implements Message
+/** PrioritiseItemRequest changes a priority. */
+final class PrioritiseItemRequest implements Message
 {
     use Codec;
 
@@ -41,12 +41,12 @@ final class PrioritizeItemRequest implements Message
 
     public static function typeName(): string
     {
-        return 'switchyard.review.v1.PrioritizeItemRequest';
+        return 'switchyard.review.v1.PrioritiseItemRequest';
     }
 
     public function encode(): string
     {
-        Wire::utf8("{$this->itemId}\0{$this->reviewer}") || throw EncodeException::utf8In(['switchyard.review.v1.PrioritizeItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.PrioritizeItemRequest.reviewer' => $this->reviewer]);
+        Wire::utf8("{$this->itemId}\0{$this->reviewer}") || throw EncodeException::utf8In(['switchyard.review.v1.PrioritiseItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.PrioritiseItemRequest.reviewer' => $this->reviewer]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -66,7 +66,7 @@ final class PrioritizeItemRequest implements Message
     public static function read(string $b, int $i, int $end, int $depth): static
     {
         if ($depth < 0) {
-            throw DecodeException::depth('switchyard.review.v1.PrioritizeItemRequest');
+            throw DecodeException::depth('switchyard.review.v1.PrioritiseItemRequest');
         }
         $f1 = '';
         $f2 = '';
@@ -80,21 +80,21 @@ final class PrioritizeItemRequest implements Message
             }
             switch ($tag) {
                 case 10: // item_id
-                    $f1 && Wire::checkText($f1, 'switchyard.review.v1.PrioritizeItemRequest.item_id');
+                    $f1 && Wire::checkText($f1, 'switchyard.review.v1.PrioritiseItemRequest.item_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.PrioritizeItemRequest.item_id');
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.PrioritiseItemRequest.item_id');
                     }
                     $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 case 18: // reviewer
-                    $f2 && Wire::checkText($f2, 'switchyard.review.v1.PrioritizeItemRequest.reviewer');
+                    $f2 && Wire::checkText($f2, 'switchyard.review.v1.PrioritiseItemRequest.reviewer');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.PrioritizeItemRequest.reviewer');
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.PrioritiseItemRequest.reviewer');
                     }
                     $f2 = \substr($b, $i, $n);
                     $i += $n;
@@ -112,7 +112,7 @@ final class PrioritizeItemRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.review.v1.PrioritizeItemRequest.item_id' => $f1, 'switchyard.review.v1.PrioritizeItemRequest.reviewer' => $f2]);
+        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.review.v1.PrioritiseItemRequest.item_id' => $f1, 'switchyard.review.v1.PrioritiseItemRequest.reviewer' => $f2]);
 
         return new self(
             $f1,
@@ -125,20 +125,20 @@ final class PrioritizeItemRequest implements Message
     public static function readJson(mixed $json, JsonOptions $options, int $depth): static
     {
         if ($depth < 0) {
-            throw DecodeException::depth('switchyard.review.v1.PrioritizeItemRequest');
+            throw DecodeException::depth('switchyard.review.v1.PrioritiseItemRequest');
         }
         $f1 = '';
         $f2 = '';
         $f3 = 0;
         $seen = [];
-        foreach (JsonIn::object($json, 'switchyard.review.v1.PrioritizeItemRequest') as $key => $x) {
+        foreach (JsonIn::object($json, 'switchyard.review.v1.PrioritiseItemRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
             if (0 === $field) {
-                JsonIn::unknown('switchyard.review.v1.PrioritizeItemRequest', $key, $options);
+                JsonIn::unknown('switchyard.review.v1.PrioritiseItemRequest', $key, $options);
                 continue;
             }
             if (isset($seen[$field])) {
-                throw JsonIn::duplicate('switchyard.review.v1.PrioritizeItemRequest', $key);
+                throw JsonIn::duplicate('switchyard.review.v1.PrioritiseItemRequest', $key);
             }
             $seen[$field] = true;
             if (null === $x) {
@@ -146,13 +146,13 @@ final class PrioritizeItemRequest implements Message
             }
             switch ($field) {
                 case 1:
-                    $f1 = JsonIn::string($x, 'switchyard.review.v1.PrioritizeItemRequest.item_id');
+                    $f1 = JsonIn::string($x, 'switchyard.review.v1.PrioritiseItemRequest.item_id');
                     break;
                 case 2:
-                    $f2 = JsonIn::string($x, 'switchyard.review.v1.PrioritizeItemRequest.reviewer');
+                    $f2 = JsonIn::string($x, 'switchyard.review.v1.PrioritiseItemRequest.reviewer');
                     break;
                 case 3:
-                    $f3 = JsonIn::int32($x, 'switchyard.review.v1.PrioritizeItemRequest.priority');
+                    $f3 = JsonIn::int32($x, 'switchyard.review.v1.PrioritiseItemRequest.priority');
                     break;
             }
         }
@@ -168,10 +168,10 @@ final class PrioritizeItemRequest implements Message
     {
         $j = '';
         if ('' !== $this->itemId || $options->emitDefaults) {
-            $j .= ($options->protoNames ? ',"item_id":' : ',"itemId":') . JsonOut::string($this->itemId, 'switchyard.review.v1.PrioritizeItemRequest.item_id');
+            $j .= ($options->protoNames ? ',"item_id":' : ',"itemId":') . JsonOut::string($this->itemId, 'switchyard.review.v1.PrioritiseItemRequest.item_id');
         }
         if ('' !== $this->reviewer || $options->emitDefaults) {
-            $j .= ',"reviewer":' . JsonOut::string($this->reviewer, 'switchyard.review.v1.PrioritizeItemRequest.reviewer');
+            $j .= ',"reviewer":' . JsonOut::string($this->reviewer, 'switchyard.review.v1.PrioritiseItemRequest.reviewer');
         }
         if (0 !== $this->priority || $options->emitDefaults) {
             $j .= ',"priority":' . $this->priority;
