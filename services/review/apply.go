@@ -70,7 +70,7 @@ func newItem(s *reviewv1.QueueSettings, key queueKey, r *commonv1.DecisionRecord
 	it := &item{
 		queueKey: key, id: d.GetDecisionId(), state: open, kind: reviewv1.ItemKind_ITEM_KIND_REVIEW, role: reviewv1.VerdictRole_VERDICT_ROLE_FIRST,
 		decided: db.Micros(d.GetTime().AsTime()), created: now, priority: priorityOf(r), uncertainty: uncertaintyOf(d.GetLabels()),
-		label: topLabel(d), locale: r.GetInput().GetLocale(), content: r.GetContentId(), sha: slices.Clip(r.GetInputSha256()),
+		label: clean(topLabel(d)), locale: clean(r.GetInput().GetLocale()), content: clean(r.GetContentId()), sha: slices.Clip(r.GetInputSha256()),
 		second: drawn(d.GetDecisionId(), s.GetSecondOpinionShare()),
 	}
 	if it.sha == nil {
@@ -123,13 +123,17 @@ func (w *work) addRecord(it *item, r *commonv1.DecisionRecord) error {
 }
 
 func (w *work) addBands(it *item, in *commonv1.RecordedInput) error {
-	for _, key := range alike.Keys(alike.Of(fullText(in))) {
-		_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES (?, ?, ?) ON CONFLICT (project, band, id) DO NOTHING`, it.project, key, it.id)
-		if err != nil {
-			return err
-		}
+	keys := alike.Keys(alike.Of(fullText(in)))
+	if len(keys) == 0 {
+		return nil
 	}
-	return nil
+	var args []any
+	for _, key := range keys {
+		args = append(args, it.project, key, it.id)
+	}
+	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?), ", len(keys)), ", ")
+	_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES `+rows+` ON CONFLICT (project, band, id) DO NOTHING`, args...)
+	return err
 }
 
 // dropBands forgets what finds an item by its likes, when it needs no person any more.
@@ -159,7 +163,7 @@ func searchText(in *commonv1.RecordedInput) string {
 			b.WriteString("\n" + text)
 		}
 	}
-	text := strings.ToValidUTF8(strings.ReplaceAll(b.String(), "\x00", ""), "")
+	text := clean(b.String())
 	if len(text) > maxSearch {
 		text = strings.ToValidUTF8(text[:maxSearch], "")
 	}
@@ -181,4 +185,9 @@ func findRecord(tx *db.Tx, project, id string) (*commonv1.DecisionRecord, error)
 		return nil, fmt.Errorf("decode stored record %s: %w", id, err)
 	}
 	return r, nil
+}
+
+// clean takes out of a text what a database may refuse: a decision must become an item, whatever it was about.
+func clean(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 }

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
@@ -260,8 +259,6 @@ func wantReason(tb testing.TB, err error, reason string) {
 		tb.Errorf("fails with %s (%v), want %s", got, err, reason)
 	}
 }
-
-func seconds(n int64) *durationpb.Duration { return &durationpb.Duration{Seconds: n} }
 
 // at returns a text that is unlike that of every other number.
 func at(i int) string { return fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, i))) }
