@@ -15,10 +15,10 @@ import (
 // as much as making the decision did. Of an entry that is no record it tells what the entry's subject tells.
 func EventHeader(e journal.Entry) map[string][]string {
 	a := cloudevent.Attributes{Subject: e.ID, Schema: "switchyard.common.v1.DecisionRecord"}
-	each(e.Data, func(field protowire.Number, value []byte, _ uint64) {
+	each(e.Data, func(field int, value []byte, _ uint64) {
 		switch field {
 		case recordDecision:
-			each(value, func(field protowire.Number, value []byte, number uint64) {
+			each(value, func(field int, value []byte, number uint64) {
 				switch field {
 				case decisionOperation:
 					a.Operation = fault.OperationName(commonv1.Operation(number))
@@ -48,7 +48,7 @@ const (
 
 func timestamp(message []byte) time.Time {
 	var seconds, nanos int64
-	each(message, func(field protowire.Number, _ []byte, number uint64) {
+	each(message, func(field int, _ []byte, number uint64) {
 		switch field {
 		case timestampSeconds:
 			seconds = int64(number)
@@ -60,7 +60,7 @@ func timestamp(message []byte) time.Time {
 }
 
 // each calls fn for the fields of an encoded message: with value for those that have a length, with number for varints. It ends where the message is damaged.
-func each(message []byte, fn func(field protowire.Number, value []byte, number uint64)) {
+func each(message []byte, fn func(field int, value []byte, number uint64)) {
 	for len(message) > 0 {
 		field, kind, n := protowire.ConsumeTag(message)
 		if n < 0 {
@@ -81,6 +81,6 @@ func each(message []byte, fn func(field protowire.Number, value []byte, number u
 			return
 		}
 		message = message[n:]
-		fn(field, value, number)
+		fn(int(field), value, number)
 	}
 }
