@@ -84,7 +84,6 @@ type App struct {
 	background errgroup.Group
 	stop       context.CancelFunc // ends what follows and serves
 	stopRelay  context.CancelFunc // ends the relay, after the last call
-	stopOutbox context.CancelFunc // ends the outbox, after the last change
 	closers    []func() error     // in the order of opening
 }
 
@@ -118,6 +117,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"tables", a.openTables},
 		{"identity", a.startIdentity},
 		{"server", a.makeServer},
+		{"events", a.makeBus},
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
@@ -243,21 +243,6 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 	if a.config.runs("classification") {
 		classification.New(classification.Deps{Maker: maker, Source: source}).Register(a.server)
 	}
-	return nil
-}
-
-// startRelay carries the journal to the bus. Nobody waits for the bus: what it does not take yet, the journal keeps.
-func (a *App) startRelay(ctx context.Context) error {
-	if a.journal == nil {
-		return nil
-	}
-	if err := a.startBus(ctx); err != nil {
-		return err
-	}
-	a.relay = relay.New(a.journal, a.bus, a.log)
-	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a.stopRelay = stop
-	a.background.Go(func() error { return a.relay.Run(relaying) })
 	return nil
 }
 

@@ -3,14 +3,13 @@ package app
 import (
 	"context"
 	"errors"
-	"path/filepath"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/cloudevent"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/outbox"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -20,9 +19,6 @@ import (
 func (a *App) startReview(ctx context.Context) error {
 	if !a.config.runs("review") {
 		return nil
-	}
-	if err := outbox.Migrate(ctx, a.db); err != nil {
-		return err
 	}
 	conn, err := a.Conn("models")
 	if err != nil {
@@ -43,21 +39,17 @@ func (a *App) startReview(ctx context.Context) error {
 }
 
 func emitReview(tx *db.Tx, e review.Event) error {
-	return outbox.Put(tx, outbox.Event{Project: e.Project, Kind: e.Kind, ID: e.ID, Data: e.Data})
+	return outbox.Put(tx, outbox.Event{
+		Project: e.Project, Kind: e.Kind, ID: e.ID, Message: e.Message,
+		Attributes: cloudevent.Attributes{Time: e.Time, Subject: e.Subject, Operation: e.Operation, Deployment: e.Deployment},
+	})
 }
 
-// feedReview brings decisions from the bus into the queue, and what people say to the bus.
-func (a *App) feedReview(ctx context.Context) (err error) {
+// feedReview brings decisions from the bus into the queue.
+func (a *App) feedReview(ctx context.Context) error {
 	if a.review == nil {
 		return nil
 	}
-	if err := a.startBus(ctx); err != nil {
-		return err
-	}
-	a.outbox = outbox.New(a.db, a.bus, a.log)
-	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a.stopOutbox = stop
-	a.background.Go(func() error { return a.outbox.Run(relaying) })
 	consumer := bus.Consumer{Name: "review", Filters: []string{bus.Stream + ".*.decisions"}}
 	a.background.Go(func() error {
 		err := a.bus.Consume(ctx, consumer, func(ctx context.Context, batch []bus.Delivery) error {
@@ -79,35 +71,4 @@ func (a *App) feedReview(ctx context.Context) (err error) {
 		return err
 	})
 	return nil
-}
-
-// startBus starts the bus when nothing else here has.
-func (a *App) startBus(ctx context.Context) (err error) {
-	if a.bus != nil {
-		return nil
-	}
-	if a.bus, err = bus.New(filepath.Join(a.config.DataDir, "events"), a.config.Bus, a.log); err != nil {
-		return err
-	}
-	if err := a.bus.Start(ctx); err != nil {
-		return err
-	}
-	a.closers = append(a.closers, a.bus.Close)
-	return nil
-}
-
-// sendOutbox lets the outbox send what is left, for a moment, and ends it. What it does not send is sent after the next start.
-func (a *App) sendOutbox() {
-	if a.stopOutbox == nil {
-		return
-	}
-	defer a.stopOutbox()
-	ctx, cancel := context.WithTimeout(context.Background(), relayTimeout)
-	defer cancel()
-	for a.bus.Ready() {
-		if n, _, err := a.outbox.Lag(ctx); err != nil || n == 0 {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }

@@ -129,7 +129,6 @@ func (a *App) Close() error {
 		a.catchUp()
 		a.stopRelay()
 	}
-	a.sendOutbox()
 	errs = append(errs, a.background.Wait())
 	for _, peer := range a.peers {
 		errs = append(errs, peer.Close())
@@ -145,12 +144,12 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// catchUp lets the relay carry what is left, for a moment.
+// catchUp lets the relays carry what is left, for a moment.
 func (a *App) catchUp() {
 	deadline := time.After(relayTimeout)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for a.bus.Ready() && a.relay.Stats().Lag > 0 {
+	for a.bus.Ready() && a.lag() {
 		select {
 		case <-deadline:
 			return

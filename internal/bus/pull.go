@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,7 +17,8 @@ import (
 // Delivery is one message as the stream gave it out.
 type Delivery struct {
 	Subject string              // "switchyard.<project>.<what>"
-	ID      string              // under which it was published; what an inbox remembers
+	ID      string              // "source|id", unique in the stream; what an inbox remembers
+	EventID string              // under which it was published; unique among the events of its subject
 	Seq     uint64              // its place in the stream, from 1, with gaps for a filter; the same at every delivery
 	Time    time.Time           // when the stream took it
 	Header  map[string][]string // as published, without the bus's own
@@ -154,14 +156,16 @@ func delivery(m *nats.Msg) (Delivery, error) {
 		return Delivery{}, fmt.Errorf("read a delivery: %w", err)
 	}
 	h := map[string][]string(m.Header)
-	id := m.Header.Get(jetstream.MsgIDHeader)
+	// Messages of earlier releases have the id of their event only; they are known by the same names as new ones.
+	source := Source(m.Subject) + "|"
+	id := strings.TrimPrefix(m.Header.Get(jetstream.MsgIDHeader), source)
 	for k := range h {
 		if len(k) > 5 && k[:5] == "Nats-" {
 			delete(h, k)
 		}
 	}
 	return Delivery{
-		Subject: m.Subject, ID: id, Seq: meta.Sequence.Stream, Time: meta.Timestamp, Header: h, Data: m.Data,
+		Subject: m.Subject, ID: source + id, EventID: id, Seq: meta.Sequence.Stream, Time: meta.Timestamp, Header: h, Data: m.Data,
 		Attempt: meta.NumDelivered, reply: m.Reply, order: meta.Sequence.Consumer,
 	}, nil
 }
@@ -203,7 +207,7 @@ func (b *Bus) whileReady(ctx context.Context, what string, session func(ctx cont
 		case errors.As(err, &stop):
 			return stop.error
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // as above
 		case b.closed():
 			return ErrClosed
 		}

@@ -70,11 +70,11 @@ func (b *Bus) Read(ctx context.Context, from Position, filters []string, fn func
 	defer cancel()
 	end, err := b.newest(up, filters)
 	if err != nil || end == 0 || from.Seq > end || from == (Position{End: true}) {
-		return wrap("read", err)
+		return reading(err)
 	}
 	t, err := b.tail(up, from, filters)
 	if err != nil {
-		return wrap("read", err)
+		return reading(err)
 	}
 	defer t.close()
 	for last := uint64(0); last < end; {
@@ -89,12 +89,12 @@ func (b *Bus) Read(ctx context.Context, from Position, filters []string, fn func
 			last = d.Seq
 		}
 		if err != nil {
-			return wrap("read", err)
+			return reading(err)
 		}
 		if len(batch) == 0 {
 			// Nothing matches between the position and the end, or the end was removed meanwhile, or the server lags behind the leader.
 			if pending, err := t.pending(up); err != nil || pending == 0 && t.seen >= end {
-				return wrap("read", err)
+				return reading(err)
 			}
 		}
 	}
@@ -263,10 +263,10 @@ func (b *Bus) newest(ctx context.Context, filters []string) (seq uint64, err err
 	return seq, nil
 }
 
-// wrap says what failed; nil stays nil.
-func wrap(what string, err error) error {
+// reading says what failed; nil stays nil.
+func reading(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	return fmt.Errorf("read: %w", err)
 }

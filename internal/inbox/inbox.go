@@ -40,8 +40,8 @@ func Migrate(ctx context.Context, d *db.DB) error { return d.Migrate(ctx, "inbox
 //
 // Two transactions that ask for the same id at the same time wait for each other; one of them gets true.
 func Once(tx *db.Tx, consumer, eventID string) (fresh bool, err error) {
-	if consumer == "" || eventID == "" || len(consumer) > 64 || len(eventID) > 256 {
-		return false, fmt.Errorf("inbox: consumer %q and event %q: 1 to 64 and 1 to 256 bytes", consumer, eventID)
+	if consumer == "" || eventID == "" || len(consumer) > 64 || len(eventID) > 1024 {
+		return false, fmt.Errorf("inbox: consumer %q and event %q: 1 to 64 and 1 to 1024 bytes", consumer, eventID)
 	}
 	now := db.Micros(time.Now())
 	n, err := tx.Exec(`INSERT INTO inbox (consumer, id, seen) VALUES (?, ?, ?) ON CONFLICT (consumer, id) DO NOTHING`, consumer, eventID, now)

@@ -4,7 +4,7 @@
 //
 //	err := d.Tx(ctx, func(tx *db.Tx) error {
 //		… the change …
-//		return outbox.Put(tx, outbox.Event{Project: p, Kind: "verdicts", ID: verdictID, Data: data})
+//		return outbox.Put(tx, outbox.Event{Project: p, Kind: "verdicts", ID: verdictID, Message: verdict})
 //	})
 //
 // That is all a service does; its transaction wakes the relay. The tables must be there: call Migrate once before the first Put.
@@ -14,10 +14,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/cloudevent"
 	"github.com/switchyard-ai/switchyard/internal/db"
 )
 
@@ -46,19 +50,31 @@ const (
 	maxHeader = 16 << 10
 )
 
-// Event is what happened.
+// Event is what happened. On the bus it is a CloudEvent; what is not said here of its attributes has defaults (see internal/cloudevent).
 type Event struct {
-	Project string              // whose; one token of a subject
-	Kind    string              // "verdicts", "feedback", "jobs", "deployments", …; several tokens with dots between them are fine
-	ID      string              // of the event, unique for ever; a consumer's inbox remembers it
-	Header  map[string][]string // optional
-	Data    []byte              // at most MaxData
+	Project string // whose; one token of a subject
+	Kind    string // "verdicts", "feedback", "jobs", "deployments", …; several tokens with dots between them are fine
+	ID      string // of the event, unique for ever among those of its project and kind; a consumer's inbox remembers it
+
+	// Message is what is told; it becomes Data, and readers learn its schema. Subscribers and webhooks get it as a message and as JSON.
+	Message proto.Message
+	// Data instead of Message, when it is no protobuf message; at most MaxData bytes.
+	Data []byte
+
+	cloudevent.Attributes
+	Header map[string][]string // further headers; optional
 }
 
 // Put writes an event in a transaction. It fails when the event can never be published, so that the change is not made either.
 func Put(tx *db.Tx, e Event) error {
 	subject := bus.Stream + "." + e.Project + "." + e.Kind
-	header, err := encodeHeader(e.Header)
+	err := e.encode()
+	var header string
+	if err == nil {
+		h := cloudevent.Header(subject, e.ID, e.Attributes)
+		maps.Copy(h, e.Header)
+		header, err = encodeHeader(h)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("outbox: %w", err)
@@ -85,6 +101,18 @@ func Put(tx *db.Tx, e Event) error {
 	}
 	tx.Notify(topic)
 	return nil
+}
+
+// encode turns Message into Data.
+func (e *Event) encode() (err error) {
+	if e.Message != nil {
+		e.Schema = string(e.Message.ProtoReflect().Descriptor().FullName())
+		e.Data, err = proto.Marshal(e.Message)
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	return err
 }
 
 func missing(ok bool) error {

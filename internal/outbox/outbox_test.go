@@ -134,7 +134,7 @@ func TestEventsArriveInOrderAndAreDeleted(t *testing.T) {
 	if got := m.ids(); !slices.Equal(got, numbered(0, 1200)) {
 		t.Fatalf("%d events", len(got))
 	}
-	if e := m.got[7]; e.Subject != "switchyard.p.verdicts" || string(e.Data) != "of id-7" || e.Header["Kind"][0] != "v" {
+	if e := m.got[7]; e.Subject != "switchyard.p.verdicts" || string(e.Data) != "of id-7" || e.Header["Kind"][0] != "v" || e.Header["ce-source"][0] != "/switchyard/p/verdicts" || e.Header["ce-id"][0] != "id-7" || e.Header["ce-type"][0] != "switchyard.verdict.given" {
 		t.Fatalf("%+v", e)
 	}
 	if s := r.Stats(); s.Published != 1200 || s.Failures != 0 {

@@ -63,8 +63,7 @@ func (s *Service) SubmitFeedback(ctx context.Context, req *reviewv1.SubmitFeedba
 				return err
 			}
 		}
-		// The application's id is unique in its project only.
-		return w.send(FeedbackEvents, project, "feedback/"+project+"/"+f.GetFeedbackId(), f)
+		return w.send(FeedbackEvents, queueKey{project, f.GetOperation(), f.GetDeployment()}, f.GetDecisionId(), f.GetFeedbackId(), f)
 	})
 	if err != nil {
 		return nil, err

@@ -58,12 +58,9 @@ func TestTestItemsAreMixedInAndLookLikeAnyOther(t *testing.T) {
 			t.Errorf("the reviewer can tell: %v", m)
 		}
 	}
-	var v reviewv1.Verdict
-	if err := proto.Unmarshal(k.emitted(review.VerdictEvents)[0].Data, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := k.emitted(review.VerdictEvents)[0].Message.(*reviewv1.Verdict)
 	if !v.GetGold() || v.GetGoldRight() || v.GetFinal() || v.GetDecisionId() != gold.GetSourceItemId() {
-		t.Errorf("verdict on the test item is %v", &v)
+		t.Errorf("verdict on the test item is %v", v)
 	}
 	list, err := k.ListGoldItems(lead(t), &reviewv1.ListGoldItemsRequest{})
 	if err != nil || len(list.GetGold()) != 1 || list.GetGold()[0].GetAnswered() != 1 || list.GetGold()[0].GetErrors() != 1 {

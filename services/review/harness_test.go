@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
@@ -61,6 +62,7 @@ func open(tb testing.TB, dir string) *desk {
 		Emit: func(_ *db.Tx, e review.Event) error {
 			k.mu.Lock()
 			defer k.mu.Unlock()
+			e.Message = proto.Clone(e.Message)
 			k.events = append(k.events, e)
 			return nil
 		},

@@ -33,16 +33,13 @@ func TestVerdictCountsWhenTheUndoWindowHasPassed(t *testing.T) {
 	if len(events) != 1 {
 		t.Fatalf("%d verdicts were sent, want 1", len(events))
 	}
-	var v reviewv1.Verdict
-	if err := proto.Unmarshal(events[0].Data, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := events[0].Message.(*reviewv1.Verdict)
 	if !v.GetFinal() || v.GetAgrees() || v.GetDecisionId() != id || v.GetReviewer() != "key:anna" || v.GetAnswer().GetLabels()[0] != "billing" ||
 		v.GetAnswer().GetTimeSpent().AsDuration() != 10*time.Second || v.GetSubjectId() != "customer 7" {
-		t.Errorf("verdict is %v", &v)
+		t.Errorf("verdict is %v", v)
 	}
 	got := k.get(t, id)
-	if got.GetItem().GetState() != reviewv1.ItemState_ITEM_STATE_CLOSED || !proto.Equal(got.GetItem().GetVerdict(), &v) {
+	if got.GetItem().GetState() != reviewv1.ItemState_ITEM_STATE_CLOSED || !proto.Equal(got.GetItem().GetVerdict(), v) {
 		t.Errorf("item is %v", got.GetItem())
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
@@ -27,11 +28,13 @@ const (
 	ItemEvents     = "reviews"  // reviewv1.ItemEvent
 )
 
-// Event is something that others learn of. ID is unique for ever: consumers that saw it once ignore it afterwards.
+// Event is something that others learn of. ID is unique for ever in its project and kind: consumers that saw it once ignore it afterwards.
 type Event struct {
 	Project, Kind, ID string
-	Time              time.Time
-	Data              []byte
+	// Subject is the decision that it is about; Operation and Deployment are those of the decision, such as "routing" and "support".
+	Subject, Operation, Deployment string
+	Time                           time.Time
+	Message                        proto.Message
 }
 
 // Deps is what the service needs.

@@ -138,7 +138,7 @@ func (s *Service) settle(w *work, it *item, v *reviewv1.Verdict) error {
 	if err := w.note(it, next.note, "", ""); err != nil {
 		return err
 	}
-	return w.send(VerdictEvents, it.project, v.GetVerdictId(), v)
+	return w.send(VerdictEvents, it.queueKey, v.GetDecisionId(), v.GetVerdictId(), v)
 }
 
 // earlier returns the answer keys with which a verdict is compared: that of the first opinion of the same round, and that of the last final verdict.
@@ -200,7 +200,7 @@ func (w *work) tell(it *item, kind reviewv1.HistoryKind, name, reason string) er
 		return err
 	}
 	id := decision.NewID()
-	return w.send(ItemEvents, it.project, id, &reviewv1.ItemEvent{
+	return w.send(ItemEvents, it.queueKey, it.id, id, &reviewv1.ItemEvent{
 		EventId: id, ItemId: it.id, Project: it.project, Operation: it.operation, Deployment: it.deployment, Kind: kind,
 		Time: timestamppb.New(w.now), Reviewer: name, Reason: reason,
 	})

@@ -193,13 +193,11 @@ func (w *work) note(it *item, kind reviewv1.HistoryKind, name, text string) erro
 	return err
 }
 
-// send emits a message of the project.
-func (w *work) send(kind, project, id string, m proto.Message) error {
-	data, err := proto.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encode event %s: %w", id, err)
-	}
-	return w.emit(w.Tx, Event{Project: project, Kind: kind, ID: id, Time: w.now, Data: data})
+// send emits a message about a decision of the queue.
+func (w *work) send(kind string, key queueKey, decisionID, id string, m proto.Message) error {
+	return w.emit(w.Tx, Event{
+		Project: key.project, Kind: kind, ID: id, Subject: decisionID, Operation: fault.OperationName(key.operation), Deployment: key.deployment, Time: w.now, Message: m,
+	})
 }
 
 // laneOf returns the lane of an item: 63 bits of a hash of what makes it one, so that nobody has to hand out numbers.

@@ -35,11 +35,11 @@ func (s *Sink) Got() []bus.Delivery {
 	return slices.Clone(s.got)
 }
 
-// IDs returns the ids of what was kept so far.
+// IDs returns the ids of the events of what was kept so far.
 func (s *Sink) IDs() []string {
 	var ids []string
 	for _, d := range s.Got() {
-		ids = append(ids, d.ID)
+		ids = append(ids, d.EventID)
 	}
 	return ids
 }
@@ -109,7 +109,7 @@ func consumeInOrder(t *testing.T, open Open) {
 	sameIDs(t, s.IDs(), ids(msgs))
 	last := uint64(0)
 	for i, d := range s.Got() {
-		if d.Subject != msgs[i].Subject || string(d.Data) != string(msgs[i].Data) || len(d.Header) != 1 || d.Header["Kind"][0] != "decision" ||
+		if d.Subject != msgs[i].Subject || d.ID != "/switchyard/p/decisions|"+msgs[i].ID || string(d.Data) != string(msgs[i].Data) || len(d.Header) != 1 || d.Header["Kind"][0] != "decision" ||
 			d.Seq != last+1 || d.Attempt != 1 || time.Since(d.Time) > time.Minute {
 			t.Fatalf("delivery %d is %+v", i, d)
 		}
@@ -273,7 +273,7 @@ func idleLatency(t *testing.T, open Open) {
 func read(t *testing.T, b *bus.Bus, from bus.Position, filters ...string) (ids []string) {
 	t.Helper()
 	err := b.Read(t.Context(), from, filters, func(d bus.Delivery) error {
-		ids = append(ids, d.ID)
+		ids = append(ids, d.EventID)
 		return nil
 	})
 	if err != nil {
