@@ -100,6 +100,26 @@ func TestFiltersNarrowTheList(t *testing.T) {
 	}
 }
 
+func TestRareItemsAreFoundOverPagesThatAreEmpty(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.service.SetScan(10)
+	rare := k.apply(t, k.ticket("the needle"))
+	for i := range 35 {
+		k.apply(t, k.ticket(at(i)))
+	}
+	first, err := k.ListItems(reviewer(t, "anna"), &reviewv1.ListItemsRequest{Text: "needle"})
+	if err != nil || len(first.GetItems()) != 0 || first.GetPage().GetNextToken() == "" {
+		t.Errorf("first page is %v %v, want none and more to come", err, first)
+	}
+	if got := walk(t, k, &reviewv1.ListItemsRequest{Text: "needle"}, 3, func() {}); !slices.Equal(got, rare) {
+		t.Errorf("found %v, want %v", got, rare)
+	}
+	if got := walk(t, k, &reviewv1.ListItemsRequest{Text: "el"}, 3, func() {}); len(got) < 30 || len(slices.Compact(slices.Sorted(slices.Values(got)))) != len(got) {
+		t.Errorf("%d items with many matches", len(got))
+	}
+}
+
 func TestTokenIsRefusedWithOtherFilters(t *testing.T) {
 	t.Parallel()
 	k := start(t)
