@@ -44,6 +44,7 @@ type desk struct {
 	now    time.Time
 	events []review.Event
 	draw   float64
+	others map[string]*commonv1.DecisionRecord // decisions of p1 that are no items
 }
 
 // open runs the service on the database in dir. Its background does what is due several times a second; doDue does it at once.
@@ -58,6 +59,14 @@ func open(tb testing.TB, dir string) *desk {
 	k.labels.Set("p1", moderation, "comments", &review.LabelSet{Labels: []string{"ham", "spam"}, Harmless: []string{"ham"}})
 	k.service = review.New(review.Deps{
 		DB: d, Labels: k.labels, Now: k.time,
+		Decision: func(_ context.Context, project, id string) (*commonv1.DecisionRecord, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if r := k.others[id]; r != nil && project == "p1" {
+				return proto.CloneOf(r), nil
+			}
+			return nil, nil
+		},
 		Draw: func() float64 { k.mu.Lock(); defer k.mu.Unlock(); return k.draw },
 		Emit: func(_ *db.Tx, e review.Event) error {
 			k.mu.Lock()

@@ -910,7 +910,7 @@ type Verdict struct {
 	Blind bool `protobuf:"varint,13,opt,name=blind,proto3" json:"blind,omitempty"`
 	// True when it says the same as the decision.
 	Agrees bool `protobuf:"varint,14,opt,name=agrees,proto3" json:"agrees,omitempty"`
-	// True when it changes a former final verdict, after an appeal.
+	// True when it says, after an appeal, something else than the former verdict, or than the decision when there was none.
 	Overturns bool `protobuf:"varint,15,opt,name=overturns,proto3" json:"overturns,omitempty"`
 	// How often the item had been opened again.
 	Round int32 `protobuf:"varint,16,opt,name=round,proto3" json:"round,omitempty"`

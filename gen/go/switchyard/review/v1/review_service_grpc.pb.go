@@ -101,6 +101,7 @@ type ReviewServiceClient interface {
 	// Fails with NOT_FOUND.
 	ListSimilarItems(ctx context.Context, in *ListSimilarItemsRequest, opts ...grpc.CallOption) (*ListSimilarItemsResponse, error)
 	// ReopenItem opens a closed item again, for an appeal or because the verdict is doubted. Whoever judged it before does not get it again. The next verdict upholds or overturns the former.
+	// An automated decision that nobody has looked at becomes an item.
 	//
 	// Fails with NOT_FOUND and INVALID_ARGUMENT (the item is not closed).
 	ReopenItem(ctx context.Context, in *ReopenItemRequest, opts ...grpc.CallOption) (*ReopenItemResponse, error)
@@ -486,6 +487,7 @@ type ReviewServiceServer interface {
 	// Fails with NOT_FOUND.
 	ListSimilarItems(context.Context, *ListSimilarItemsRequest) (*ListSimilarItemsResponse, error)
 	// ReopenItem opens a closed item again, for an appeal or because the verdict is doubted. Whoever judged it before does not get it again. The next verdict upholds or overturns the former.
+	// An automated decision that nobody has looked at becomes an item.
 	//
 	// Fails with NOT_FOUND and INVALID_ARGUMENT (the item is not closed).
 	ReopenItem(context.Context, *ReopenItemRequest) (*ReopenItemResponse, error)

@@ -132,6 +132,7 @@ interface ReviewClientInterface
 
     /**
      * ReopenItem opens a closed item again, for an appeal or because the verdict is doubted. Whoever judged it before does not get it again. The next verdict upholds or overturns the former.
+     * An automated decision that nobody has looked at becomes an item.
      *
      * Fails with NOT_FOUND and INVALID_ARGUMENT (the item is not closed).
      *
