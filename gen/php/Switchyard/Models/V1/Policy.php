@@ -93,7 +93,7 @@ final class Policy implements Message
 
     public function encode(): string
     {
-        '' === $this->currency || Wire::utf8($this->currency) || throw EncodeException::utf8In(['switchyard.models.v1.Policy.currency' => $this->currency]);
+        '' === $this->currency || (\extension_loaded('mbstring') ? \mb_check_encoding($this->currency, 'UTF-8') : Wire::utf8($this->currency)) || throw EncodeException::utf8In(['switchyard.models.v1.Policy.currency' => $this->currency]);
         $b = '';
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->maxError)) {
             $b .= "\x09" . $v;
@@ -131,10 +131,10 @@ final class Policy implements Message
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
         }
         if (0 !== $this->computeHourMicros) {
-            $b .= "\x60" . ($this->computeHourMicros >= 0 && $this->computeHourMicros < 0x80 ? \chr($this->computeHourMicros) : Wire::varint($this->computeHourMicros));
+            $b .= "\x60" . ($this->computeHourMicros >= 0 && $this->computeHourMicros < 0x4000 ? ($this->computeHourMicros < 0x80 ? \chr($this->computeHourMicros) : \chr($this->computeHourMicros | 0x80) . \chr($this->computeHourMicros >> 7)) : Wire::varint($this->computeHourMicros));
         }
         if (0 !== $this->reviewerHourMicros) {
-            $b .= "\x68" . ($this->reviewerHourMicros >= 0 && $this->reviewerHourMicros < 0x80 ? \chr($this->reviewerHourMicros) : Wire::varint($this->reviewerHourMicros));
+            $b .= "\x68" . ($this->reviewerHourMicros >= 0 && $this->reviewerHourMicros < 0x4000 ? ($this->reviewerHourMicros < 0x80 ? \chr($this->reviewerHourMicros) : \chr($this->reviewerHourMicros | 0x80) . \chr($this->reviewerHourMicros >> 7)) : Wire::varint($this->reviewerHourMicros));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->reviewSeconds)) {
             $b .= "\x71" . $v;
@@ -165,10 +165,8 @@ final class Policy implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // max_error
                     if (8 > $end - $i) {
@@ -203,6 +201,9 @@ final class Policy implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -245,6 +246,9 @@ final class Policy implements Message
                 case 56: // uncertified
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -253,6 +257,9 @@ final class Policy implements Message
                 case 64: // record
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -261,6 +268,9 @@ final class Policy implements Message
                 case 72: // input_retention
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -269,6 +279,9 @@ final class Policy implements Message
                 case 80: // profanity
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -287,6 +300,9 @@ final class Policy implements Message
                 case 96: // compute_hour_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -295,6 +311,9 @@ final class Policy implements Message
                 case 104: // reviewer_hour_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -308,11 +327,16 @@ final class Policy implements Message
                     $i += 8;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f11 || Wire::utf8($f11) || throw DecodeException::utf8In(['switchyard.models.v1.Policy.currency' => $f11]);
+        '' === $f11 || (\extension_loaded('mbstring') ? \mb_check_encoding($f11, 'UTF-8') : Wire::utf8($f11)) || throw DecodeException::utf8In(['switchyard.models.v1.Policy.currency' => $f11]);
 
         return new self(
             $f1,
