@@ -93,7 +93,7 @@ final class FormTest extends TestCase
 
     private function submit(Comment $comment, ?string $body): FormInterface
     {
-        $form = $this->kernel->getContainer()->get('test.service_container')->get('form.factory')
+        $form = $this->kernel->getContainer()->get('form.factory')
             ->createNamedBuilder('comment', FormType::class, $comment, ['data_class' => Comment::class])
             ->add('body', TextareaType::class, ['trim' => false])->getForm();
         $form->handleRequest(Request::create('/', 'POST', ['comment' => ['body' => $body]]));

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Switchyard\Bundle\Client;
 
 use Psr\Log\LoggerInterface;
+use Switchyard\Bundle\Profiler\CallRecorder;
 use Switchyard\Client\Compression;
 use Switchyard\Client\Connection;
 use Switchyard\Client\Curl\Settings;
@@ -21,6 +22,7 @@ final class ConnectionFactory
         private readonly ?LoggerInterface $logger = null,
         private readonly ?RequestTrace $trace = null,
         private readonly iterable $middleware = [],
+        private readonly ?CallRecorder $recorder = null,
     ) {
     }
 
@@ -51,7 +53,7 @@ final class ConnectionFactory
         if ('' === (string) $dsn) {
             throw new ConfigurationException(\sprintf('Switchyard client "%s": the DSN is empty. Is the environment variable SWITCHYARD_DSN set, such as to unix:///run/switchyard.sock?', $client));
         }
-        $layers = [...$this->middleware];
+        $layers = [...(null === $this->recorder ? [] : [$this->recorder->of($client)]), ...$this->middleware];
         if ($timeout > 0) {
             $layers[] = new StandardDeadline($timeout);
         }

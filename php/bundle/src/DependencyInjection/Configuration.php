@@ -9,6 +9,7 @@ use Symfony\Component\Config\Definition\Builder\ArrayNodeDefinition;
 use Symfony\Component\Config\Definition\Builder\NodeBuilder;
 use Symfony\Component\Config\Definition\Builder\TreeBuilder;
 use Symfony\Component\Config\Definition\ConfigurationInterface;
+use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 
 /**
  * What stands below "switchyard:" in the configuration. Values may be environment variables, so what a DSN or a key looks like is checked when a client
@@ -188,7 +189,7 @@ final class Configuration implements ConfigurationInterface
         $client = \array_intersect_key($config, ['dsn' => 1, 'key' => 1, 'timeout' => 1, 'connect_timeout' => 1, 'retries' => 1, 'circuit_breaker' => 1, 'compression' => 1, 'tls' => 1]);
         $config = \array_diff_key($config, $client);
         if (isset($config['clients']['default'])) {
-            throw new \InvalidArgumentException('"dsn" beside "clients" makes a client called "default", and "clients" has one too: keep one of them.');
+            throw new InvalidConfigurationException('switchyard: "dsn" beside "clients" makes a client called "default", and "clients" has one too: keep one of them.');
         }
         $config['clients']['default'] = $client;
 

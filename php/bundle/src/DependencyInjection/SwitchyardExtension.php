@@ -5,13 +5,19 @@ declare(strict_types=1);
 namespace Switchyard\Bundle\DependencyInjection;
 
 use Switchyard\Bundle\Client\ConnectionFactory;
+use Switchyard\Bundle\Command\DoctorCommand;
+use Switchyard\Bundle\Command\ModerateCommand;
 use Switchyard\Bundle\Messenger\TransportFactory;
 use Switchyard\Bundle\Moderation\LaterQueue;
 use Switchyard\Bundle\Moderation\ModerateLater;
 use Switchyard\Bundle\Moderation\Moderator;
 use Switchyard\Bundle\Moderation\OnUnavailable;
+use Switchyard\Bundle\Profiler\CallRecorder;
+use Switchyard\Bundle\Profiler\Payload;
+use Switchyard\Bundle\Profiler\SwitchyardDataCollector;
 use Switchyard\Client\Middleware;
 use Symfony\Component\Config\FileLocator;
+use Symfony\Component\Config\Resource\FileResource;
 use Symfony\Component\Console\Application;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\ContainerInterface;
@@ -51,6 +57,18 @@ final class SwitchyardExtension extends Extension implements PrependExtensionInt
         $clients = new ClientRegistrar($container, $config);
         $clients->register($this->manifests($config['manifests'], $container));
         $this->moderation($config, $container);
+        if ($config['profiler']['enabled'] && !$config['fake']) {
+            $loader->load('profiler.php');
+            $this->profiler($config['profiler'], $config['default_client'], $container);
+        }
+        if (\class_exists(Application::class)) {
+            $loader->load('console.php');
+            $container->getDefinition(ModerateCommand::class)->setArgument('$deployment', $config['moderation']['deployment']);
+            $container->getDefinition(DoctorCommand::class)
+                ->setArgument('$dsns', \array_map(static fn (array $client): string => $client['dsn'], $config['clients']))
+                ->setArgument('$onUnavailable', OnUnavailable::from($config['moderation']['on_unavailable']))
+                ->setArgument('$fake', $config['fake']);
+        }
         if (\class_exists(ConstraintValidator::class)) {
             $loader->load('validator.php');
         }
@@ -78,7 +96,7 @@ final class SwitchyardExtension extends Extension implements PrependExtensionInt
             $manifests[] = Manifest::read((string) $container->getParameterBag()->resolveValue($file));
         }
         foreach ($manifests as $manifest) {
-            $container->addResource(new \Symfony\Component\Config\Resource\FileResource($manifest->file));
+            $container->addResource(new FileResource($manifest->file));
         }
 
         return $manifests;
@@ -92,6 +110,15 @@ final class SwitchyardExtension extends Extension implements PrependExtensionInt
             ->setArgument('$deployment', $config['moderation']['deployment'])
             ->setArgument('$timeoutMillis', $config['moderation']['timeout'])
             ->setArgument('$onUnavailable', OnUnavailable::from($config['moderation']['on_unavailable']));
+    }
+
+    /** @param array<string, mixed> $config */
+    private function profiler(array $config, string $defaultClient, ContainerBuilder $container): void
+    {
+        $container->getDefinition(Payload::class)->setArguments([$config['max_payload']]);
+        $container->getDefinition(CallRecorder::class)->setArgument('$maxCalls', $config['max_calls']);
+        $container->getDefinition(SwitchyardDataCollector::class)->setArgument('$decisionUrl', $config['decision_url'])->setArgument('$defaultClient', $defaultClient);
+        $container->getDefinition(ConnectionFactory::class)->setArgument('$recorder', new Reference(CallRecorder::class));
     }
 
     /** @param array<string, mixed> $config */

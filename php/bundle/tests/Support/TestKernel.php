@@ -103,9 +103,16 @@ final class TestKernel extends Kernel implements CompilerPassInterface
         $container->addCompilerPass($this, PassConfig::TYPE_BEFORE_REMOVING, -100);
     }
 
-    /** Makes the bundle's own services public, so that tests can look at them. */
+    /** Makes the bundle's own services public, and some of Symfony's, so that tests can look at them. */
     public function process(ContainerBuilder $container): void
     {
+        foreach (['form.factory', 'validator', 'profiler', 'messenger.default_bus', 'event_dispatcher', 'translator', 'messenger.receiver_locator', 'services_resetter'] as $id) {
+            if ($container->hasAlias($id)) {
+                $container->getAlias($id)->setPublic(true);
+            } elseif ($container->hasDefinition($id)) {
+                $container->getDefinition($id)->setPublic(true);
+            }
+        }
         foreach ($container->getDefinitions() as $id => $definition) {
             if (\str_starts_with($id, 'Switchyard\\') && !$definition->isAbstract()) {
                 $definition->setPublic(true);
