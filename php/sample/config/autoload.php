@@ -7,13 +7,11 @@ declare(strict_types=1);
  * (php-symfony-*) and the bundle of this repository. SYMFONY_AUTOLOAD names another file that loads Symfony: the tests run on several versions.
  */
 
-if (is_file(__DIR__ . '/../vendor/autoload.php') && false === getenv('SYMFONY_AUTOLOAD')) {
-    require __DIR__ . '/../vendor/autoload.php';
-
-    return;
+$file = getenv('SYMFONY_AUTOLOAD');
+if (!$file && is_file(__DIR__ . '/../vendor/autoload.php')) {
+    return require __DIR__ . '/../vendor/autoload.php';
 }
-
-if (false !== $file = getenv('SYMFONY_AUTOLOAD')) {
+if ($file) {
     require_once $file;
 } else {
     foreach ([
@@ -31,3 +29,5 @@ if (false !== $file = getenv('SYMFONY_AUTOLOAD')) {
 $autoload = require __DIR__ . '/../../bundle/autoload.php';
 $autoload('App\\Tests\\', __DIR__ . '/../tests');
 $autoload('App\\', __DIR__ . '/../src');
+
+return $autoload;
