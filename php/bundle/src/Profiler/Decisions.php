@@ -51,6 +51,7 @@ final class Decisions
             'id' => $decision->decisionId,
             'deployment' => DecisionText::deployment($decision),
             'outcome' => DecisionText::word($decision->outcome),
+            'reason' => DecisionText::word($decision->reason),
             'why' => DecisionText::reason($decision),
             'stage' => DecisionText::stage($decision),
             'answer' => $action instanceof ProtoEnum ? DecisionText::word($action) : ($fields['queue'] ?? \implode(', ', $decision->chosenLabels)),

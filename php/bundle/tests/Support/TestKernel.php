@@ -28,10 +28,13 @@ final class TestKernel extends Kernel implements CompilerPassInterface
     /** @var list<\Closure(ContainerBuilder): void> */
     private array $builders = [];
 
-    /** @param array<string, mixed> $config of "switchyard" */
-    public function __construct(private readonly array $config, bool $debug = true, string $environment = 'test')
+    /**
+     * @param array<string, mixed> $config of "switchyard"
+     * @param ?string              $dir    where cache and logs are; null for a new folder that goes with the process
+     */
+    public function __construct(private readonly array $config, bool $debug = true, string $environment = 'test', ?string $dir = null)
     {
-        $this->dir = Folder::make();
+        $this->dir = $dir ?? Folder::make();
         parent::__construct($environment, $debug);
     }
 
