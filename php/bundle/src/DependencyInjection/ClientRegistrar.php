@@ -72,15 +72,15 @@ final class ClientRegistrar
     /** @param array<string, mixed> $client */
     private function connection(string $name, array $client): void
     {
-        if ($this->config['fake']) {
-            return;
-        }
         $definition = new Definition(Transport::class, [
             $name, $client['dsn'], $client['key'], $client['tls'], $client['timeout'], $client['connect_timeout'], $client['retries'],
             $client['circuit_breaker'], $client['compression'],
         ]);
         $definition->setFactory([new Reference(ConnectionFactory::class), 'open']);
         $this->container->setDefinition('switchyard.connection.' . $name, $definition);
+        if ($this->config['fake']) {
+            return; // Nothing refers to it then, but Symfony insists that environment variables are used.
+        }
         if ($name === $this->config['default_client']) {
             $this->container->setAlias(Transport::class, 'switchyard.connection.' . $name);
         }

@@ -25,6 +25,9 @@ final class TestKernel extends Kernel implements CompilerPassInterface
     /** @var list<class-string> */
     private array $moreBundles = [];
 
+    /** @var list<string> */
+    private array $files = [];
+
     /** @var list<\Closure(ContainerBuilder): void> */
     private array $builders = [];
 
@@ -66,6 +69,14 @@ final class TestKernel extends Kernel implements CompilerPassInterface
         return $this;
     }
 
+    /** Loads a configuration file. */
+    public function withFile(string $file): self
+    {
+        $this->files[] = $file;
+
+        return $this;
+    }
+
     /** Registers an autowired public service. */
     public function withService(string $class): self
     {
@@ -85,6 +96,9 @@ final class TestKernel extends Kernel implements CompilerPassInterface
 
     public function registerContainerConfiguration(LoaderInterface $loader): void
     {
+        foreach ($this->files as $file) {
+            $loader->load($file);
+        }
         $loader->load(function (ContainerBuilder $container): void {
             $container->loadFromExtension('framework', \array_replace_recursive([
                 'secret' => 'test',
@@ -92,7 +106,9 @@ final class TestKernel extends Kernel implements CompilerPassInterface
                 'http_method_override' => false,
                 'router' => ['resource' => __DIR__ . '/routes.php', 'utf8' => true, 'type' => 'php'],
             ], $this->framework));
-            $container->loadFromExtension('switchyard', $this->config);
+            if ([] !== $this->config) {
+                $container->loadFromExtension('switchyard', $this->config);
+            }
             $container->register('logger', TestLogger::class)->setPublic(true);
             $container->setAlias(LoggerInterface::class, 'logger');
             foreach ($this->builders as $build) {
