@@ -29,6 +29,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/idempotency"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
+	"github.com/switchyard-ai/switchyard/internal/outbox"
 	"github.com/switchyard-ai/switchyard/internal/relay"
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
@@ -36,6 +37,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 )
 
@@ -65,6 +67,8 @@ type App struct {
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
+	review      *review.Service
+	outbox      *outbox.Relay
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -113,13 +117,16 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"tables", a.openTables},
 		{"identity", a.startIdentity},
 		{"server", a.makeServer},
+		{"events", a.makeBus},
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"review", a.startReview},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
+		{"review's events", a.feedReview},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -236,25 +243,6 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 	if a.config.runs("classification") {
 		classification.New(classification.Deps{Maker: maker, Source: source}).Register(a.server)
 	}
-	return nil
-}
-
-// startRelay carries the journal to the bus. Nobody waits for the bus: what it does not take yet, the journal keeps.
-func (a *App) startRelay(ctx context.Context) (err error) {
-	if a.journal == nil {
-		return nil
-	}
-	if a.bus, err = bus.New(filepath.Join(a.config.DataDir, "events"), a.config.Bus, a.log); err != nil {
-		return err
-	}
-	if err := a.bus.Start(ctx); err != nil {
-		return err
-	}
-	a.closers = append(a.closers, a.bus.Close)
-	a.relay = relay.New(a.journal, a.bus, a.log)
-	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a.stopRelay = stop
-	a.background.Go(func() error { return a.relay.Run(relaying) })
 	return nil
 }
 
