@@ -119,6 +119,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"reading", a.startReading},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
