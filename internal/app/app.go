@@ -122,6 +122,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
+		{"reading", a.startReading},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
