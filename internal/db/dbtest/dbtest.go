@@ -36,6 +36,11 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"ChangedStepIsRefused", changedStep},
 		{"NewerDatabaseIsRefused", newerDatabase},
 		{"ValuesComeBackAsTheyWent", values},
+		{"KindsOfValues", kindsOfValues},
+		{"TextsAreOrderedByBytes", textsAreOrderedByBytes},
+		{"AFailedStatementEndsTheTransaction", failedStatementEnds},
+		{"AQuotaHoldsAcrossProcesses", quotaHolds},
+		{"ProcessesThatStartTogetherMigrateOnce", startsMigrateOnce},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
