@@ -143,7 +143,7 @@ func (a *App) openTables(ctx context.Context) (err error) {
 	if !a.config.runs("identity") && !a.config.runs("models") && !a.config.runs("moderation") {
 		return nil
 	}
-	config := db.Default(filepath.Join(a.config.DataDir, "switchyard.db"))
+	config := a.config.DB
 	config.Log = a.log
 	if a.db, err = db.Open(ctx, config); err != nil {
 		return err
