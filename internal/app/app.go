@@ -155,7 +155,7 @@ func (a *App) openTables(ctx context.Context) (err error) {
 	if slices.Equal(a.config.Target, []string{"gateway"}) {
 		return nil
 	}
-	config := db.Default(filepath.Join(a.config.DataDir, "switchyard.db"))
+	config := a.config.DB
 	config.Log = a.log
 	if a.db, err = db.Open(ctx, config); err != nil {
 		return err
