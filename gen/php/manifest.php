@@ -974,6 +974,7 @@ return [
         'switchyard.routing.v1.StreamRouteInquiryResponse' => \Switchyard\Routing\V1\StreamRouteInquiryResponse::class,
     ],
     'enums' => [
+        'switchyard.common.v1.DataClass' => \Switchyard\Common\V1\DataClass::class,
         'switchyard.common.v1.DecisionReason' => \Switchyard\Common\V1\DecisionReason::class,
         'switchyard.common.v1.ErrorReason' => \Switchyard\Common\V1\ErrorReason::class,
         'switchyard.common.v1.InputRetention' => \Switchyard\Common\V1\InputRetention::class,

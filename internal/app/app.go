@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/engine/load"
+	"github.com/switchyard-ai/switchyard/internal/idempotency"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/relay"
@@ -54,16 +56,18 @@ type App struct {
 	log    *slog.Logger
 	server *mesh.Server
 
-	db       *db.DB
-	blobs    *blob.Store
-	identity *identity.Service
-	models   *models.Service
-	journal  *journal.Journal
-	bus      *bus.Bus
-	relay    *relay.Relay
-	serving  *serving.Table
-	httpLn   net.Listener
-	http     *http.Server
+	db *db.DB
+	// idempotency is nil in a process that is a gateway only.
+	idempotency mesh.IdempotencyStore
+	blobs       *blob.Store
+	identity    *identity.Service
+	models      *models.Service
+	journal     *journal.Journal
+	bus         *bus.Bus
+	relay       *relay.Relay
+	serving     *serving.Table
+	httpLn      net.Listener
+	http        *http.Server
 
 	// DevKey is the development key when one was made at this start and not written to a file; it is shown once.
 	DevKey string
@@ -138,9 +142,9 @@ func (a *App) startTelemetry(o Options) (err error) {
 	return nil
 }
 
-// openTables opens the database where a part here has tables.
+// openTables opens the database, which every part but the gateway needs: for its own tables, or for the answers of calls with an idempotency key.
 func (a *App) openTables(ctx context.Context) (err error) {
-	if !a.config.runs("identity") && !a.config.runs("models") && !a.config.runs("moderation") {
+	if slices.Equal(a.config.Target, []string{"gateway"}) {
 		return nil
 	}
 	config := db.Default(filepath.Join(a.config.DataDir, "switchyard.db"))
@@ -149,7 +153,10 @@ func (a *App) openTables(ctx context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.db.Close)
-	return nil
+	store := idempotency.New(a.db, nil, a.log)
+	a.idempotency = store
+	a.background.Go(func() error { return store.Run(ctx) })
+	return store.Start(ctx)
 }
 
 func (a *App) startIdentity(ctx context.Context) error {
@@ -175,7 +182,7 @@ func (a *App) makeServer(context.Context) (err error) {
 		authenticator = mesh.NewPeerAuthenticator(conn)
 	}
 	a.server, err = mesh.NewServer(a.config.GRPC, mesh.Deps{
-		Authenticator: authenticator, Logger: a.log, RPC: a.tel.RPC(), TracerProvider: a.tel.TracerProvider(),
+		Authenticator: authenticator, Logger: a.log, RPC: a.tel.RPC(), TracerProvider: a.tel.TracerProvider(), Idempotency: a.idempotency,
 	})
 	if err == nil && a.identity != nil {
 		a.identity.Register(a.server)

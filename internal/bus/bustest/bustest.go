@@ -46,6 +46,20 @@ var tests = map[string]func(*testing.T, Open){
 	"PublishersShareTheStream":              concurrent,
 	"AnEndedContextEndsPublishing":          ended,
 	"StartingIsDoneInTheBackground":         started,
+
+	"ConsumersGetEverythingOnceAndInOrder":       consumeInOrder,
+	"AConsumerGoesOnWhereItWas":                  consumerGoesOn,
+	"ABatchThatFailsComesAgain":                  failedBatch,
+	"AHandlerMayTakeLongerThanTheServerWaits":    slowHandler,
+	"WhatAnEndedConsumerHadComesAtOnceToTheNext": handedOver,
+	"ConsumersOfOneNameShareTheMessages":         sharedName,
+	"AConsumerMayBeginLaterAndChangeItsFilters":  beginningAndFilters,
+	"ABatchMayWaitForCompany":                    company,
+	"AnIdleConsumerHasAMessageAtOnce":            idleLatency,
+	"ReadingEndsAtThePresentEnd":                 readToTheEnd,
+	"ReadingBeginsAtASequenceNumberOrATime":      readFrom,
+	"FollowersGetWhatIsThereAndWhatComes":        follow,
+	"ConsumersAndFiltersThatCannotBeAreRefused":  badConsumers,
 }
 
 // Messages makes n messages of one project whose ids begin with a prefix.
