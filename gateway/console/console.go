@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -42,6 +43,8 @@ const (
 type Deps struct {
 	Review    reviewv1.ReviewServiceClient
 	Decisions decisionsv1.DecisionServiceClient
+	// Models explains what weighed on a suggestion; nil highlights nothing.
+	Models modelsv1.ModelServiceClient
 	// SessionKey seals the sessions: 32 bytes that outlive a restart, so that nobody is signed out by one.
 	SessionKey []byte
 	// Now is the clock; nil for time.Now.
@@ -53,6 +56,7 @@ type Deps struct {
 type Console struct {
 	review    reviewv1.ReviewServiceClient
 	decisions decisionsv1.DecisionServiceClient
+	models    modelsv1.ModelServiceClient
 	sessions  *sessions
 	now       func() time.Time
 	log       *slog.Logger
@@ -73,7 +77,7 @@ func New(d Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	c := &Console{review: d.Review, decisions: d.Decisions, sessions: sealed, now: d.Now, log: d.Log}
+	c := &Console{review: d.Review, decisions: d.Decisions, models: d.Models, sessions: sealed, now: d.Now, log: d.Log}
 	if c.now == nil {
 		c.now = time.Now
 	}

@@ -2,13 +2,18 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 )
+
+// maxTerms is how much is highlighted: more would be everything.
+const maxTerms = 12
 
 // term is something that weighed on the answer.
 type term struct {
@@ -82,5 +87,23 @@ func foldCase(text string) (folded string, back []int) {
 	return b.String(), append(back, len(text))
 }
 
-// evidenceOf returns what weighed on the suggestion, as far as it was recorded.
-func evidenceOf(*reviewv1.ReviewItem) []term { return nil }
+// evidence asks the version that decided what weighed on the suggestion. The page works without: the key may lack models:read, or the version be gone.
+func (c *Console) evidence(ctx context.Context, item *reviewv1.ReviewItem) (terms []term) {
+	if item.GetModel() == "" || item.GetInput() == nil || c.models == nil {
+		return nil
+	}
+	label := ""
+	if len(item.GetSuggestedLabels()) > 0 {
+		label = item.GetSuggestedLabels()[0]
+	}
+	res, err := c.models.ExplainVersion(ctx, &modelsv1.ExplainVersionRequest{
+		Model: item.GetModel(), Version: item.GetModelVersion(), Input: item.GetInput(), Label: label, MaxEvidence: maxTerms,
+	})
+	if err != nil {
+		return nil
+	}
+	for _, e := range res.GetEvidence() {
+		terms = append(terms, term{Text: e.GetFeature(), For: e.GetWeight() > 0})
+	}
+	return terms
+}

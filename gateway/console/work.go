@@ -162,7 +162,7 @@ func (c *Console) work(w http.ResponseWriter, r *http.Request, s *session) error
 	}
 	page.Blur = s.Blur == "always" || s.Blur == "moderation" && page.Moderates
 	page.Choices = choices(item, page.Labels)
-	terms := evidenceOf(item)
+	terms := c.evidence(ctx, item)
 	page.Marked, page.Title = mark(item.GetInput().GetText(), terms), mark(item.GetInput().GetTitle(), terms)
 	// Copies of the item can be answered with it. The page works without.
 	if similar, err := c.review.ListSimilarItems(ctx, &reviewv1.ListSimilarItemsRequest{ItemId: item.GetItemId(), MaxItems: maxSimilar}); err == nil {
