@@ -58,6 +58,9 @@ var services = []service{
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))
 	}},
+	{"review", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))
+	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))
 	}},

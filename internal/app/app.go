@@ -36,6 +36,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 )
 
@@ -65,6 +66,7 @@ type App struct {
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
+	review      *review.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -116,10 +118,12 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"review", a.startReview},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
+		{"review's events", a.feedReview},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -240,17 +244,13 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 }
 
 // startRelay carries the journal to the bus. Nobody waits for the bus: what it does not take yet, the journal keeps.
-func (a *App) startRelay(ctx context.Context) (err error) {
+func (a *App) startRelay(ctx context.Context) error {
 	if a.journal == nil {
 		return nil
 	}
-	if a.bus, err = bus.New(filepath.Join(a.config.DataDir, "events"), a.config.Bus, a.log); err != nil {
+	if err := a.startBus(ctx); err != nil {
 		return err
 	}
-	if err := a.bus.Start(ctx); err != nil {
-		return err
-	}
-	a.closers = append(a.closers, a.bus.Close)
 	a.relay = relay.New(a.journal, a.bus, a.log)
 	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopRelay = stop

@@ -786,14 +786,16 @@ type Answer struct {
 	Labels []string `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty"`
 	// Moderation: ALLOW or REMOVE.
 	Action v11.Action `protobuf:"varint,2,opt,name=action,proto3,enum=switchyard.moderation.v1.Action" json:"action,omitempty"`
+	// True when none of the deployment's labels fits; labels stay empty. Not for moderation.
+	OutOfScope bool `protobuf:"varint,3,opt,name=out_of_scope,json=outOfScope,proto3" json:"out_of_scope,omitempty"`
 	// True when the reviewer cannot say; labels and action stay empty, and the item goes on to another person.
-	NotSure bool `protobuf:"varint,3,opt,name=not_sure,json=notSure,proto3" json:"not_sure,omitempty"`
+	NotSure bool `protobuf:"varint,4,opt,name=not_sure,json=notSure,proto3" json:"not_sure,omitempty"`
 	// Why, as a short code of your own, such as "advert"; at most 100 characters.
-	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Why, for people; at most 4,000 characters.
-	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
 	// How long the reviewer looked at it, up to 12 hours; the time since the lease when absent.
-	TimeSpent     *durationpb.Duration `protobuf:"bytes,6,opt,name=time_spent,json=timeSpent,proto3" json:"time_spent,omitempty"`
+	TimeSpent     *durationpb.Duration `protobuf:"bytes,7,opt,name=time_spent,json=timeSpent,proto3" json:"time_spent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -840,6 +842,13 @@ func (x *Answer) GetAction() v11.Action {
 		return x.Action
 	}
 	return v11.Action(0)
+}
+
+func (x *Answer) GetOutOfScope() bool {
+	if x != nil {
+		return x.OutOfScope
+	}
+	return false
 }
 
 func (x *Answer) GetNotSure() bool {
@@ -1149,20 +1158,22 @@ type Feedback struct {
 	Labels []string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty"`
 	// Moderation: the action that would have been right.
 	Action v11.Action `protobuf:"varint,7,opt,name=action,proto3,enum=switchyard.moderation.v1.Action" json:"action,omitempty"`
+	// True when none of the deployment's labels fits.
+	OutOfScope bool `protobuf:"varint,8,opt,name=out_of_scope,json=outOfScope,proto3" json:"out_of_scope,omitempty"`
 	// Where the truth comes from.
-	Source string `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
+	Source string `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"`
 	// For people.
-	Note string `protobuf:"bytes,9,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,10,opt,name=note,proto3" json:"note,omitempty"`
 	// When the truth was observed.
-	ObserveTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=observe_time,json=observeTime,proto3" json:"observe_time,omitempty"`
+	ObserveTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=observe_time,json=observeTime,proto3" json:"observe_time,omitempty"`
 	// When it was submitted.
-	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
 	// Id of the API key that called.
-	KeyId string `protobuf:"bytes,12,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	KeyId string `protobuf:"bytes,13,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// True when it says the same as the decision, as far as the decision is known here.
-	Agrees bool `protobuf:"varint,13,opt,name=agrees,proto3" json:"agrees,omitempty"`
+	Agrees bool `protobuf:"varint,14,opt,name=agrees,proto3" json:"agrees,omitempty"`
 	// Whose data it is, for erasure; empty when unknown.
-	SubjectId     string `protobuf:"bytes,14,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	SubjectId     string `protobuf:"bytes,15,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1244,6 +1255,13 @@ func (x *Feedback) GetAction() v11.Action {
 		return x.Action
 	}
 	return v11.Action(0)
+}
+
+func (x *Feedback) GetOutOfScope() bool {
+	if x != nil {
+		return x.OutOfScope
+	}
+	return false
 }
 
 func (x *Feedback) GetSource() string {
@@ -1867,7 +1885,7 @@ type LeaseItemsRequest struct {
 	Lease *durationpb.Duration `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
 	// How long to wait for the first item, up to 20 seconds; 0 when absent.
 	Wait *durationpb.Duration `protobuf:"bytes,6,opt,name=wait,proto3" json:"wait,omitempty"`
-	// What the reviewer can do, beside what UpdateReviewer says.
+	// Only items that need nothing beyond these of the reviewer's skills; all of them when empty.
 	Skills        []string `protobuf:"bytes,7,rep,name=skills,proto3" json:"skills,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5436,12 +5454,14 @@ type SubmitFeedbackRequest struct {
 	Labels []string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty"`
 	// Moderation: the action that would have been right.
 	Action v11.Action `protobuf:"varint,4,opt,name=action,proto3,enum=switchyard.moderation.v1.Action" json:"action,omitempty"`
+	// True when none of the deployment's labels fits.
+	OutOfScope bool `protobuf:"varint,5,opt,name=out_of_scope,json=outOfScope,proto3" json:"out_of_scope,omitempty"`
 	// Where the truth comes from, such as "agent" or "chargeback"; at most 100 characters.
-	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	Source string `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
 	// For people; at most 4,000 characters.
-	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
 	// When the truth was observed; now when absent.
-	ObserveTime   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=observe_time,json=observeTime,proto3" json:"observe_time,omitempty"`
+	ObserveTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=observe_time,json=observeTime,proto3" json:"observe_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5502,6 +5522,13 @@ func (x *SubmitFeedbackRequest) GetAction() v11.Action {
 		return x.Action
 	}
 	return v11.Action(0)
+}
+
+func (x *SubmitFeedbackRequest) GetOutOfScope() bool {
+	if x != nil {
+		return x.OutOfScope
+	}
+	return false
 }
 
 func (x *SubmitFeedbackRequest) GetSource() string {
@@ -5738,15 +5765,17 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\n" +
 	"lease_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tleaseTime\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x9d\x02\n" +
+	"expireTime\"\xbf\x02\n" +
 	"\x06Answer\x12+\n" +
 	"\x06labels\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10d\x18\x01\"\ar\x05\x10\x01\x18\x80\x02R\x06labels\x12B\n" +
-	"\x06action\x18\x02 \x01(\x0e2 .switchyard.moderation.v1.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12\x19\n" +
-	"\bnot_sure\x18\x03 \x01(\bR\anotSure\x12\x1f\n" +
-	"\x06reason\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\x12\x1c\n" +
-	"\x04note\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12H\n" +
+	"\x06action\x18\x02 \x01(\x0e2 .switchyard.moderation.v1.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12 \n" +
+	"\fout_of_scope\x18\x03 \x01(\bR\n" +
+	"outOfScope\x12\x19\n" +
+	"\bnot_sure\x18\x04 \x01(\bR\anotSure\x12\x1f\n" +
+	"\x06reason\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\x12\x1c\n" +
+	"\x04note\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12H\n" +
 	"\n" +
-	"time_spent\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\ttimeSpent\"\x8c\a\n" +
+	"time_spent\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\ttimeSpent\"\x8c\a\n" +
 	"\aVerdict\x12\x1d\n" +
 	"\n" +
 	"verdict_id\x18\x01 \x01(\tR\tverdictId\x12\x17\n" +
@@ -5781,7 +5810,7 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\fmodel_digest\x18\x17 \x01(\tR\vmodelDigest\x12!\n" +
 	"\finput_sha256\x18\x18 \x01(\fR\vinputSha256\x12\x1d\n" +
 	"\n" +
-	"subject_id\x18\x19 \x01(\tR\tsubjectId\"\x8d\x04\n" +
+	"subject_id\x18\x19 \x01(\tR\tsubjectId\"\xaf\x04\n" +
 	"\bFeedback\x12\x1f\n" +
 	"\vfeedback_id\x18\x01 \x01(\tR\n" +
 	"feedbackId\x12\x1f\n" +
@@ -5793,17 +5822,19 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"deployment\x18\x05 \x01(\tR\n" +
 	"deployment\x12\x16\n" +
 	"\x06labels\x18\x06 \x03(\tR\x06labels\x128\n" +
-	"\x06action\x18\a \x01(\x0e2 .switchyard.moderation.v1.ActionR\x06action\x12\x16\n" +
-	"\x06source\x18\b \x01(\tR\x06source\x12\x12\n" +
-	"\x04note\x18\t \x01(\tR\x04note\x12=\n" +
-	"\fobserve_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\vobserveTime\x12;\n" +
-	"\vsubmit_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"\x06action\x18\a \x01(\x0e2 .switchyard.moderation.v1.ActionR\x06action\x12 \n" +
+	"\fout_of_scope\x18\b \x01(\bR\n" +
+	"outOfScope\x12\x16\n" +
+	"\x06source\x18\t \x01(\tR\x06source\x12\x12\n" +
+	"\x04note\x18\n" +
+	" \x01(\tR\x04note\x12=\n" +
+	"\fobserve_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vobserveTime\x12;\n" +
+	"\vsubmit_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"submitTime\x12\x15\n" +
-	"\x06key_id\x18\f \x01(\tR\x05keyId\x12\x16\n" +
-	"\x06agrees\x18\r \x01(\bR\x06agrees\x12\x1d\n" +
+	"\x06key_id\x18\r \x01(\tR\x05keyId\x12\x16\n" +
+	"\x06agrees\x18\x0e \x01(\bR\x06agrees\x12\x1d\n" +
 	"\n" +
-	"subject_id\x18\x0e \x01(\tR\tsubjectId\"\xd3\x02\n" +
+	"subject_id\x18\x0f \x01(\tR\tsubjectId\"\xd3\x02\n" +
 	"\tItemEvent\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x17\n" +
 	"\aitem_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n" +
@@ -6147,7 +6178,7 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\breviewer\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\breviewer\x12L\n" +
 	"\x06skills\x18\x02 \x03(\tB4\xbaH1\x92\x01.\x10 \x18\x01\"(r&\x18@2\"^[a-z0-9]([a-z0-9._:-]*[a-z0-9])?$R\x06skills\"T\n" +
 	"\x16UpdateReviewerResponse\x12:\n" +
-	"\breviewer\x18\x01 \x01(\v2\x1e.switchyard.review.v1.ReviewerR\breviewer\"\xde\x02\n" +
+	"\breviewer\x18\x01 \x01(\v2\x1e.switchyard.review.v1.ReviewerR\breviewer\"\x80\x03\n" +
 	"\x15SubmitFeedbackRequest\x12+\n" +
 	"\vfeedback_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\n" +
@@ -6155,10 +6186,12 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\vdecision_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"decisionId\x12+\n" +
 	"\x06labels\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10d\x18\x01\"\ar\x05\x10\x01\x18\x80\x02R\x06labels\x12B\n" +
-	"\x06action\x18\x04 \x01(\x0e2 .switchyard.moderation.v1.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12\x1f\n" +
-	"\x06source\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06source\x12\x1c\n" +
-	"\x04note\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12=\n" +
-	"\fobserve_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vobserveTime\"T\n" +
+	"\x06action\x18\x04 \x01(\x0e2 .switchyard.moderation.v1.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12 \n" +
+	"\fout_of_scope\x18\x05 \x01(\bR\n" +
+	"outOfScope\x12\x1f\n" +
+	"\x06source\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06source\x12\x1c\n" +
+	"\x04note\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12=\n" +
+	"\fobserve_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vobserveTime\"T\n" +
 	"\x16SubmitFeedbackResponse\x12:\n" +
 	"\bfeedback\x18\x01 \x01(\v2\x1e.switchyard.review.v1.FeedbackR\bfeedback\"w\n" +
 	"\x13ListFeedbackRequest\x12)\n" +

@@ -25,12 +25,14 @@ final class Answer implements Message
     private const JSON = [
         'labels' => 1,
         'action' => 2,
-        'notSure' => 3,
-        'reason' => 4,
-        'note' => 5,
-        'timeSpent' => 6,
-        'not_sure' => 3,
-        'time_spent' => 6,
+        'outOfScope' => 3,
+        'notSure' => 4,
+        'reason' => 5,
+        'note' => 6,
+        'timeSpent' => 7,
+        'out_of_scope' => 3,
+        'not_sure' => 4,
+        'time_spent' => 7,
     ];
 
     /** @param list<string> $labels */
@@ -43,6 +45,8 @@ final class Answer implements Message
         public readonly array $labels = [],
         /** Moderation: ALLOW or REMOVE. */
         public readonly Action|int $action = Action::UNSPECIFIED,
+        /** True when none of the deployment's labels fits; labels stay empty. Not for moderation. */
+        public readonly bool $outOfScope = false,
         /** True when the reviewer cannot say; labels and action stay empty, and the item goes on to another person. */
         public readonly bool $notSure = false,
         /** Why, as a short code of your own, such as "advert"; at most 100 characters. */
@@ -72,21 +76,24 @@ final class Answer implements Message
         if (0 !== $v = \is_int($this->action) ? $this->action : $this->action->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ($this->notSure) {
+        if ($this->outOfScope) {
             $b .= "\x18\x01";
+        }
+        if ($this->notSure) {
+            $b .= "\x20\x01";
         }
         if ('' !== $this->reason) {
             $n = \strlen($this->reason);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
         }
         if ('' !== $this->note) {
             $n = \strlen($this->note);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
         }
         if (null !== $this->timeSpent) {
             $v = $this->timeSpent->encode();
             $n = \strlen($v);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -100,10 +107,11 @@ final class Answer implements Message
         $f1 = [];
         $f2 = Action::UNSPECIFIED;
         $f3 = false;
-        $f4 = '';
+        $f4 = false;
         $f5 = '';
-        $s6 = -1;
-        $r6 = null;
+        $f6 = '';
+        $s7 = -1;
+        $r7 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -129,7 +137,7 @@ final class Answer implements Message
                     }
                     $f2 = Action::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 24: // not_sure
+                case 24: // out_of_scope
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
@@ -137,37 +145,45 @@ final class Answer implements Message
                     }
                     $f3 = 0 !== $v;
                     break;
-                case 34: // reason
-                    $f4 && Wire::checkText($f4, 'switchyard.review.v1.Answer.reason');
+                case 32: // not_sure
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f4 = 0 !== $v;
+                    break;
+                case 42: // reason
+                    $f5 && Wire::checkText($f5, 'switchyard.review.v1.Answer.reason');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Answer.reason');
                     }
-                    $f4 = \substr($b, $i, $n);
+                    $f5 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 42: // note
-                    $f5 && Wire::checkText($f5, 'switchyard.review.v1.Answer.note');
+                case 50: // note
+                    $f6 && Wire::checkText($f6, 'switchyard.review.v1.Answer.note');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Answer.note');
                     }
-                    $f5 = \substr($b, $i, $n);
+                    $f6 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 50: // time_spent
+                case 58: // time_spent
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Answer.time_spent');
                     }
-                    if ($s6 < 0) {
-                        $s6 = $i;
-                        $e6 = $i + $n;
+                    if ($s7 < 0) {
+                        $s7 = $i;
+                        $e7 = $i + $n;
                     } else {
-                        Wire::merge($r6, $b, $s6, $e6, $i, $n);
+                        Wire::merge($r7, $b, $s7, $e7, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -176,7 +192,7 @@ final class Answer implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f4}\0{$f5}" . "\0" . \implode("\0", $f1)) || throw DecodeException::utf8In(['switchyard.review.v1.Answer.labels' => \implode("\0", $f1), 'switchyard.review.v1.Answer.reason' => $f4, 'switchyard.review.v1.Answer.note' => $f5]);
+        Wire::utf8("{$f5}\0{$f6}" . "\0" . \implode("\0", $f1)) || throw DecodeException::utf8In(['switchyard.review.v1.Answer.labels' => \implode("\0", $f1), 'switchyard.review.v1.Answer.reason' => $f5, 'switchyard.review.v1.Answer.note' => $f6]);
 
         return new self(
             $f1,
@@ -184,7 +200,8 @@ final class Answer implements Message
             $f3,
             $f4,
             $f5,
-            $s6 < 0 ? null : (null === $r6 ? Duration::read($b, $s6, $e6, $depth - 1) : Duration::read($r6, 0, \strlen($r6), $depth - 1)),
+            $f6,
+            $s7 < 0 ? null : (null === $r7 ? Duration::read($b, $s7, $e7, $depth - 1) : Duration::read($r7, 0, \strlen($r7), $depth - 1)),
             $unknown,
         );
     }
@@ -197,9 +214,10 @@ final class Answer implements Message
         $f1 = [];
         $f2 = Action::UNSPECIFIED;
         $f3 = false;
-        $f4 = '';
+        $f4 = false;
         $f5 = '';
-        $f6 = null;
+        $f6 = '';
+        $f7 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.review.v1.Answer') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -224,16 +242,19 @@ final class Answer implements Message
                     $f2 = (JsonIn::enum($x, Action::class, $options, 'switchyard.review.v1.Answer.action')) ?? Action::UNSPECIFIED;
                     break;
                 case 3:
-                    $f3 = JsonIn::bool($x, 'switchyard.review.v1.Answer.not_sure');
+                    $f3 = JsonIn::bool($x, 'switchyard.review.v1.Answer.out_of_scope');
                     break;
                 case 4:
-                    $f4 = JsonIn::string($x, 'switchyard.review.v1.Answer.reason');
+                    $f4 = JsonIn::bool($x, 'switchyard.review.v1.Answer.not_sure');
                     break;
                 case 5:
-                    $f5 = JsonIn::string($x, 'switchyard.review.v1.Answer.note');
+                    $f5 = JsonIn::string($x, 'switchyard.review.v1.Answer.reason');
                     break;
                 case 6:
-                    $f6 = Duration::readJson($x, $options, $depth - 1);
+                    $f6 = JsonIn::string($x, 'switchyard.review.v1.Answer.note');
+                    break;
+                case 7:
+                    $f7 = Duration::readJson($x, $options, $depth - 1);
                     break;
             }
         }
@@ -245,6 +266,7 @@ final class Answer implements Message
             $f4,
             $f5,
             $f6,
+            $f7,
         );
     }
 
@@ -260,6 +282,9 @@ final class Answer implements Message
         }
         if (0 !== $this->action && Action::UNSPECIFIED !== $this->action || $options->emitDefaults) {
             $j .= ',"action":' . JsonOut::enum($this->action, $options);
+        }
+        if ($this->outOfScope || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"out_of_scope":' : ',"outOfScope":') . ($this->outOfScope ? 'true' : 'false');
         }
         if ($this->notSure || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"not_sure":' : ',"notSure":') . ($this->notSure ? 'true' : 'false');

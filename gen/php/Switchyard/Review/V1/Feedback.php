@@ -31,19 +31,21 @@ final class Feedback implements Message
         'deployment' => 5,
         'labels' => 6,
         'action' => 7,
-        'source' => 8,
-        'note' => 9,
-        'observeTime' => 10,
-        'submitTime' => 11,
-        'keyId' => 12,
-        'agrees' => 13,
-        'subjectId' => 14,
+        'outOfScope' => 8,
+        'source' => 9,
+        'note' => 10,
+        'observeTime' => 11,
+        'submitTime' => 12,
+        'keyId' => 13,
+        'agrees' => 14,
+        'subjectId' => 15,
         'feedback_id' => 1,
         'decision_id' => 2,
-        'observe_time' => 10,
-        'submit_time' => 11,
-        'key_id' => 12,
-        'subject_id' => 14,
+        'out_of_scope' => 8,
+        'observe_time' => 11,
+        'submit_time' => 12,
+        'key_id' => 13,
+        'subject_id' => 15,
     ];
 
     /** @param list<string> $labels */
@@ -66,6 +68,8 @@ final class Feedback implements Message
         public readonly array $labels = [],
         /** Moderation: the action that would have been right. */
         public readonly Action|int $action = Action::UNSPECIFIED,
+        /** True when none of the deployment's labels fits. */
+        public readonly bool $outOfScope = false,
         /** Where the truth comes from. */
         public readonly string $source = '',
         /** For people. */
@@ -120,34 +124,37 @@ final class Feedback implements Message
         if (0 !== $v = \is_int($this->action) ? $this->action : $this->action->value) {
             $b .= "\x38" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
+        if ($this->outOfScope) {
+            $b .= "\x40\x01";
+        }
         if ('' !== $this->source) {
             $n = \strlen($this->source);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->source;
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->source;
         }
         if ('' !== $this->note) {
             $n = \strlen($this->note);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
         }
         if (null !== $this->observeTime) {
             $v = Timestamp::bytesOf($this->observeTime);
             $n = \strlen($v);
-            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (null !== $this->submitTime) {
             $v = Timestamp::bytesOf($this->submitTime);
             $n = \strlen($v);
-            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ('' !== $this->keyId) {
             $n = \strlen($this->keyId);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
         }
         if ($this->agrees) {
-            $b .= "\x68\x01";
+            $b .= "\x70\x01";
         }
         if ('' !== $this->subjectId) {
             $n = \strlen($this->subjectId);
-            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
         }
 
         return $b . $this->unknownFields;
@@ -165,15 +172,16 @@ final class Feedback implements Message
         $f5 = '';
         $f6 = [];
         $f7 = Action::UNSPECIFIED;
-        $f8 = '';
+        $f8 = false;
         $f9 = '';
-        $s10 = -1;
-        $r10 = null;
+        $f10 = '';
         $s11 = -1;
         $r11 = null;
-        $f12 = '';
-        $f13 = false;
-        $f14 = '';
+        $s12 = -1;
+        $r12 = null;
+        $f13 = '';
+        $f14 = false;
+        $f15 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -247,45 +255,39 @@ final class Feedback implements Message
                     }
                     $f7 = Action::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 66: // source
-                    $f8 && Wire::checkText($f8, 'switchyard.review.v1.Feedback.source');
+                case 64: // out_of_scope
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f8 = 0 !== $v;
+                    break;
+                case 74: // source
+                    $f9 && Wire::checkText($f9, 'switchyard.review.v1.Feedback.source');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Feedback.source');
                     }
-                    $f8 = \substr($b, $i, $n);
+                    $f9 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 74: // note
-                    $f9 && Wire::checkText($f9, 'switchyard.review.v1.Feedback.note');
+                case 82: // note
+                    $f10 && Wire::checkText($f10, 'switchyard.review.v1.Feedback.note');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Feedback.note');
                     }
-                    $f9 = \substr($b, $i, $n);
+                    $f10 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 82: // observe_time
+                case 90: // observe_time
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Feedback.observe_time');
-                    }
-                    if ($s10 < 0) {
-                        $s10 = $i;
-                        $e10 = $i + $n;
-                    } else {
-                        Wire::merge($r10, $b, $s10, $e10, $i, $n);
-                    }
-                    $i += $n;
-                    break;
-                case 90: // submit_time
-                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
-                        ++$i;
-                    } else {
-                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Feedback.submit_time');
                     }
                     if ($s11 < 0) {
                         $s11 = $i;
@@ -295,32 +297,46 @@ final class Feedback implements Message
                     }
                     $i += $n;
                     break;
-                case 98: // key_id
-                    $f12 && Wire::checkText($f12, 'switchyard.review.v1.Feedback.key_id');
+                case 98: // submit_time
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Feedback.submit_time');
+                    }
+                    if ($s12 < 0) {
+                        $s12 = $i;
+                        $e12 = $i + $n;
+                    } else {
+                        Wire::merge($r12, $b, $s12, $e12, $i, $n);
+                    }
+                    $i += $n;
+                    break;
+                case 106: // key_id
+                    $f13 && Wire::checkText($f13, 'switchyard.review.v1.Feedback.key_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Feedback.key_id');
                     }
-                    $f12 = \substr($b, $i, $n);
+                    $f13 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 104: // agrees
+                case 112: // agrees
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
-                    $f13 = 0 !== $v;
+                    $f14 = 0 !== $v;
                     break;
-                case 114: // subject_id
-                    $f14 && Wire::checkText($f14, 'switchyard.review.v1.Feedback.subject_id');
+                case 122: // subject_id
+                    $f15 && Wire::checkText($f15, 'switchyard.review.v1.Feedback.subject_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Feedback.subject_id');
                     }
-                    $f14 = \substr($b, $i, $n);
+                    $f15 = \substr($b, $i, $n);
                     $i += $n;
                     break;
                 default:
@@ -328,7 +344,7 @@ final class Feedback implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f5}\0{$f8}\0{$f9}\0{$f12}\0{$f14}" . "\0" . \implode("\0", $f6)) || throw DecodeException::utf8In(['switchyard.review.v1.Feedback.feedback_id' => $f1, 'switchyard.review.v1.Feedback.decision_id' => $f2, 'switchyard.review.v1.Feedback.project' => $f3, 'switchyard.review.v1.Feedback.deployment' => $f5, 'switchyard.review.v1.Feedback.labels' => \implode("\0", $f6), 'switchyard.review.v1.Feedback.source' => $f8, 'switchyard.review.v1.Feedback.note' => $f9, 'switchyard.review.v1.Feedback.key_id' => $f12, 'switchyard.review.v1.Feedback.subject_id' => $f14]);
+        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f5}\0{$f9}\0{$f10}\0{$f13}\0{$f15}" . "\0" . \implode("\0", $f6)) || throw DecodeException::utf8In(['switchyard.review.v1.Feedback.feedback_id' => $f1, 'switchyard.review.v1.Feedback.decision_id' => $f2, 'switchyard.review.v1.Feedback.project' => $f3, 'switchyard.review.v1.Feedback.deployment' => $f5, 'switchyard.review.v1.Feedback.labels' => \implode("\0", $f6), 'switchyard.review.v1.Feedback.source' => $f9, 'switchyard.review.v1.Feedback.note' => $f10, 'switchyard.review.v1.Feedback.key_id' => $f13, 'switchyard.review.v1.Feedback.subject_id' => $f15]);
 
         return new self(
             $f1,
@@ -340,11 +356,12 @@ final class Feedback implements Message
             $f7,
             $f8,
             $f9,
-            $s10 < 0 ? null : (null === $r10 ? Timestamp::valueIn($b, $s10, $e10) : Timestamp::valueIn($r10, 0, \strlen($r10))),
+            $f10,
             $s11 < 0 ? null : (null === $r11 ? Timestamp::valueIn($b, $s11, $e11) : Timestamp::valueIn($r11, 0, \strlen($r11))),
-            $f12,
+            $s12 < 0 ? null : (null === $r12 ? Timestamp::valueIn($b, $s12, $e12) : Timestamp::valueIn($r12, 0, \strlen($r12))),
             $f13,
             $f14,
+            $f15,
             $unknown,
         );
     }
@@ -361,13 +378,14 @@ final class Feedback implements Message
         $f5 = '';
         $f6 = [];
         $f7 = Action::UNSPECIFIED;
-        $f8 = '';
+        $f8 = false;
         $f9 = '';
-        $f10 = null;
+        $f10 = '';
         $f11 = null;
-        $f12 = '';
-        $f13 = false;
-        $f14 = '';
+        $f12 = null;
+        $f13 = '';
+        $f14 = false;
+        $f15 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.review.v1.Feedback') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -407,25 +425,28 @@ final class Feedback implements Message
                     $f7 = (JsonIn::enum($x, Action::class, $options, 'switchyard.review.v1.Feedback.action')) ?? Action::UNSPECIFIED;
                     break;
                 case 8:
-                    $f8 = JsonIn::string($x, 'switchyard.review.v1.Feedback.source');
+                    $f8 = JsonIn::bool($x, 'switchyard.review.v1.Feedback.out_of_scope');
                     break;
                 case 9:
-                    $f9 = JsonIn::string($x, 'switchyard.review.v1.Feedback.note');
+                    $f9 = JsonIn::string($x, 'switchyard.review.v1.Feedback.source');
                     break;
                 case 10:
-                    $f10 = Timestamp::fromJsonValue($x, 'switchyard.review.v1.Feedback.observe_time');
+                    $f10 = JsonIn::string($x, 'switchyard.review.v1.Feedback.note');
                     break;
                 case 11:
-                    $f11 = Timestamp::fromJsonValue($x, 'switchyard.review.v1.Feedback.submit_time');
+                    $f11 = Timestamp::fromJsonValue($x, 'switchyard.review.v1.Feedback.observe_time');
                     break;
                 case 12:
-                    $f12 = JsonIn::string($x, 'switchyard.review.v1.Feedback.key_id');
+                    $f12 = Timestamp::fromJsonValue($x, 'switchyard.review.v1.Feedback.submit_time');
                     break;
                 case 13:
-                    $f13 = JsonIn::bool($x, 'switchyard.review.v1.Feedback.agrees');
+                    $f13 = JsonIn::string($x, 'switchyard.review.v1.Feedback.key_id');
                     break;
                 case 14:
-                    $f14 = JsonIn::string($x, 'switchyard.review.v1.Feedback.subject_id');
+                    $f14 = JsonIn::bool($x, 'switchyard.review.v1.Feedback.agrees');
+                    break;
+                case 15:
+                    $f15 = JsonIn::string($x, 'switchyard.review.v1.Feedback.subject_id');
                     break;
             }
         }
@@ -445,6 +466,7 @@ final class Feedback implements Message
             $f12,
             $f13,
             $f14,
+            $f15,
         );
     }
 
@@ -475,6 +497,9 @@ final class Feedback implements Message
         }
         if (0 !== $this->action && Action::UNSPECIFIED !== $this->action || $options->emitDefaults) {
             $j .= ',"action":' . JsonOut::enum($this->action, $options);
+        }
+        if ($this->outOfScope || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"out_of_scope":' : ',"outOfScope":') . ($this->outOfScope ? 'true' : 'false');
         }
         if ('' !== $this->source || $options->emitDefaults) {
             $j .= ',"source":' . JsonOut::string($this->source, 'switchyard.review.v1.Feedback.source');

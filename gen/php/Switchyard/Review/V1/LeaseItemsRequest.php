@@ -48,7 +48,7 @@ final class LeaseItemsRequest implements Message
         /** How long to wait for the first item, up to 20 seconds; 0 when absent. */
         public readonly ?Duration $wait = null,
         /**
-         * What the reviewer can do, beside what UpdateReviewer says.
+         * Only items that need nothing beyond these of the reviewer's skills; all of them when empty.
          *
          * @var list<string>
          */

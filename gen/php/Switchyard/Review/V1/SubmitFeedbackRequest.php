@@ -27,12 +27,14 @@ final class SubmitFeedbackRequest implements Message
         'decisionId' => 2,
         'labels' => 3,
         'action' => 4,
-        'source' => 5,
-        'note' => 6,
-        'observeTime' => 7,
+        'outOfScope' => 5,
+        'source' => 6,
+        'note' => 7,
+        'observeTime' => 8,
         'feedback_id' => 1,
         'decision_id' => 2,
-        'observe_time' => 7,
+        'out_of_scope' => 5,
+        'observe_time' => 8,
     ];
 
     /** @param list<string> $labels */
@@ -49,6 +51,8 @@ final class SubmitFeedbackRequest implements Message
         public readonly array $labels = [],
         /** Moderation: the action that would have been right. */
         public readonly Action|int $action = Action::UNSPECIFIED,
+        /** True when none of the deployment's labels fits. */
+        public readonly bool $outOfScope = false,
         /** Where the truth comes from, such as "agent" or "chargeback"; at most 100 characters. */
         public readonly string $source = '',
         /** For people; at most 4,000 characters. */
@@ -84,18 +88,21 @@ final class SubmitFeedbackRequest implements Message
         if (0 !== $v = \is_int($this->action) ? $this->action : $this->action->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
+        if ($this->outOfScope) {
+            $b .= "\x28\x01";
+        }
         if ('' !== $this->source) {
             $n = \strlen($this->source);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->source;
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->source;
         }
         if ('' !== $this->note) {
             $n = \strlen($this->note);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
         }
         if (null !== $this->observeTime) {
             $v = Timestamp::bytesOf($this->observeTime);
             $n = \strlen($v);
-            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -110,10 +117,11 @@ final class SubmitFeedbackRequest implements Message
         $f2 = '';
         $f3 = [];
         $f4 = Action::UNSPECIFIED;
-        $f5 = '';
+        $f5 = false;
         $f6 = '';
-        $s7 = -1;
-        $r7 = null;
+        $f7 = '';
+        $s8 = -1;
+        $r8 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -159,37 +167,45 @@ final class SubmitFeedbackRequest implements Message
                     }
                     $f4 = Action::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 42: // source
-                    $f5 && Wire::checkText($f5, 'switchyard.review.v1.SubmitFeedbackRequest.source');
+                case 40: // out_of_scope
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f5 = 0 !== $v;
+                    break;
+                case 50: // source
+                    $f6 && Wire::checkText($f6, 'switchyard.review.v1.SubmitFeedbackRequest.source');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.SubmitFeedbackRequest.source');
                     }
-                    $f5 = \substr($b, $i, $n);
+                    $f6 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 50: // note
-                    $f6 && Wire::checkText($f6, 'switchyard.review.v1.SubmitFeedbackRequest.note');
+                case 58: // note
+                    $f7 && Wire::checkText($f7, 'switchyard.review.v1.SubmitFeedbackRequest.note');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.SubmitFeedbackRequest.note');
                     }
-                    $f6 = \substr($b, $i, $n);
+                    $f7 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 58: // observe_time
+                case 66: // observe_time
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
                         $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.SubmitFeedbackRequest.observe_time');
                     }
-                    if ($s7 < 0) {
-                        $s7 = $i;
-                        $e7 = $i + $n;
+                    if ($s8 < 0) {
+                        $s8 = $i;
+                        $e8 = $i + $n;
                     } else {
-                        Wire::merge($r7, $b, $s7, $e7, $i, $n);
+                        Wire::merge($r8, $b, $s8, $e8, $i, $n);
                     }
                     $i += $n;
                     break;
@@ -198,7 +214,7 @@ final class SubmitFeedbackRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f5}\0{$f6}" . "\0" . \implode("\0", $f3)) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitFeedbackRequest.feedback_id' => $f1, 'switchyard.review.v1.SubmitFeedbackRequest.decision_id' => $f2, 'switchyard.review.v1.SubmitFeedbackRequest.labels' => \implode("\0", $f3), 'switchyard.review.v1.SubmitFeedbackRequest.source' => $f5, 'switchyard.review.v1.SubmitFeedbackRequest.note' => $f6]);
+        Wire::utf8("{$f1}\0{$f2}\0{$f6}\0{$f7}" . "\0" . \implode("\0", $f3)) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitFeedbackRequest.feedback_id' => $f1, 'switchyard.review.v1.SubmitFeedbackRequest.decision_id' => $f2, 'switchyard.review.v1.SubmitFeedbackRequest.labels' => \implode("\0", $f3), 'switchyard.review.v1.SubmitFeedbackRequest.source' => $f6, 'switchyard.review.v1.SubmitFeedbackRequest.note' => $f7]);
 
         return new self(
             $f1,
@@ -207,7 +223,8 @@ final class SubmitFeedbackRequest implements Message
             $f4,
             $f5,
             $f6,
-            $s7 < 0 ? null : (null === $r7 ? Timestamp::valueIn($b, $s7, $e7) : Timestamp::valueIn($r7, 0, \strlen($r7))),
+            $f7,
+            $s8 < 0 ? null : (null === $r8 ? Timestamp::valueIn($b, $s8, $e8) : Timestamp::valueIn($r8, 0, \strlen($r8))),
             $unknown,
         );
     }
@@ -221,9 +238,10 @@ final class SubmitFeedbackRequest implements Message
         $f2 = '';
         $f3 = [];
         $f4 = Action::UNSPECIFIED;
-        $f5 = '';
+        $f5 = false;
         $f6 = '';
-        $f7 = null;
+        $f7 = '';
+        $f8 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.review.v1.SubmitFeedbackRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -254,13 +272,16 @@ final class SubmitFeedbackRequest implements Message
                     $f4 = (JsonIn::enum($x, Action::class, $options, 'switchyard.review.v1.SubmitFeedbackRequest.action')) ?? Action::UNSPECIFIED;
                     break;
                 case 5:
-                    $f5 = JsonIn::string($x, 'switchyard.review.v1.SubmitFeedbackRequest.source');
+                    $f5 = JsonIn::bool($x, 'switchyard.review.v1.SubmitFeedbackRequest.out_of_scope');
                     break;
                 case 6:
-                    $f6 = JsonIn::string($x, 'switchyard.review.v1.SubmitFeedbackRequest.note');
+                    $f6 = JsonIn::string($x, 'switchyard.review.v1.SubmitFeedbackRequest.source');
                     break;
                 case 7:
-                    $f7 = Timestamp::fromJsonValue($x, 'switchyard.review.v1.SubmitFeedbackRequest.observe_time');
+                    $f7 = JsonIn::string($x, 'switchyard.review.v1.SubmitFeedbackRequest.note');
+                    break;
+                case 8:
+                    $f8 = Timestamp::fromJsonValue($x, 'switchyard.review.v1.SubmitFeedbackRequest.observe_time');
                     break;
             }
         }
@@ -273,6 +294,7 @@ final class SubmitFeedbackRequest implements Message
             $f5,
             $f6,
             $f7,
+            $f8,
         );
     }
 
@@ -294,6 +316,9 @@ final class SubmitFeedbackRequest implements Message
         }
         if (0 !== $this->action && Action::UNSPECIFIED !== $this->action || $options->emitDefaults) {
             $j .= ',"action":' . JsonOut::enum($this->action, $options);
+        }
+        if ($this->outOfScope || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"out_of_scope":' : ',"outOfScope":') . ($this->outOfScope ? 'true' : 'false');
         }
         if ('' !== $this->source || $options->emitDefaults) {
             $j .= ',"source":' . JsonOut::string($this->source, 'switchyard.review.v1.SubmitFeedbackRequest.source');

@@ -1,0 +1,4 @@
+package review
+
+// maxVerdicts bounds the verdicts that figures are computed from.
+const maxVerdicts = 100_000
