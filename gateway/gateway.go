@@ -17,7 +17,6 @@ import (
 
 	"github.com/switchyard-ai/switchyard/gateway/console"
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
-	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
@@ -123,16 +122,12 @@ func registerConsole(mux *http.ServeMux, d Deps) error {
 	if err != nil {
 		return fmt.Errorf("connect the console: %w", err)
 	}
-	decisions, err := d.Conn("decisions")
-	if err != nil {
-		return fmt.Errorf("connect the console: %w", err)
-	}
 	models, err := d.Conn("models")
 	if err != nil {
 		return fmt.Errorf("connect the console: %w", err)
 	}
 	pages, err := console.New(console.Deps{
-		Review: reviewv1.NewReviewServiceClient(review), Decisions: decisionsv1.NewDecisionServiceClient(decisions), Models: modelsv1.NewModelServiceClient(models),
+		Review: reviewv1.NewReviewServiceClient(review), Models: modelsv1.NewModelServiceClient(models),
 		SessionKey: d.SessionKey, Log: d.Log,
 	})
 	if err != nil {

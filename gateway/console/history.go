@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,6 +27,7 @@ type decisionPage struct {
 	Queue    queueRef
 	Blur     bool
 	Closed   bool
+	Waits    bool
 	Notice   string
 }
 
@@ -34,8 +36,11 @@ func (c *Console) decision(w http.ResponseWriter, r *http.Request, s *session) e
 	id := r.PathValue("id")
 	page := decisionPage{ID: id, Notice: notices[r.URL.Query().Get("done")]}
 	item, itemErr := c.review.GetItem(r.Context(), &reviewv1.GetItemRequest{ItemId: id, Reviewer: s.Reviewer})
-	record, recordErr := c.decisions.GetDecision(r.Context(), &decisionsv1.GetDecisionRequest{DecisionId: id})
-	if itemErr != nil && recordErr != nil {
+	var record *decisionsv1.GetDecisionResponse
+	if c.decisions != nil {
+		record, _ = c.decisions.GetDecision(r.Context(), &decisionsv1.GetDecisionRequest{DecisionId: id})
+	}
+	if itemErr != nil && record == nil {
 		return itemErr
 	}
 	page.Item, page.Verdicts, page.History, page.Feedback = item.GetItem(), item.GetVerdicts(), item.GetHistory(), item.GetFeedback()
@@ -48,6 +53,7 @@ func (c *Console) decision(w http.ResponseWriter, r *http.Request, s *session) e
 		page.Input = page.Item.GetInput()
 		state := page.Item.GetState()
 		page.Closed = state == reviewv1.ItemState_ITEM_STATE_CLOSED || state == reviewv1.ItemState_ITEM_STATE_WITHDRAWN
+		page.Waits = state == reviewv1.ItemState_ITEM_STATE_OPEN || state == reviewv1.ItemState_ITEM_STATE_LEASED
 	}
 	if page.Record != nil {
 		page.JSON = protojson.MarshalOptions{Multiline: true, Indent: "  "}.Format(page.Record)
@@ -124,9 +130,7 @@ func (c *Console) items(w http.ResponseWriter, r *http.Request, s *session) erro
 	}
 	if token := res.GetPage().GetNextToken(); token != "" {
 		next := url.Values{}
-		for k, v := range filter {
-			next[k] = v
-		}
+		maps.Copy(next, filter)
 		next.Set("page", token)
 		page.Next = root + "/items?" + next.Encode()
 	}

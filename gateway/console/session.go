@@ -82,7 +82,7 @@ func (c *sessions) clear(w http.ResponseWriter, r *http.Request) {
 
 // cookie is never sent along from other sites and cannot be read by scripts. It ends with the browser.
 func cookie(r *http.Request, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure where the connection is; a console on loopback has no TLS
 		Name: cookieName, Value: value, Path: root, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 	}

@@ -23,7 +23,7 @@ func (c *Console) funcs() template.FuncMap {
 		"op":    operationName, "percent": percent, "why": why, "kind": kindName, "state": stateName, "happened": happened, "role": roleName,
 		"ago":      func(t *timestamppb.Timestamp) string { return ago(c.now(), t) },
 		"until":    func(t *timestamppb.Timestamp) string { return until(c.now(), t) },
-		"clock":    func(t *timestamppb.Timestamp) string { return stamp(t) },
+		"clock":    stamp,
 		"overdue":  func(t *timestamppb.Timestamp) bool { return t != nil && t.AsTime().Before(c.now()) },
 		"undoOnly": func(u *undoRef) workPage { return workPage{Undo: u} },
 		"answered": answered, "join": strings.Join, "action": actionName,
@@ -42,32 +42,32 @@ func operationOf(name string) commonv1.Operation {
 // percent writes a probability the way people say it.
 func percent(p float64) string {
 	switch {
-	case p > 0 && p < 0.01:
+	case p < 0.01:
 		return "under 1 %"
-	case p < 1 && p > 0.99:
+	case p > 0.99: // nothing is ever certain
 		return "over 99 %"
 	}
 	return strconv.FormatFloat(100*p, 'f', 0, 64) + " %"
 }
 
 var reasons = map[commonv1.DecisionReason]string{
-	commonv1.DecisionReason_DECISION_REASON_CERTIFIED:       "decided by itself, at the certified error rate",
+	commonv1.DecisionReason_DECISION_REASON_CERTIFIED:       "it was decided by itself, at the certified error rate",
 	commonv1.DecisionReason_DECISION_REASON_BELOW_THRESHOLD: "the model is not sure enough to act alone",
 	commonv1.DecisionReason_DECISION_REASON_NOT_CERTIFIED:   "the model has no certificate on your data yet",
 	commonv1.DecisionReason_DECISION_REASON_OUT_OF_SCOPE:    "it seems to be none of the labels",
-	commonv1.DecisionReason_DECISION_REASON_AUDIT:           "drawn for a check",
+	commonv1.DecisionReason_DECISION_REASON_AUDIT:           "it was drawn for a check",
 	commonv1.DecisionReason_DECISION_REASON_RULE:            "a rule of the project asks for a person",
 	commonv1.DecisionReason_DECISION_REASON_FALLBACK:        "the model could not answer",
-	commonv1.DecisionReason_DECISION_REASON_SHADOW:          "answered in shadow",
+	commonv1.DecisionReason_DECISION_REASON_SHADOW:          "it was answered in shadow",
 }
 
 // why says in words why a person looks at the item.
 func why(i *reviewv1.ReviewItem) string {
 	switch i.GetKind() { //nolint:exhaustive // the rest is told by the decision's reason
 	case reviewv1.ItemKind_ITEM_KIND_AUDIT:
-		return "automated, and drawn for a check"
+		return "it was decided by itself, and drawn for a check"
 	case reviewv1.ItemKind_ITEM_KIND_APPEAL:
-		return "opened again: somebody doubts the verdict"
+		return "it was opened again, since somebody doubts the verdict"
 	}
 	return reasons[i.GetReason()]
 }
@@ -101,7 +101,7 @@ var events = map[reviewv1.HistoryKind]string{
 	reviewv1.HistoryKind_HISTORY_KIND_REOPENED:       "opened again",
 	reviewv1.HistoryKind_HISTORY_KIND_WITHDRAWN:      "withdrawn",
 	reviewv1.HistoryKind_HISTORY_KIND_ESCALATED:      "escalated",
-	reviewv1.HistoryKind_HISTORY_KIND_PRIORITIZED:    "priority changed",
+	reviewv1.HistoryKind_HISTORY_KIND_PRIORITIZED:    "priority changed", //nolint:misspell // the contract's name
 	reviewv1.HistoryKind_HISTORY_KIND_FEEDBACK:       "feedback from the application",
 }
 

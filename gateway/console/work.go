@@ -1,7 +1,7 @@
 package console
 
 import (
-	"errors"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
@@ -104,7 +105,7 @@ func (c *Console) goOn(w http.ResponseWriter, r *http.Request, s *session, q que
 	if len(params) > 0 {
 		target += "?" + params.Encode()
 	}
-	http.Redirect(w, r, target, http.StatusSeeOther)
+	http.Redirect(w, r, target, http.StatusSeeOther) //nolint:gosec // begins with /console/work/
 	return nil
 }
 
@@ -123,16 +124,18 @@ type workPage struct {
 	Choices   []choice
 	Labels    []string // all that a verdict may name
 	Moderates bool
-	Blur      bool
-	Similar   []*reviewv1.SimilarItem
-	Undo      *undoRef
-	Shift     shift
-	Open      int64
-	Shown     int64 // Unix milliseconds
-	LeaseLeft int64 // seconds
-	Marked    marked
-	Title     marked
-	Back      string
+	// AllowLabel and RemoveLabel go with the actions of moderation; empty where a person has to say.
+	AllowLabel, RemoveLabel string
+	Blur                    bool
+	Similar                 []*reviewv1.SimilarItem
+	Undo                    *undoRef
+	Shift                   shift
+	Open                    int64
+	Shown                   int64 // Unix milliseconds
+	LeaseLeft               int64 // seconds
+	Marked                  marked
+	Title                   marked
+	Back                    string
 }
 
 // work shows one item. Taking an item that one has already prolongs the lease, so that loading the page again does no harm.
@@ -162,6 +165,9 @@ func (c *Console) work(w http.ResponseWriter, r *http.Request, s *session) error
 	}
 	page.Blur = s.Blur == "always" || s.Blur == "moderation" && page.Moderates
 	page.Choices = choices(item, page.Labels)
+	if page.Moderates {
+		page.AllowLabel, page.RemoveLabel = c.sides(ctx, item)
+	}
 	terms := c.evidence(ctx, item)
 	page.Marked, page.Title = mark(item.GetInput().GetText(), terms), mark(item.GetInput().GetTitle(), terms)
 	// Copies of the item can be answered with it. The page works without.
@@ -281,25 +287,40 @@ func (c *Console) answerOf(r *http.Request) (*reviewv1.Answer, error) {
 		return nil, fault.InvalidField("choice", "choose an answer")
 	}
 	if a.GetAction() != moderationv1.Action_ACTION_UNSPECIFIED {
-		a.Labels = moderationLabels(r, a.GetAction(), label)
+		if label == "" {
+			label = r.PostFormValue(kind + "_label")
+		}
+		if label != "" {
+			a.Labels = []string{label}
+		}
 	}
 	return a, nil
 }
 
-// moderationLabels says which label goes with an action: the one that was picked, the suggested ones when the action is the suggested one, the other one where there are two. Else none: it
-// would be a guess.
-func moderationLabels(r *http.Request, action moderationv1.Action, picked string) []string {
-	if picked != "" {
-		return []string{picked}
+// sides returns the label that goes with each action, where the version that decided leaves no doubt: its only harmless label with ALLOW, its only other one with REMOVE. Else
+// none: a guess must not become training data.
+func (c *Console) sides(ctx context.Context, item *reviewv1.ReviewItem) (allow, remove string) {
+	if item.GetModel() == "" || c.models == nil {
+		return "", ""
 	}
-	suggested, known := r.PostForm["suggested"], r.PostForm["known"]
-	if r.PostFormValue("suggested_action") == actionName(action) {
-		return suggested
+	v, err := c.models.GetVersion(ctx, &modelsv1.GetVersionRequest{Model: item.GetModel(), Version: item.GetModelVersion()})
+	if err != nil {
+		return "", ""
 	}
-	if len(known) == 2 && len(suggested) == 1 && (r.PostFormValue("suggested_action") == "allow" || r.PostFormValue("suggested_action") == "remove") {
-		return []string{known[1-max(0, slices.Index(known, suggested[0]))]}
+	harmless := v.GetVersion().GetHarmlessLabels()
+	var harmful []string
+	for _, label := range v.GetVersion().GetLabels() {
+		if !slices.Contains(harmless, label) {
+			harmful = append(harmful, label)
+		}
 	}
-	return nil
+	if len(harmless) == 1 {
+		allow = harmless[0]
+	}
+	if len(harmful) == 1 {
+		remove = harmful[0]
+	}
+	return allow, remove
 }
 
 // undo takes the last verdict back and returns to its item. What was leased meanwhile goes back to the queue.
@@ -311,7 +332,7 @@ func (c *Console) undo(w http.ResponseWriter, r *http.Request, s *session) error
 	res, err := c.review.UndoVerdict(r.Context(), &reviewv1.UndoVerdictRequest{ItemId: r.PathValue("id"), Reviewer: s.Reviewer})
 	if err != nil {
 		if asFault(err).ReasonName() == "ITEM_CLOSED" {
-			return errors.Join(fault.InvalidField("undo", "is no longer possible: the verdict counts already. Open the decision and have it reopened instead"))
+			return fault.InvalidField("undo", "is no longer possible: the verdict counts already. Open the decision and have it reopened instead")
 		}
 		return err
 	}

@@ -21,6 +21,8 @@ import (
 const (
 	startTimeout = 20 * time.Second
 	waitTimeout  = 10 * time.Second
+	// narrow is the width below which a window is that of a telephone: Chromium has no smaller ones.
+	narrow = 500
 	// elementKey is how WebDriver names an element.
 	elementKey = "element-6066-11e4-a52e-4f735466cecf"
 )
@@ -43,7 +45,7 @@ func Start(tb testing.TB, width, height int) *Browser {
 		tb.Skip("chromium is not installed; script/test-deps installs it")
 	}
 	address := freePort(tb)
-	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), driver, "--port="+address[len("127.0.0.1:"):], "--allowed-ips=127.0.0.1")
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), driver, "--port="+address[len("127.0.0.1:"):], "--allowed-ips=127.0.0.1") //nolint:gosec // found in PATH
 	cmd.Env = append(os.Environ(), "HOME="+tb.TempDir())
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
@@ -67,7 +69,10 @@ func Start(tb testing.TB, width, height int) *Browser {
 	var session struct {
 		SessionID string `json:"sessionId"`
 	}
-	options := map[string]any{"binary": chromium, "args": args, "mobileEmulation": map[string]any{"deviceMetrics": map[string]any{"width": width, "height": height, "pixelRatio": 1, "touch": false}}}
+	options := map[string]any{"binary": chromium, "args": args}
+	if width < narrow {
+		options["mobileEmulation"] = map[string]any{"deviceMetrics": map[string]any{"width": width, "height": height, "pixelRatio": 1, "touch": true}}
+	}
 	b.must("new session", b.call(http.MethodPost, "/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{"goog:chromeOptions": options}}}, &session))
 	b.base += "/session/" + session.SessionID
 	tb.Cleanup(func() { _ = b.call(http.MethodDelete, "", nil, nil) })
@@ -232,6 +237,6 @@ func (b *Browser) Screenshot(name string) {
 	b.must("screenshot", b.call(http.MethodGet, "/screenshot", nil, &encoded))
 	png, err := base64.StdEncoding.DecodeString(encoded)
 	b.must("screenshot", err)
-	b.must("screenshot", os.MkdirAll(dir, 0o755))
-	b.must("screenshot", os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644))
+	b.must("screenshot", os.MkdirAll(dir, 0o750))                                   //nolint:gosec // who runs the tests names the folder
+	b.must("screenshot", os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600)) //nolint:gosec // likewise
 }
