@@ -289,7 +289,11 @@ func (a *App) makeGateway(context.Context) error {
 	if !a.config.runs("gateway") || a.config.HTTP == "" {
 		return nil
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, Metrics: a.tel.Handler(), Log: a.log})
+	key, err := a.sessionKey()
+	if err != nil {
+		return err
+	}
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}
