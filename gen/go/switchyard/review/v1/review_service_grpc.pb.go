@@ -127,7 +127,8 @@ type ReviewServiceClient interface {
 	//
 	// Fails with NOT_FOUND.
 	GetQueueStats(ctx context.Context, in *GetQueueStatsRequest, opts ...grpc.CallOption) (*GetQueueStatsResponse, error)
-	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs.
+	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs. It is for those who lead: whoever could ask after each answer
+	// would learn which items are tests.
 	//
 	// Fails with NOT_FOUND.
 	GetAgreement(ctx context.Context, in *GetAgreementRequest, opts ...grpc.CallOption) (*GetAgreementResponse, error)
@@ -513,7 +514,8 @@ type ReviewServiceServer interface {
 	//
 	// Fails with NOT_FOUND.
 	GetQueueStats(context.Context, *GetQueueStatsRequest) (*GetQueueStatsResponse, error)
-	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs.
+	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs. It is for those who lead: whoever could ask after each answer
+	// would learn which items are tests.
 	//
 	// Fails with NOT_FOUND.
 	GetAgreement(context.Context, *GetAgreementRequest) (*GetAgreementResponse, error)

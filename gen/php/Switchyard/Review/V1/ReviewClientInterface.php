@@ -207,11 +207,12 @@ interface ReviewClientInterface
     public function getQueueStats(GetQueueStatsRequest $request, ?CallOptions $options = null): GetQueueStatsResponse;
 
     /**
-     * GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs.
+     * GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs. It is for those who lead: whoever could ask after each answer
+     * would learn which items are tests.
      *
      * Fails with NOT_FOUND.
      *
-     * Scope review:read; deadline 20000 ms; idempotent: retried when the server is unavailable.
+     * Scope review:write; deadline 20000 ms; idempotent: retried when the server is unavailable.
      *
      * @throws RpcException
      */
