@@ -212,10 +212,10 @@ func (k *desk) apply(tb testing.TB, records ...*commonv1.DecisionRecord) []strin
 	return ids
 }
 
-// settings replaces those of a queue.
-func (k *desk) settings(tb testing.TB, op commonv1.Operation, deployment string, s *reviewv1.QueueSettings) {
+// settings replaces those of routing/support.
+func (k *desk) settings(tb testing.TB, s *reviewv1.QueueSettings) {
 	tb.Helper()
-	_, err := k.UpdateQueue(lead(tb), &reviewv1.UpdateQueueRequest{Operation: op, Deployment: deployment, Settings: s})
+	_, err := k.UpdateQueue(lead(tb), &reviewv1.UpdateQueueRequest{Operation: routing, Deployment: "support", Settings: s})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func TestTwoPeopleJudgeBlindlyAndAThirdDecidesWhenTheyDiffer(t *testing.T) {
 	k := start(t)
 	k.apply(t, k.ticket("makes the queue"))
 	k.say(t, "anna", k.next(t, "anna"), "hardware")
-	k.settings(t, routing, "support", &reviewv1.QueueSettings{SecondOpinionShare: 1})
+	k.settings(t, &reviewv1.QueueSettings{SecondOpinionShare: 1})
 	id := k.apply(t, k.ticket("hard to say"))[0]
 	k.say(t, "anna", k.next(t, "anna"), "hardware")
 	k.pass(t, time.Minute)
