@@ -8,6 +8,7 @@ import (
 
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/pgtest"
 	"github.com/switchyard-ai/switchyard/services/review"
 )
 
@@ -69,7 +70,11 @@ func everything(t *testing.T, k *desk) map[string]string {
 	out := map[string]string{}
 	err := k.db.View(t.Context(), func(tx *db.Tx) error {
 		var columns [][2]string
-		err := tx.Each(`SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name LIKE 'review%'`, nil,
+		columnsOf := `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name LIKE 'review%'`
+		if pgtest.Wanted() {
+			columnsOf = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name LIKE 'review%'`
+		}
+		err := tx.Each(columnsOf, nil,
 			func(scan func(...any) error) error {
 				var c [2]string
 				err := scan(&c[0], &c[1])
@@ -77,7 +82,7 @@ func everything(t *testing.T, k *desk) map[string]string {
 				return err
 			})
 		for _, c := range columns {
-			err = errors.Join(err, tx.Each(`SELECT CAST(`+c[1]+` AS BLOB) FROM `+c[0], nil, func(scan func(...any) error) error {
+			err = errors.Join(err, tx.Each(`SELECT `+c[1]+` FROM `+c[0], nil, func(scan func(...any) error) error {
 				var b []byte
 				err := scan(&b)
 				out[c[0]+"."+c[1]] += string(b) + "\n"

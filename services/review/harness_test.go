@@ -23,6 +23,7 @@ import (
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/pgtest"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -47,10 +48,14 @@ type desk struct {
 	others map[string]*commonv1.DecisionRecord // decisions of p1 that are no items
 }
 
-// open runs the service on the database in dir. Its background does what is due several times a second; doDue does it at once.
+// open runs the service on the database in dir, or on Postgres when the tests are asked to (internal/db/pgtest). Its background does what is due several times a second; doDue does it at once.
 func open(tb testing.TB, dir string) *desk {
 	tb.Helper()
-	d, err := db.Open(context.Background(), db.Default(filepath.Join(dir, "switchyard.db")))
+	config := db.Default(filepath.Join(dir, "switchyard.db"))
+	if pgtest.Wanted() {
+		config.URL = pgtest.Schema(tb)
+	}
+	d, err := db.Open(context.Background(), config)
 	if err != nil {
 		tb.Fatal(err)
 	}
