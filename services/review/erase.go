@@ -8,6 +8,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	"github.com/switchyard-ai/switchyard/internal/db"
 )
 
 // Erased counts what Erase took out.
@@ -132,23 +133,25 @@ func (w *work) eraseNotes(it *item, sum *Erased) error {
 		}
 		sum.Verdicts++
 	}
-	feedback, _, err := feedbackOf(w.Tx, it.project, it.id, position{}, maxErased)
-	if err != nil {
-		return err
-	}
-	for _, f := range feedback {
-		f.SubjectId, f.Note = "", ""
-		data, err := proto.Marshal(f)
+	for after := (position{}); ; {
+		feedback, next, err := feedbackOf(w.Tx, it.project, it.id, after, db.MaxPageSize)
 		if err != nil {
 			return err
 		}
-		if _, err := w.Exec(`UPDATE review_feedback SET message = ? WHERE project = ? AND id = ?`, data, it.project, f.GetFeedbackId()); err != nil {
-			return err
+		for _, f := range feedback {
+			f.SubjectId, f.Note = "", ""
+			data, err := proto.Marshal(f)
+			if err != nil {
+				return err
+			}
+			if _, err := w.Exec(`UPDATE review_feedback SET message = ? WHERE project = ? AND id = ?`, data, it.project, f.GetFeedbackId()); err != nil {
+				return err
+			}
+			sum.Feedback++
 		}
-		sum.Feedback++
+		if next == nil {
+			return nil
+		}
+		after = *next
 	}
-	return nil
 }
-
-// maxErased bounds the feedback on one decision.
-const maxErased = 1_000_000

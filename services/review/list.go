@@ -23,6 +23,8 @@ const (
 	pageBytes = 2 << 20
 	// maxHistory is how many entries of an item's history GetItem returns.
 	maxHistory = 500
+	// maxFeedback is how much of the feedback on a decision GetItem returns; ListFeedback has all of it.
+	maxFeedback = 50
 )
 
 // ListItems lists items, newest decision first. Ids are UUIDv7 and sort by time, so that the id is the position.
@@ -177,7 +179,7 @@ func (s *Service) GetItem(ctx context.Context, req *reviewv1.GetItemRequest) (*r
 		if res.History, err = historyOf(tx, it, p); err != nil {
 			return err
 		}
-		res.Feedback, _, err = feedbackOf(tx, p.project, it.id, position{}, db.MaxPageSize)
+		res.Feedback, _, err = feedbackOf(tx, p.project, it.id, position{}, maxFeedback)
 		return err
 	})
 	return res, err

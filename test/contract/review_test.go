@@ -19,7 +19,7 @@ import (
 )
 
 // undecided makes a decision that is left to a person and waits until it is a review item. It returns the decision's id.
-func undecided(t *testing.T, conn grpc.ClientConnInterface, text, contentID string) string {
+func undecided(t testing.TB, conn grpc.ClientConnInterface, text, contentID string) string {
 	t.Helper()
 	id := ""
 	// The deployment may still be on its way to another process, and the bus may still be starting.

@@ -1879,7 +1879,7 @@ type LeaseItemsRequest struct {
 	Operation v1.Operation `protobuf:"varint,2,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Only of this deployment; all when empty.
 	Deployment string `protobuf:"bytes,3,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// How many at most, 1 to 50; 0 means 1.
+	// How many at most, 1 to 50; 0 means 1. Less come when they make 2 MiB together.
 	MaxItems int32 `protobuf:"varint,4,opt,name=max_items,json=maxItems,proto3" json:"max_items,omitempty"`
 	// How long each is leased, 1 second to 12 hours; as the queue says when absent.
 	Lease *durationpb.Duration `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
@@ -2561,7 +2561,7 @@ type GroupResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The item.
 	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
-	// The verdict.
+	// The verdict; its answer is left out for all but the leased item.
 	Verdict *Verdict `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// Why it takes no part; the item stays as it is.
 	Error *v1.ItemError `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
@@ -3067,7 +3067,7 @@ type GetItemResponse struct {
 	Verdicts []*Verdict `protobuf:"bytes,2,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
 	// What happened, oldest first; at most the newest 500 entries.
 	History []*HistoryEntry `protobuf:"bytes,3,rep,name=history,proto3" json:"history,omitempty"`
-	// What the application said later, oldest first.
+	// What the application said later, oldest first; at most 50, ListFeedback has all.
 	Feedback      []*Feedback `protobuf:"bytes,4,rep,name=feedback,proto3" json:"feedback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
