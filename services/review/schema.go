@@ -92,9 +92,9 @@ var steps = []string{
 	CREATE TABLE review_bands (
 		project TEXT   NOT NULL,
 		band    BIGINT NOT NULL,
-		id      TEXT   NOT NULL,
-		PRIMARY KEY (project, band, id)
+		id      TEXT   NOT NULL
 	);
+	CREATE INDEX review_bands_key ON review_bands (project, band);
 	CREATE TABLE review_verdicts (
 		project    TEXT   NOT NULL,
 		id         TEXT   NOT NULL,
