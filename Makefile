@@ -76,7 +76,7 @@ test-figures: ## Run the measurements that assert figures, without the race dete
 
 .PHONY: test-php
 test-php: build ## Run the tests of the PHP client against the real server
-	@if command -v phpunit >/dev/null; then phpunit -c php/client --no-coverage; else echo "phpunit is not installed: the tests of php/client are skipped"; fi
+	@if command -v phpunit >/dev/null; then php -d apc.enable_cli=1 "$$(command -v phpunit)" -c php/client --no-coverage; else echo "phpunit is not installed: the tests of php/client are skipped"; fi
 
 .PHONY: bench
 bench: build ## Measure every figure and print the table of docs/reference/performance.md
