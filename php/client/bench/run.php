@@ -58,7 +58,7 @@ function row(string $group, string $what, string $measured, string $figure, ?boo
 $server = Server::start();
 $dsn = 'unix://' . $server->socket;
 $next = $options['next'] ?? \PHP_BINARY;
-\fprintf(\STDERR, "PHP %s with libcurl %s; for libcurl 8: %s\n", \PHP_VERSION, \curl_version()['version'], \implode(' ', child($next, ['-r', 'echo PHP_VERSION, " with libcurl ", curl_version()["version"];'])));
+\printf("PHP %s with libcurl %s, OPcache on; libcurl 8 is %s. Load average %s.\n\n", \PHP_VERSION, \curl_version()['version'], child($next, ['-r', 'echo curl_version()["version"], " with PHP ", PHP_VERSION;'])[0], \implode(' ', \array_map(static fn (float $l): string => \sprintf('%.1f', $l), \sys_getloadavg() ?: [])));
 echo "| what | measured | figure | met | ratio basis, spread | command |\n|---|--:|--:|---|---|---|\n";
 
 if ($wanted('codec')) {
@@ -174,6 +174,6 @@ if ($wanted('stream')) {
             $grown[] = $bytes;
         }
         row('stream', "bidirectional stream: 5,000 texts classified$which", \sprintf('%s messages/s', \number_format(median($speeds))), '≥ 15,000 messages/s', median($speeds) >= 15000,
-            \sprintf('rounds %s–%s; the second half adds %.0f KiB to the peak of memory', \number_format(\min($speeds)), \number_format(\max($speeds)), \max($grown) / 1024));
+            \sprintf('rounds %s–%s; peak of memory %.0f KiB above that of 1,000 texts', \number_format(\min($speeds)), \number_format(\max($speeds)), median($grown) / 1024));
     }
 }

@@ -49,9 +49,9 @@ final class DebugInfo implements Message
             $n = \strlen($x);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if ('' !== $this->detail) {
-            $n = \strlen($this->detail);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->detail;
+        if ('' !== $v = $this->detail) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -46,13 +46,13 @@ final class ErrorInfo implements Message
         $v = "{$this->reason}\0{$this->domain}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.ErrorInfo.reason' => $this->reason, 'google.rpc.ErrorInfo.domain' => $this->domain]);
         $b = '';
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->domain) {
-            $n = \strlen($this->domain);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->domain;
+        if ('' !== $v = $this->domain) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->metadata as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'google.rpc.ErrorInfo.metadata') . "\x12" . Wire::text($x, 'google.rpc.ErrorInfo.metadata');

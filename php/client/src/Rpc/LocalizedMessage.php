@@ -42,13 +42,13 @@ final class LocalizedMessage implements Message
         $v = "{$this->locale}\0{$this->message}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.LocalizedMessage.locale' => $this->locale, 'google.rpc.LocalizedMessage.message' => $this->message]);
         $b = '';
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->message) {
-            $n = \strlen($this->message);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->message;
+        if ('' !== $v = $this->message) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -44,13 +44,13 @@ final class RequestInfo implements Message
         $v = "{$this->requestId}\0{$this->servingData}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.RequestInfo.request_id' => $this->requestId, 'google.rpc.RequestInfo.serving_data' => $this->servingData]);
         $b = '';
-        if ('' !== $this->requestId) {
-            $n = \strlen($this->requestId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->requestId;
+        if ('' !== $v = $this->requestId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->servingData) {
-            $n = \strlen($this->servingData);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->servingData;
+        if ('' !== $v = $this->servingData) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

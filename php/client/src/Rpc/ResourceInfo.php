@@ -48,21 +48,21 @@ final class ResourceInfo implements Message
         $v = "{$this->resourceType}\0{$this->resourceName}\0{$this->owner}\0{$this->description}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.ResourceInfo.resource_type' => $this->resourceType, 'google.rpc.ResourceInfo.resource_name' => $this->resourceName, 'google.rpc.ResourceInfo.owner' => $this->owner, 'google.rpc.ResourceInfo.description' => $this->description]);
         $b = '';
-        if ('' !== $this->resourceType) {
-            $n = \strlen($this->resourceType);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->resourceType;
+        if ('' !== $v = $this->resourceType) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->resourceName) {
-            $n = \strlen($this->resourceName);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->resourceName;
+        if ('' !== $v = $this->resourceName) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->owner) {
-            $n = \strlen($this->owner);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->owner;
+        if ('' !== $v = $this->owner) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

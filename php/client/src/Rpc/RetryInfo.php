@@ -38,8 +38,8 @@ final class RetryInfo implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->retryDelay) {
-            $v = $this->retryDelay->encode();
+        if (null !== $v = $this->retryDelay) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

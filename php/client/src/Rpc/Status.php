@@ -46,12 +46,12 @@ final class Status implements Message
     {
         '' === $this->message || (\extension_loaded('mbstring') ? \mb_check_encoding($this->message, 'UTF-8') : Wire::utf8($this->message)) || throw EncodeException::utf8In(['google.rpc.Status.message' => $this->message]);
         $b = '';
-        if (0 !== $this->code) {
-            $b .= "\x08" . ($this->code >= 0 && $this->code < 0x4000 ? ($this->code < 0x80 ? \chr($this->code) : \chr($this->code | 0x80) . \chr($this->code >> 7)) : Wire::int32($this->code));
+        if (0 !== $v = $this->code) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->message) {
-            $n = \strlen($this->message);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->message;
+        if ('' !== $v = $this->message) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->details as $x) {
             $v = $x->encode();

@@ -48,20 +48,20 @@ final class FieldViolation implements Message
         $v = "{$this->field}\0{$this->description}\0{$this->reason}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.BadRequest.FieldViolation.field' => $this->field, 'google.rpc.BadRequest.FieldViolation.description' => $this->description, 'google.rpc.BadRequest.FieldViolation.reason' => $this->reason]);
         $b = '';
-        if ('' !== $this->field) {
-            $n = \strlen($this->field);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->field;
+        if ('' !== $v = $this->field) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->localizedMessage) {
-            $v = $this->localizedMessage->encode();
+        if (null !== $v = $this->localizedMessage) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -42,13 +42,13 @@ final class Link implements Message
         $v = "{$this->description}\0{$this->url}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.Help.Link.description' => $this->description, 'google.rpc.Help.Link.url' => $this->url]);
         $b = '';
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->url) {
-            $n = \strlen($this->url);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->url;
+        if ('' !== $v = $this->url) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -44,17 +44,17 @@ final class Violation implements Message
         $v = "{$this->type}\0{$this->subject}\0{$this->description}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.PreconditionFailure.Violation.type' => $this->type, 'google.rpc.PreconditionFailure.Violation.subject' => $this->subject, 'google.rpc.PreconditionFailure.Violation.description' => $this->description]);
         $b = '';
-        if ('' !== $this->type) {
-            $n = \strlen($this->type);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->type;
+        if ('' !== $v = $this->type) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -62,35 +62,35 @@ final class Violation implements Message
         $v = "{$this->subject}\0{$this->description}\0{$this->apiService}\0{$this->quotaMetric}\0{$this->quotaId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.QuotaFailure.Violation.subject' => $this->subject, 'google.rpc.QuotaFailure.Violation.description' => $this->description, 'google.rpc.QuotaFailure.Violation.api_service' => $this->apiService, 'google.rpc.QuotaFailure.Violation.quota_metric' => $this->quotaMetric, 'google.rpc.QuotaFailure.Violation.quota_id' => $this->quotaId]);
         $b = '';
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->apiService) {
-            $n = \strlen($this->apiService);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->apiService;
+        if ('' !== $v = $this->apiService) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->quotaMetric) {
-            $n = \strlen($this->quotaMetric);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->quotaMetric;
+        if ('' !== $v = $this->quotaMetric) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->quotaId) {
-            $n = \strlen($this->quotaId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->quotaId;
+        if ('' !== $v = $this->quotaId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->quotaDimensions as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'google.rpc.QuotaFailure.Violation.quota_dimensions') . "\x12" . Wire::text($x, 'google.rpc.QuotaFailure.Violation.quota_dimensions');
             $b .= "\x32" . Wire::bytes($p);
         }
-        if (0 !== $this->quotaValue) {
-            $b .= "\x38" . ($this->quotaValue >= 0 && $this->quotaValue < 0x4000 ? ($this->quotaValue < 0x80 ? \chr($this->quotaValue) : \chr($this->quotaValue | 0x80) . \chr($this->quotaValue >> 7)) : Wire::varint($this->quotaValue));
+        if (0 !== $v = $this->quotaValue) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->futureQuotaValue) {
-            $b .= "\x40" . ($this->futureQuotaValue >= 0 && $this->futureQuotaValue < 0x4000 ? ($this->futureQuotaValue < 0x80 ? \chr($this->futureQuotaValue) : \chr($this->futureQuotaValue | 0x80) . \chr($this->futureQuotaValue >> 7)) : Wire::varint($this->futureQuotaValue));
+        if (null !== $v = $this->futureQuotaValue) {
+            $b .= "\x40" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;
