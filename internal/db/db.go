@@ -25,6 +25,7 @@ type DB struct {
 	read    *sql.DB
 	dialect dialect
 	log     *slog.Logger
+	topics  topics
 }
 
 // Open opens the database, and makes it and its folder when they do not exist.
@@ -70,7 +71,8 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, fn func(*Tx) error) (err err
 			_ = tx.Rollback()
 		}
 	}()
-	if err := fn(&Tx{tx: tx, ctx: ctx, dialect: d.dialect}); err != nil {
+	t := &Tx{tx: tx, ctx: ctx, dialect: d.dialect}
+	if err := fn(t); err != nil {
 		return d.failed(ctx, "transaction", err)
 	}
 	done = true
@@ -78,6 +80,7 @@ func (d *DB) run(ctx context.Context, pool *sql.DB, fn func(*Tx) error) (err err
 		_ = tx.Rollback()
 		return d.failed(ctx, "commit", err)
 	}
+	d.topics.tell(t.topics)
 	return nil
 }
 
@@ -86,6 +89,7 @@ type Tx struct {
 	tx      *sql.Tx
 	ctx     context.Context //nolint:containedctx // a transaction lives inside one call and ends with its context
 	dialect dialect
+	topics  []string // told after the commit
 }
 
 // Exec runs a statement and returns how many rows it changed.
