@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -191,7 +193,25 @@ func newCheckConfig() *cobra.Command {
 func showConfig(c *cobra.Command, cfg *app.Config) error {
 	var rows [][]string
 	for _, field := range config.Fields(cfg) {
-		rows = append(rows, []string{field.Path, fmt.Sprint(field.Value.Interface()), field.Env})
+		rows = append(rows, []string{field.Path, shown(fmt.Sprint(field.Value.Interface())), field.Env})
 	}
 	return table(c.OutOrStdout(), []string{"SETTING", "VALUE", "VARIABLE"}, rows)
+}
+
+// secrets are where URLs hold passwords: before the host, in any of several, and in parameters. What is no proper URL is cut too much
+// rather than too little.
+var secrets = []*regexp.Regexp{
+	regexp.MustCompile(`(://[^:/?#@]*:).*(@)`),
+	regexp.MustCompile(`((?:^|[?&])(?:ssl)?password=)[^&]*()`),
+}
+
+// shown returns a setting as it may be printed: without the passwords of URLs.
+func shown(value string) string {
+	if !strings.Contains(value, "://") {
+		return value
+	}
+	for _, secret := range secrets {
+		value = secret.ReplaceAllString(value, "${1}xxxxx${2}")
+	}
+	return value
 }

@@ -122,6 +122,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
+		{"reading", a.startReading},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
@@ -154,7 +155,7 @@ func (a *App) openTables(ctx context.Context) (err error) {
 	if slices.Equal(a.config.Target, []string{"gateway"}) {
 		return nil
 	}
-	config := db.Default(filepath.Join(a.config.DataDir, "switchyard.db"))
+	config := a.config.DB
 	config.Log = a.log
 	if a.db, err = db.Open(ctx, config); err != nil {
 		return err
@@ -288,7 +289,11 @@ func (a *App) makeGateway(context.Context) error {
 	if !a.config.runs("gateway") || a.config.HTTP == "" {
 		return nil
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, Metrics: a.tel.Handler(), Log: a.log})
+	key, err := a.sessionKey()
+	if err != nil {
+		return err
+	}
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}

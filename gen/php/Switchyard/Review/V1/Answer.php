@@ -67,7 +67,8 @@ final class Answer implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->reason}\0{$this->note}" . "\0" . \implode("\0", $this->labels)) || throw EncodeException::utf8In(['switchyard.review.v1.Answer.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.Answer.reason' => $this->reason, 'switchyard.review.v1.Answer.note' => $this->note]);
+        $v = "{$this->reason}\0{$this->note}" . "\0" . \implode("\0", $this->labels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Answer.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.Answer.reason' => $this->reason, 'switchyard.review.v1.Answer.note' => $this->note]);
         $b = '';
         foreach ($this->labels as $x) {
             $n = \strlen($x);
@@ -115,10 +116,8 @@ final class Answer implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // labels
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -132,6 +131,9 @@ final class Answer implements Message
                 case 16: // action
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -140,6 +142,9 @@ final class Answer implements Message
                 case 24: // out_of_scope
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -148,6 +153,9 @@ final class Answer implements Message
                 case 32: // not_sure
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -188,11 +196,17 @@ final class Answer implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f5}\0{$f6}" . "\0" . \implode("\0", $f1)) || throw DecodeException::utf8In(['switchyard.review.v1.Answer.labels' => \implode("\0", $f1), 'switchyard.review.v1.Answer.reason' => $f5, 'switchyard.review.v1.Answer.note' => $f6]);
+        $v = "{$f5}\0{$f6}" . "\0" . \implode("\0", $f1);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.Answer.labels' => \implode("\0", $f1), 'switchyard.review.v1.Answer.reason' => $f5, 'switchyard.review.v1.Answer.note' => $f6]);
 
         return new self(
             $f1,

@@ -47,7 +47,8 @@ final class CreateGoldItemRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->goldId}\0{$this->itemId}") || throw EncodeException::utf8In(['switchyard.review.v1.CreateGoldItemRequest.gold_id' => $this->goldId, 'switchyard.review.v1.CreateGoldItemRequest.item_id' => $this->itemId]);
+        $v = "{$this->goldId}\0{$this->itemId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.CreateGoldItemRequest.gold_id' => $this->goldId, 'switchyard.review.v1.CreateGoldItemRequest.item_id' => $this->itemId]);
         $b = '';
         if ('' !== $this->goldId) {
             $n = \strlen($this->goldId);
@@ -78,10 +79,8 @@ final class CreateGoldItemRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // gold_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.CreateGoldItemRequest.gold_id');
@@ -118,11 +117,17 @@ final class CreateGoldItemRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.review.v1.CreateGoldItemRequest.gold_id' => $f1, 'switchyard.review.v1.CreateGoldItemRequest.item_id' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.CreateGoldItemRequest.gold_id' => $f1, 'switchyard.review.v1.CreateGoldItemRequest.item_id' => $f2]);
 
         return new self(
             $f1,

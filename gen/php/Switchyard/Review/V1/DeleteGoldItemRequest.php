@@ -40,7 +40,7 @@ final class DeleteGoldItemRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->goldId || Wire::utf8($this->goldId) || throw EncodeException::utf8In(['switchyard.review.v1.DeleteGoldItemRequest.gold_id' => $this->goldId]);
+        '' === $this->goldId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->goldId, 'UTF-8') : Wire::utf8($this->goldId)) || throw EncodeException::utf8In(['switchyard.review.v1.DeleteGoldItemRequest.gold_id' => $this->goldId]);
         $b = '';
         if ('' !== $this->goldId) {
             $n = \strlen($this->goldId);
@@ -59,10 +59,8 @@ final class DeleteGoldItemRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // gold_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.DeleteGoldItemRequest.gold_id');
@@ -75,11 +73,16 @@ final class DeleteGoldItemRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.review.v1.DeleteGoldItemRequest.gold_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.review.v1.DeleteGoldItemRequest.gold_id' => $f1]);
 
         return new self(
             $f1,

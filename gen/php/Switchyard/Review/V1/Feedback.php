@@ -96,7 +96,8 @@ final class Feedback implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->feedbackId}\0{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->source}\0{$this->note}\0{$this->keyId}\0{$this->subjectId}" . "\0" . \implode("\0", $this->labels)) || throw EncodeException::utf8In(['switchyard.review.v1.Feedback.feedback_id' => $this->feedbackId, 'switchyard.review.v1.Feedback.decision_id' => $this->decisionId, 'switchyard.review.v1.Feedback.project' => $this->project, 'switchyard.review.v1.Feedback.deployment' => $this->deployment, 'switchyard.review.v1.Feedback.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.Feedback.source' => $this->source, 'switchyard.review.v1.Feedback.note' => $this->note, 'switchyard.review.v1.Feedback.key_id' => $this->keyId, 'switchyard.review.v1.Feedback.subject_id' => $this->subjectId]);
+        $v = "{$this->feedbackId}\0{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->source}\0{$this->note}\0{$this->keyId}\0{$this->subjectId}" . "\0" . \implode("\0", $this->labels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Feedback.feedback_id' => $this->feedbackId, 'switchyard.review.v1.Feedback.decision_id' => $this->decisionId, 'switchyard.review.v1.Feedback.project' => $this->project, 'switchyard.review.v1.Feedback.deployment' => $this->deployment, 'switchyard.review.v1.Feedback.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.Feedback.source' => $this->source, 'switchyard.review.v1.Feedback.note' => $this->note, 'switchyard.review.v1.Feedback.key_id' => $this->keyId, 'switchyard.review.v1.Feedback.subject_id' => $this->subjectId]);
         $b = '';
         if ('' !== $this->feedbackId) {
             $n = \strlen($this->feedbackId);
@@ -185,10 +186,8 @@ final class Feedback implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // feedback_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.Feedback.feedback_id');
@@ -223,6 +222,9 @@ final class Feedback implements Message
                 case 32: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -250,6 +252,9 @@ final class Feedback implements Message
                 case 56: // action
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -258,6 +263,9 @@ final class Feedback implements Message
                 case 64: // out_of_scope
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -324,6 +332,9 @@ final class Feedback implements Message
                 case 112: // agrees
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -340,11 +351,17 @@ final class Feedback implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f5}\0{$f9}\0{$f10}\0{$f13}\0{$f15}" . "\0" . \implode("\0", $f6)) || throw DecodeException::utf8In(['switchyard.review.v1.Feedback.feedback_id' => $f1, 'switchyard.review.v1.Feedback.decision_id' => $f2, 'switchyard.review.v1.Feedback.project' => $f3, 'switchyard.review.v1.Feedback.deployment' => $f5, 'switchyard.review.v1.Feedback.labels' => \implode("\0", $f6), 'switchyard.review.v1.Feedback.source' => $f9, 'switchyard.review.v1.Feedback.note' => $f10, 'switchyard.review.v1.Feedback.key_id' => $f13, 'switchyard.review.v1.Feedback.subject_id' => $f15]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f5}\0{$f9}\0{$f10}\0{$f13}\0{$f15}" . "\0" . \implode("\0", $f6);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.Feedback.feedback_id' => $f1, 'switchyard.review.v1.Feedback.decision_id' => $f2, 'switchyard.review.v1.Feedback.project' => $f3, 'switchyard.review.v1.Feedback.deployment' => $f5, 'switchyard.review.v1.Feedback.labels' => \implode("\0", $f6), 'switchyard.review.v1.Feedback.source' => $f9, 'switchyard.review.v1.Feedback.note' => $f10, 'switchyard.review.v1.Feedback.key_id' => $f13, 'switchyard.review.v1.Feedback.subject_id' => $f15]);
 
         return new self(
             $f1,

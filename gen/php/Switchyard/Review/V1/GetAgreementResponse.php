@@ -68,7 +68,7 @@ final class GetAgreementResponse implements Message
     {
         $b = '';
         if (0 !== $this->items) {
-            $b .= "\x08" . ($this->items >= 0 && $this->items < 0x80 ? \chr($this->items) : Wire::varint($this->items));
+            $b .= "\x08" . ($this->items >= 0 && $this->items < 0x4000 ? ($this->items < 0x80 ? \chr($this->items) : \chr($this->items | 0x80) . \chr($this->items >> 7)) : Wire::varint($this->items));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->alpha)) {
             $b .= "\x11" . $v;
@@ -107,14 +107,15 @@ final class GetAgreementResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -130,6 +131,9 @@ final class GetAgreementResponse implements Message
                 case 24: // alpha_defined
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -156,12 +160,20 @@ final class GetAgreementResponse implements Message
                 case 48: // truncated
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f6 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }

@@ -43,7 +43,8 @@ final class GetItemRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->itemId}\0{$this->reviewer}") || throw EncodeException::utf8In(['switchyard.review.v1.GetItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.GetItemRequest.reviewer' => $this->reviewer]);
+        $v = "{$this->itemId}\0{$this->reviewer}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.GetItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.GetItemRequest.reviewer' => $this->reviewer]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -67,10 +68,8 @@ final class GetItemRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // item_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.GetItemRequest.item_id');
@@ -93,11 +92,17 @@ final class GetItemRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.review.v1.GetItemRequest.item_id' => $f1, 'switchyard.review.v1.GetItemRequest.reviewer' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.GetItemRequest.item_id' => $f1, 'switchyard.review.v1.GetItemRequest.reviewer' => $f2]);
 
         return new self(
             $f1,

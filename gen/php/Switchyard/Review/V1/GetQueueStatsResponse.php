@@ -101,31 +101,31 @@ final class GetQueueStatsResponse implements Message
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $this->verdicts) {
-            $b .= "\x10" . ($this->verdicts >= 0 && $this->verdicts < 0x80 ? \chr($this->verdicts) : Wire::varint($this->verdicts));
+            $b .= "\x10" . ($this->verdicts >= 0 && $this->verdicts < 0x4000 ? ($this->verdicts < 0x80 ? \chr($this->verdicts) : \chr($this->verdicts | 0x80) . \chr($this->verdicts >> 7)) : Wire::varint($this->verdicts));
         }
         if (0 !== $this->itemsClosed) {
-            $b .= "\x18" . ($this->itemsClosed >= 0 && $this->itemsClosed < 0x80 ? \chr($this->itemsClosed) : Wire::varint($this->itemsClosed));
+            $b .= "\x18" . ($this->itemsClosed >= 0 && $this->itemsClosed < 0x4000 ? ($this->itemsClosed < 0x80 ? \chr($this->itemsClosed) : \chr($this->itemsClosed | 0x80) . \chr($this->itemsClosed >> 7)) : Wire::varint($this->itemsClosed));
         }
         if (0 !== $this->notSure) {
-            $b .= "\x20" . ($this->notSure >= 0 && $this->notSure < 0x80 ? \chr($this->notSure) : Wire::varint($this->notSure));
+            $b .= "\x20" . ($this->notSure >= 0 && $this->notSure < 0x4000 ? ($this->notSure < 0x80 ? \chr($this->notSure) : \chr($this->notSure | 0x80) . \chr($this->notSure >> 7)) : Wire::varint($this->notSure));
         }
         if (0 !== $this->secondOpinions) {
-            $b .= "\x28" . ($this->secondOpinions >= 0 && $this->secondOpinions < 0x80 ? \chr($this->secondOpinions) : Wire::varint($this->secondOpinions));
+            $b .= "\x28" . ($this->secondOpinions >= 0 && $this->secondOpinions < 0x4000 ? ($this->secondOpinions < 0x80 ? \chr($this->secondOpinions) : \chr($this->secondOpinions | 0x80) . \chr($this->secondOpinions >> 7)) : Wire::varint($this->secondOpinions));
         }
         if (0 !== $this->disagreements) {
-            $b .= "\x30" . ($this->disagreements >= 0 && $this->disagreements < 0x80 ? \chr($this->disagreements) : Wire::varint($this->disagreements));
+            $b .= "\x30" . ($this->disagreements >= 0 && $this->disagreements < 0x4000 ? ($this->disagreements < 0x80 ? \chr($this->disagreements) : \chr($this->disagreements | 0x80) . \chr($this->disagreements >> 7)) : Wire::varint($this->disagreements));
         }
         if (0 !== $this->overturned) {
-            $b .= "\x38" . ($this->overturned >= 0 && $this->overturned < 0x80 ? \chr($this->overturned) : Wire::varint($this->overturned));
+            $b .= "\x38" . ($this->overturned >= 0 && $this->overturned < 0x4000 ? ($this->overturned < 0x80 ? \chr($this->overturned) : \chr($this->overturned | 0x80) . \chr($this->overturned >> 7)) : Wire::varint($this->overturned));
         }
         if (0 !== $this->suggestionAccepted) {
-            $b .= "\x40" . ($this->suggestionAccepted >= 0 && $this->suggestionAccepted < 0x80 ? \chr($this->suggestionAccepted) : Wire::varint($this->suggestionAccepted));
+            $b .= "\x40" . ($this->suggestionAccepted >= 0 && $this->suggestionAccepted < 0x4000 ? ($this->suggestionAccepted < 0x80 ? \chr($this->suggestionAccepted) : \chr($this->suggestionAccepted | 0x80) . \chr($this->suggestionAccepted >> 7)) : Wire::varint($this->suggestionAccepted));
         }
         if (0 !== $this->audits) {
-            $b .= "\x48" . ($this->audits >= 0 && $this->audits < 0x80 ? \chr($this->audits) : Wire::varint($this->audits));
+            $b .= "\x48" . ($this->audits >= 0 && $this->audits < 0x4000 ? ($this->audits < 0x80 ? \chr($this->audits) : \chr($this->audits | 0x80) . \chr($this->audits >> 7)) : Wire::varint($this->audits));
         }
         if (0 !== $this->auditErrors) {
-            $b .= "\x50" . ($this->auditErrors >= 0 && $this->auditErrors < 0x80 ? \chr($this->auditErrors) : Wire::varint($this->auditErrors));
+            $b .= "\x50" . ($this->auditErrors >= 0 && $this->auditErrors < 0x4000 ? ($this->auditErrors < 0x80 ? \chr($this->auditErrors) : \chr($this->auditErrors | 0x80) . \chr($this->auditErrors >> 7)) : Wire::varint($this->auditErrors));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->auditErrorRate)) {
             $b .= "\x59" . $v;
@@ -186,15 +186,8 @@ final class GetQueueStatsResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // counts
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -213,6 +206,9 @@ final class GetQueueStatsResponse implements Message
                 case 16: // verdicts
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -221,6 +217,9 @@ final class GetQueueStatsResponse implements Message
                 case 24: // items_closed
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -229,6 +228,9 @@ final class GetQueueStatsResponse implements Message
                 case 32: // not_sure
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -237,6 +239,9 @@ final class GetQueueStatsResponse implements Message
                 case 40: // second_opinions
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -245,6 +250,9 @@ final class GetQueueStatsResponse implements Message
                 case 48: // disagreements
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -253,6 +261,9 @@ final class GetQueueStatsResponse implements Message
                 case 56: // overturned
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -261,6 +272,9 @@ final class GetQueueStatsResponse implements Message
                 case 64: // suggestion_accepted
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -269,6 +283,9 @@ final class GetQueueStatsResponse implements Message
                 case 72: // audits
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -277,6 +294,9 @@ final class GetQueueStatsResponse implements Message
                 case 80: // audit_errors
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -345,16 +365,30 @@ final class GetQueueStatsResponse implements Message
                     }
                     $i += $n;
                     break;
-                case 128: // truncated
+                case -128: // truncated
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16 = 0 !== $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }

@@ -69,7 +69,8 @@ final class GoldItem implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->goldId}\0{$this->deployment}\0{$this->sourceItemId}") || throw EncodeException::utf8In(['switchyard.review.v1.GoldItem.gold_id' => $this->goldId, 'switchyard.review.v1.GoldItem.deployment' => $this->deployment, 'switchyard.review.v1.GoldItem.source_item_id' => $this->sourceItemId]);
+        $v = "{$this->goldId}\0{$this->deployment}\0{$this->sourceItemId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.GoldItem.gold_id' => $this->goldId, 'switchyard.review.v1.GoldItem.deployment' => $this->deployment, 'switchyard.review.v1.GoldItem.source_item_id' => $this->sourceItemId]);
         $b = '';
         if ('' !== $this->goldId) {
             $n = \strlen($this->goldId);
@@ -92,10 +93,10 @@ final class GoldItem implements Message
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->sourceItemId;
         }
         if (0 !== $this->answered) {
-            $b .= "\x30" . ($this->answered >= 0 && $this->answered < 0x80 ? \chr($this->answered) : Wire::varint($this->answered));
+            $b .= "\x30" . ($this->answered >= 0 && $this->answered < 0x4000 ? ($this->answered < 0x80 ? \chr($this->answered) : \chr($this->answered | 0x80) . \chr($this->answered >> 7)) : Wire::varint($this->answered));
         }
         if (0 !== $this->errors) {
-            $b .= "\x38" . ($this->errors >= 0 && $this->errors < 0x80 ? \chr($this->errors) : Wire::varint($this->errors));
+            $b .= "\x38" . ($this->errors >= 0 && $this->errors < 0x4000 ? ($this->errors < 0x80 ? \chr($this->errors) : \chr($this->errors | 0x80) . \chr($this->errors >> 7)) : Wire::varint($this->errors));
         }
         if (null !== $this->createTime) {
             $v = Timestamp::bytesOf($this->createTime);
@@ -131,10 +132,8 @@ final class GoldItem implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // gold_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.GoldItem.gold_id');
@@ -149,6 +148,9 @@ final class GoldItem implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -191,6 +193,9 @@ final class GoldItem implements Message
                 case 48: // answered
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -199,6 +204,9 @@ final class GoldItem implements Message
                 case 56: // errors
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -233,11 +241,17 @@ final class GoldItem implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f5}") || throw DecodeException::utf8In(['switchyard.review.v1.GoldItem.gold_id' => $f1, 'switchyard.review.v1.GoldItem.deployment' => $f3, 'switchyard.review.v1.GoldItem.source_item_id' => $f5]);
+        $v = "{$f1}\0{$f3}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.GoldItem.gold_id' => $f1, 'switchyard.review.v1.GoldItem.deployment' => $f3, 'switchyard.review.v1.GoldItem.source_item_id' => $f5]);
 
         return new self(
             $f1,

@@ -50,7 +50,7 @@ final class GroupResult implements Message
 
     public function encode(): string
     {
-        '' === $this->itemId || Wire::utf8($this->itemId) || throw EncodeException::utf8In(['switchyard.review.v1.GroupResult.item_id' => $this->itemId]);
+        '' === $this->itemId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->itemId, 'UTF-8') : Wire::utf8($this->itemId)) || throw EncodeException::utf8In(['switchyard.review.v1.GroupResult.item_id' => $this->itemId]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -87,10 +87,8 @@ final class GroupResult implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // item_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.GroupResult.item_id');
@@ -138,11 +136,16 @@ final class GroupResult implements Message
                     $i += 8;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.review.v1.GroupResult.item_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.review.v1.GroupResult.item_id' => $f1]);
 
         return new self(
             $f1,

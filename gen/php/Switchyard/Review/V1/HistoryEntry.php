@@ -49,7 +49,8 @@ final class HistoryEntry implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->reviewer}\0{$this->note}") || throw EncodeException::utf8In(['switchyard.review.v1.HistoryEntry.reviewer' => $this->reviewer, 'switchyard.review.v1.HistoryEntry.note' => $this->note]);
+        $v = "{$this->reviewer}\0{$this->note}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.HistoryEntry.reviewer' => $this->reviewer, 'switchyard.review.v1.HistoryEntry.note' => $this->note]);
         $b = '';
         if (null !== $this->time) {
             $v = Timestamp::bytesOf($this->time);
@@ -84,10 +85,8 @@ final class HistoryEntry implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // time
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -106,6 +105,9 @@ final class HistoryEntry implements Message
                 case 16: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -132,11 +134,17 @@ final class HistoryEntry implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f3}\0{$f4}") || throw DecodeException::utf8In(['switchyard.review.v1.HistoryEntry.reviewer' => $f3, 'switchyard.review.v1.HistoryEntry.note' => $f4]);
+        $v = "{$f3}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.HistoryEntry.reviewer' => $f3, 'switchyard.review.v1.HistoryEntry.note' => $f4]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Timestamp::valueIn($b, $s1, $e1) : Timestamp::valueIn($r1, 0, \strlen($r1))),

@@ -67,7 +67,8 @@ final class ItemEvent implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->eventId}\0{$this->itemId}\0{$this->project}\0{$this->deployment}\0{$this->reviewer}\0{$this->reason}") || throw EncodeException::utf8In(['switchyard.review.v1.ItemEvent.event_id' => $this->eventId, 'switchyard.review.v1.ItemEvent.item_id' => $this->itemId, 'switchyard.review.v1.ItemEvent.project' => $this->project, 'switchyard.review.v1.ItemEvent.deployment' => $this->deployment, 'switchyard.review.v1.ItemEvent.reviewer' => $this->reviewer, 'switchyard.review.v1.ItemEvent.reason' => $this->reason]);
+        $v = "{$this->eventId}\0{$this->itemId}\0{$this->project}\0{$this->deployment}\0{$this->reviewer}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.ItemEvent.event_id' => $this->eventId, 'switchyard.review.v1.ItemEvent.item_id' => $this->itemId, 'switchyard.review.v1.ItemEvent.project' => $this->project, 'switchyard.review.v1.ItemEvent.deployment' => $this->deployment, 'switchyard.review.v1.ItemEvent.reviewer' => $this->reviewer, 'switchyard.review.v1.ItemEvent.reason' => $this->reason]);
         $b = '';
         if ('' !== $this->eventId) {
             $n = \strlen($this->eventId);
@@ -126,10 +127,8 @@ final class ItemEvent implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // event_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.ItemEvent.event_id');
@@ -164,6 +163,9 @@ final class ItemEvent implements Message
                 case 32: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -182,6 +184,9 @@ final class ItemEvent implements Message
                 case 48: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -222,11 +227,17 @@ final class ItemEvent implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f5}\0{$f8}\0{$f9}") || throw DecodeException::utf8In(['switchyard.review.v1.ItemEvent.event_id' => $f1, 'switchyard.review.v1.ItemEvent.item_id' => $f2, 'switchyard.review.v1.ItemEvent.project' => $f3, 'switchyard.review.v1.ItemEvent.deployment' => $f5, 'switchyard.review.v1.ItemEvent.reviewer' => $f8, 'switchyard.review.v1.ItemEvent.reason' => $f9]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f5}\0{$f8}\0{$f9}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.ItemEvent.event_id' => $f1, 'switchyard.review.v1.ItemEvent.item_id' => $f2, 'switchyard.review.v1.ItemEvent.project' => $f3, 'switchyard.review.v1.ItemEvent.deployment' => $f5, 'switchyard.review.v1.ItemEvent.reviewer' => $f8, 'switchyard.review.v1.ItemEvent.reason' => $f9]);
 
         return new self(
             $f1,

@@ -52,7 +52,8 @@ final class Lease implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->leaseId}\0{$this->reviewer}") || throw EncodeException::utf8In(['switchyard.review.v1.Lease.lease_id' => $this->leaseId, 'switchyard.review.v1.Lease.reviewer' => $this->reviewer]);
+        $v = "{$this->leaseId}\0{$this->reviewer}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Lease.lease_id' => $this->leaseId, 'switchyard.review.v1.Lease.reviewer' => $this->reviewer]);
         $b = '';
         if ('' !== $this->leaseId) {
             $n = \strlen($this->leaseId);
@@ -90,10 +91,8 @@ final class Lease implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // lease_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.Lease.lease_id');
@@ -144,11 +143,17 @@ final class Lease implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.review.v1.Lease.lease_id' => $f1, 'switchyard.review.v1.Lease.reviewer' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.Lease.lease_id' => $f1, 'switchyard.review.v1.Lease.reviewer' => $f2]);
 
         return new self(
             $f1,

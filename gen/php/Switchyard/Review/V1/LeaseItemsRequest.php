@@ -65,7 +65,8 @@ final class LeaseItemsRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->reviewer}\0{$this->deployment}" . "\0" . \implode("\0", $this->skills)) || throw EncodeException::utf8In(['switchyard.review.v1.LeaseItemsRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.LeaseItemsRequest.deployment' => $this->deployment, 'switchyard.review.v1.LeaseItemsRequest.skills' => \implode("\0", $this->skills)]);
+        $v = "{$this->reviewer}\0{$this->deployment}" . "\0" . \implode("\0", $this->skills);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.LeaseItemsRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.LeaseItemsRequest.deployment' => $this->deployment, 'switchyard.review.v1.LeaseItemsRequest.skills' => \implode("\0", $this->skills)]);
         $b = '';
         if ('' !== $this->reviewer) {
             $n = \strlen($this->reviewer);
@@ -79,7 +80,7 @@ final class LeaseItemsRequest implements Message
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
         }
         if (0 !== $this->maxItems) {
-            $b .= "\x20" . ($this->maxItems >= 0 && $this->maxItems < 0x80 ? \chr($this->maxItems) : Wire::int32($this->maxItems));
+            $b .= "\x20" . ($this->maxItems >= 0 && $this->maxItems < 0x4000 ? ($this->maxItems < 0x80 ? \chr($this->maxItems) : \chr($this->maxItems | 0x80) . \chr($this->maxItems >> 7)) : Wire::int32($this->maxItems));
         }
         if (null !== $this->lease) {
             $v = $this->lease->encode();
@@ -116,10 +117,8 @@ final class LeaseItemsRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // reviewer
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.LeaseItemsRequest.reviewer');
@@ -134,6 +133,9 @@ final class LeaseItemsRequest implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -152,6 +154,9 @@ final class LeaseItemsRequest implements Message
                 case 32: // max_items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -195,11 +200,17 @@ final class LeaseItemsRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}" . "\0" . \implode("\0", $f7)) || throw DecodeException::utf8In(['switchyard.review.v1.LeaseItemsRequest.reviewer' => $f1, 'switchyard.review.v1.LeaseItemsRequest.deployment' => $f3, 'switchyard.review.v1.LeaseItemsRequest.skills' => \implode("\0", $f7)]);
+        $v = "{$f1}\0{$f3}" . "\0" . \implode("\0", $f7);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.LeaseItemsRequest.reviewer' => $f1, 'switchyard.review.v1.LeaseItemsRequest.deployment' => $f3, 'switchyard.review.v1.LeaseItemsRequest.skills' => \implode("\0", $f7)]);
 
         return new self(
             $f1,

@@ -44,7 +44,7 @@ final class ListFeedbackRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->decisionId || Wire::utf8($this->decisionId) || throw EncodeException::utf8In(['switchyard.review.v1.ListFeedbackRequest.decision_id' => $this->decisionId]);
+        '' === $this->decisionId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->decisionId, 'UTF-8') : Wire::utf8($this->decisionId)) || throw EncodeException::utf8In(['switchyard.review.v1.ListFeedbackRequest.decision_id' => $this->decisionId]);
         $b = '';
         if ('' !== $this->decisionId) {
             $n = \strlen($this->decisionId);
@@ -70,10 +70,8 @@ final class ListFeedbackRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // decision_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.ListFeedbackRequest.decision_id');
@@ -100,11 +98,16 @@ final class ListFeedbackRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.review.v1.ListFeedbackRequest.decision_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.review.v1.ListFeedbackRequest.decision_id' => $f1]);
 
         return new self(
             $f1,

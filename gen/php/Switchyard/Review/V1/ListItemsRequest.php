@@ -82,7 +82,8 @@ final class ListItemsRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->deployment}\0{$this->label}\0{$this->verdictLabel}\0{$this->reviewer}\0{$this->text}\0{$this->contentId}") || throw EncodeException::utf8In(['switchyard.review.v1.ListItemsRequest.deployment' => $this->deployment, 'switchyard.review.v1.ListItemsRequest.label' => $this->label, 'switchyard.review.v1.ListItemsRequest.verdict_label' => $this->verdictLabel, 'switchyard.review.v1.ListItemsRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.ListItemsRequest.text' => $this->text, 'switchyard.review.v1.ListItemsRequest.content_id' => $this->contentId]);
+        $v = "{$this->deployment}\0{$this->label}\0{$this->verdictLabel}\0{$this->reviewer}\0{$this->text}\0{$this->contentId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.ListItemsRequest.deployment' => $this->deployment, 'switchyard.review.v1.ListItemsRequest.label' => $this->label, 'switchyard.review.v1.ListItemsRequest.verdict_label' => $this->verdictLabel, 'switchyard.review.v1.ListItemsRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.ListItemsRequest.text' => $this->text, 'switchyard.review.v1.ListItemsRequest.content_id' => $this->contentId]);
         $b = '';
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -163,14 +164,15 @@ final class ListItemsRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -189,6 +191,9 @@ final class ListItemsRequest implements Message
                 case 24: // state
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -197,6 +202,9 @@ final class ListItemsRequest implements Message
                 case 32: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -273,6 +281,9 @@ final class ListItemsRequest implements Message
                 case 88: // escalated
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -303,11 +314,17 @@ final class ListItemsRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f2}\0{$f5}\0{$f6}\0{$f7}\0{$f10}\0{$f12}") || throw DecodeException::utf8In(['switchyard.review.v1.ListItemsRequest.deployment' => $f2, 'switchyard.review.v1.ListItemsRequest.label' => $f5, 'switchyard.review.v1.ListItemsRequest.verdict_label' => $f6, 'switchyard.review.v1.ListItemsRequest.reviewer' => $f7, 'switchyard.review.v1.ListItemsRequest.text' => $f10, 'switchyard.review.v1.ListItemsRequest.content_id' => $f12]);
+        $v = "{$f2}\0{$f5}\0{$f6}\0{$f7}\0{$f10}\0{$f12}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.ListItemsRequest.deployment' => $f2, 'switchyard.review.v1.ListItemsRequest.label' => $f5, 'switchyard.review.v1.ListItemsRequest.verdict_label' => $f6, 'switchyard.review.v1.ListItemsRequest.reviewer' => $f7, 'switchyard.review.v1.ListItemsRequest.text' => $f10, 'switchyard.review.v1.ListItemsRequest.content_id' => $f12]);
 
         return new self(
             $f1,

@@ -48,7 +48,7 @@ final class ListSimilarItemsRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->itemId || Wire::utf8($this->itemId) || throw EncodeException::utf8In(['switchyard.review.v1.ListSimilarItemsRequest.item_id' => $this->itemId]);
+        '' === $this->itemId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->itemId, 'UTF-8') : Wire::utf8($this->itemId)) || throw EncodeException::utf8In(['switchyard.review.v1.ListSimilarItemsRequest.item_id' => $this->itemId]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -58,7 +58,7 @@ final class ListSimilarItemsRequest implements Message
             $b .= "\x11" . $v;
         }
         if (0 !== $this->maxItems) {
-            $b .= "\x18" . ($this->maxItems >= 0 && $this->maxItems < 0x80 ? \chr($this->maxItems) : Wire::int32($this->maxItems));
+            $b .= "\x18" . ($this->maxItems >= 0 && $this->maxItems < 0x4000 ? ($this->maxItems < 0x80 ? \chr($this->maxItems) : \chr($this->maxItems | 0x80) . \chr($this->maxItems >> 7)) : Wire::int32($this->maxItems));
         }
 
         return $b . $this->unknownFields;
@@ -75,10 +75,8 @@ final class ListSimilarItemsRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // item_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.ListSimilarItemsRequest.item_id');
@@ -100,17 +98,25 @@ final class ListSimilarItemsRequest implements Message
                 case 24: // max_items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f3 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.review.v1.ListSimilarItemsRequest.item_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.review.v1.ListSimilarItemsRequest.item_id' => $f1]);
 
         return new self(
             $f1,

@@ -54,7 +54,8 @@ final class Opinion implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->reason}\0{$this->note}" . "\0" . \implode("\0", $this->labels)) || throw EncodeException::utf8In(['switchyard.review.v1.Opinion.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.Opinion.reason' => $this->reason, 'switchyard.review.v1.Opinion.note' => $this->note]);
+        $v = "{$this->reason}\0{$this->note}" . "\0" . \implode("\0", $this->labels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Opinion.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.Opinion.reason' => $this->reason, 'switchyard.review.v1.Opinion.note' => $this->note]);
         $b = '';
         foreach ($this->labels as $x) {
             $n = \strlen($x);
@@ -87,10 +88,8 @@ final class Opinion implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // labels
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -104,6 +103,9 @@ final class Opinion implements Message
                 case 16: // action
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -130,11 +132,17 @@ final class Opinion implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f3}\0{$f4}" . "\0" . \implode("\0", $f1)) || throw DecodeException::utf8In(['switchyard.review.v1.Opinion.labels' => \implode("\0", $f1), 'switchyard.review.v1.Opinion.reason' => $f3, 'switchyard.review.v1.Opinion.note' => $f4]);
+        $v = "{$f3}\0{$f4}" . "\0" . \implode("\0", $f1);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.Opinion.labels' => \implode("\0", $f1), 'switchyard.review.v1.Opinion.reason' => $f3, 'switchyard.review.v1.Opinion.note' => $f4]);
 
         return new self(
             $f1,

@@ -55,7 +55,8 @@ final class PairAgreement implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->first}\0{$this->second}") || throw EncodeException::utf8In(['switchyard.review.v1.PairAgreement.first' => $this->first, 'switchyard.review.v1.PairAgreement.second' => $this->second]);
+        $v = "{$this->first}\0{$this->second}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.PairAgreement.first' => $this->first, 'switchyard.review.v1.PairAgreement.second' => $this->second]);
         $b = '';
         if ('' !== $this->first) {
             $n = \strlen($this->first);
@@ -66,7 +67,7 @@ final class PairAgreement implements Message
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->second;
         }
         if (0 !== $this->items) {
-            $b .= "\x18" . ($this->items >= 0 && $this->items < 0x80 ? \chr($this->items) : Wire::varint($this->items));
+            $b .= "\x18" . ($this->items >= 0 && $this->items < 0x4000 ? ($this->items < 0x80 ? \chr($this->items) : \chr($this->items | 0x80) . \chr($this->items >> 7)) : Wire::varint($this->items));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->agreement)) {
             $b .= "\x21" . $v;
@@ -95,10 +96,8 @@ final class PairAgreement implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // first
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.PairAgreement.first');
@@ -123,6 +122,9 @@ final class PairAgreement implements Message
                 case 24: // items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -145,17 +147,26 @@ final class PairAgreement implements Message
                 case 48: // kappa_defined
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f6 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.review.v1.PairAgreement.first' => $f1, 'switchyard.review.v1.PairAgreement.second' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.PairAgreement.first' => $f1, 'switchyard.review.v1.PairAgreement.second' => $f2]);
 
         return new self(
             $f1,

@@ -46,7 +46,8 @@ final class PrioritiseItemRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->itemId}\0{$this->reviewer}") || throw EncodeException::utf8In(['switchyard.review.v1.PrioritiseItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.PrioritiseItemRequest.reviewer' => $this->reviewer]);
+        $v = "{$this->itemId}\0{$this->reviewer}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.PrioritiseItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.PrioritiseItemRequest.reviewer' => $this->reviewer]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -57,7 +58,7 @@ final class PrioritiseItemRequest implements Message
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
         }
         if (0 !== $this->priority) {
-            $b .= "\x18" . ($this->priority >= 0 && $this->priority < 0x80 ? \chr($this->priority) : Wire::int32($this->priority));
+            $b .= "\x18" . ($this->priority >= 0 && $this->priority < 0x4000 ? ($this->priority < 0x80 ? \chr($this->priority) : \chr($this->priority | 0x80) . \chr($this->priority >> 7)) : Wire::int32($this->priority));
         }
 
         return $b . $this->unknownFields;
@@ -74,10 +75,8 @@ final class PrioritiseItemRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // item_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.PrioritiseItemRequest.item_id');
@@ -102,17 +101,26 @@ final class PrioritiseItemRequest implements Message
                 case 24: // priority
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f3 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.review.v1.PrioritiseItemRequest.item_id' => $f1, 'switchyard.review.v1.PrioritiseItemRequest.reviewer' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.PrioritiseItemRequest.item_id' => $f1, 'switchyard.review.v1.PrioritiseItemRequest.reviewer' => $f2]);
 
         return new self(
             $f1,

@@ -70,7 +70,8 @@ final class Queue implements Message
 
     public function encode(): string
     {
-        Wire::utf8($this->deployment . "\0" . \implode("\0", $this->knownLabels)) || throw EncodeException::utf8In(['switchyard.review.v1.Queue.deployment' => $this->deployment, 'switchyard.review.v1.Queue.known_labels' => \implode("\0", $this->knownLabels)]);
+        $v = $this->deployment . "\0" . \implode("\0", $this->knownLabels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Queue.deployment' => $this->deployment, 'switchyard.review.v1.Queue.known_labels' => \implode("\0", $this->knownLabels)]);
         $b = '';
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -95,7 +96,7 @@ final class Queue implements Message
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $this->revision) {
-            $b .= "\x30" . ($this->revision >= 0 && $this->revision < 0x80 ? \chr($this->revision) : Wire::varint($this->revision));
+            $b .= "\x30" . ($this->revision >= 0 && $this->revision < 0x4000 ? ($this->revision < 0x80 ? \chr($this->revision) : \chr($this->revision | 0x80) . \chr($this->revision >> 7)) : Wire::varint($this->revision));
         }
         if (null !== $this->updateTime) {
             $v = Timestamp::bytesOf($this->updateTime);
@@ -130,14 +131,15 @@ final class Queue implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -198,6 +200,9 @@ final class Queue implements Message
                 case 48: // revision
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -227,11 +232,17 @@ final class Queue implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8($f2 . "\0" . \implode("\0", $f8)) || throw DecodeException::utf8In(['switchyard.review.v1.Queue.deployment' => $f2, 'switchyard.review.v1.Queue.known_labels' => \implode("\0", $f8)]);
+        $v = $f2 . "\0" . \implode("\0", $f8);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.Queue.deployment' => $f2, 'switchyard.review.v1.Queue.known_labels' => \implode("\0", $f8)]);
 
         return new self(
             $f1,

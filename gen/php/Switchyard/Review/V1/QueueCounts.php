@@ -55,22 +55,22 @@ final class QueueCounts implements Message
     {
         $b = '';
         if (0 !== $this->open) {
-            $b .= "\x08" . ($this->open >= 0 && $this->open < 0x80 ? \chr($this->open) : Wire::varint($this->open));
+            $b .= "\x08" . ($this->open >= 0 && $this->open < 0x4000 ? ($this->open < 0x80 ? \chr($this->open) : \chr($this->open | 0x80) . \chr($this->open >> 7)) : Wire::varint($this->open));
         }
         if (0 !== $this->leased) {
-            $b .= "\x10" . ($this->leased >= 0 && $this->leased < 0x80 ? \chr($this->leased) : Wire::varint($this->leased));
+            $b .= "\x10" . ($this->leased >= 0 && $this->leased < 0x4000 ? ($this->leased < 0x80 ? \chr($this->leased) : \chr($this->leased | 0x80) . \chr($this->leased >> 7)) : Wire::varint($this->leased));
         }
         if (0 !== $this->decided) {
-            $b .= "\x18" . ($this->decided >= 0 && $this->decided < 0x80 ? \chr($this->decided) : Wire::varint($this->decided));
+            $b .= "\x18" . ($this->decided >= 0 && $this->decided < 0x4000 ? ($this->decided < 0x80 ? \chr($this->decided) : \chr($this->decided | 0x80) . \chr($this->decided >> 7)) : Wire::varint($this->decided));
         }
         if (0 !== $this->closed) {
-            $b .= "\x20" . ($this->closed >= 0 && $this->closed < 0x80 ? \chr($this->closed) : Wire::varint($this->closed));
+            $b .= "\x20" . ($this->closed >= 0 && $this->closed < 0x4000 ? ($this->closed < 0x80 ? \chr($this->closed) : \chr($this->closed | 0x80) . \chr($this->closed >> 7)) : Wire::varint($this->closed));
         }
         if (0 !== $this->withdrawn) {
-            $b .= "\x28" . ($this->withdrawn >= 0 && $this->withdrawn < 0x80 ? \chr($this->withdrawn) : Wire::varint($this->withdrawn));
+            $b .= "\x28" . ($this->withdrawn >= 0 && $this->withdrawn < 0x4000 ? ($this->withdrawn < 0x80 ? \chr($this->withdrawn) : \chr($this->withdrawn | 0x80) . \chr($this->withdrawn >> 7)) : Wire::varint($this->withdrawn));
         }
         if (0 !== $this->escalated) {
-            $b .= "\x30" . ($this->escalated >= 0 && $this->escalated < 0x80 ? \chr($this->escalated) : Wire::varint($this->escalated));
+            $b .= "\x30" . ($this->escalated >= 0 && $this->escalated < 0x4000 ? ($this->escalated < 0x80 ? \chr($this->escalated) : \chr($this->escalated | 0x80) . \chr($this->escalated >> 7)) : Wire::varint($this->escalated));
         }
 
         return $b . $this->unknownFields;
@@ -90,14 +90,15 @@ final class QueueCounts implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // open
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -106,6 +107,9 @@ final class QueueCounts implements Message
                 case 16: // leased
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -114,6 +118,9 @@ final class QueueCounts implements Message
                 case 24: // decided
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -122,6 +129,9 @@ final class QueueCounts implements Message
                 case 32: // closed
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -130,6 +140,9 @@ final class QueueCounts implements Message
                 case 40: // withdrawn
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -138,12 +151,20 @@ final class QueueCounts implements Message
                 case 48: // escalated
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f6 = $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }

@@ -113,7 +113,7 @@ final class QueueSettings implements Message
 
     public function encode(): string
     {
-        [] === $this->skills || Wire::utf8(\implode("\0", $this->skills)) || throw EncodeException::utf8In(['switchyard.review.v1.QueueSettings.skills' => \implode("\0", $this->skills)]);
+        [] === $this->skills || (\extension_loaded('mbstring') ? \mb_check_encoding(\implode("\0", $this->skills), 'UTF-8') : Wire::utf8(\implode("\0", $this->skills))) || throw EncodeException::utf8In(['switchyard.review.v1.QueueSettings.skills' => \implode("\0", $this->skills)]);
         $b = '';
         if (null !== $this->harmWeight) {
             $b .= "\x09" . \pack('e', $this->harmWeight);
@@ -166,7 +166,7 @@ final class QueueSettings implements Message
             $b .= "\x68\x01";
         }
         if (0 !== $this->notSureLimit) {
-            $b .= "\x70" . ($this->notSureLimit >= 0 && $this->notSureLimit < 0x80 ? \chr($this->notSureLimit) : Wire::int32($this->notSureLimit));
+            $b .= "\x70" . ($this->notSureLimit >= 0 && $this->notSureLimit < 0x4000 ? ($this->notSureLimit < 0x80 ? \chr($this->notSureLimit) : \chr($this->notSureLimit | 0x80) . \chr($this->notSureLimit >> 7)) : Wire::int32($this->notSureLimit));
         }
 
         return $b . $this->unknownFields;
@@ -198,10 +198,8 @@ final class QueueSettings implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // harm_weight
                     if (8 > $end - $i) {
@@ -250,6 +248,9 @@ final class QueueSettings implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -352,6 +353,9 @@ final class QueueSettings implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -384,6 +388,9 @@ final class QueueSettings implements Message
                 case 104: // locale_skills
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -392,17 +399,25 @@ final class QueueSettings implements Message
                 case 112: // not_sure_limit
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f14 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        [] === $f11 || Wire::utf8(\implode("\0", $f11)) || throw DecodeException::utf8In(['switchyard.review.v1.QueueSettings.skills' => \implode("\0", $f11)]);
+        [] === $f11 || (\extension_loaded('mbstring') ? \mb_check_encoding(\implode("\0", $f11), 'UTF-8') : Wire::utf8(\implode("\0", $f11))) || throw DecodeException::utf8In(['switchyard.review.v1.QueueSettings.skills' => \implode("\0", $f11)]);
 
         return new self(
             $f1,

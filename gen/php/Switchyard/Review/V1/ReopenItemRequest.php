@@ -49,7 +49,8 @@ final class ReopenItemRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->itemId}\0{$this->reviewer}\0{$this->reason}\0{$this->note}") || throw EncodeException::utf8In(['switchyard.review.v1.ReopenItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.ReopenItemRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.ReopenItemRequest.reason' => $this->reason, 'switchyard.review.v1.ReopenItemRequest.note' => $this->note]);
+        $v = "{$this->itemId}\0{$this->reviewer}\0{$this->reason}\0{$this->note}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.ReopenItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.ReopenItemRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.ReopenItemRequest.reason' => $this->reason, 'switchyard.review.v1.ReopenItemRequest.note' => $this->note]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -83,10 +84,8 @@ final class ReopenItemRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // item_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.ReopenItemRequest.item_id');
@@ -129,11 +128,17 @@ final class ReopenItemRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}") || throw DecodeException::utf8In(['switchyard.review.v1.ReopenItemRequest.item_id' => $f1, 'switchyard.review.v1.ReopenItemRequest.reviewer' => $f2, 'switchyard.review.v1.ReopenItemRequest.reason' => $f3, 'switchyard.review.v1.ReopenItemRequest.note' => $f4]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.ReopenItemRequest.item_id' => $f1, 'switchyard.review.v1.ReopenItemRequest.reviewer' => $f2, 'switchyard.review.v1.ReopenItemRequest.reason' => $f3, 'switchyard.review.v1.ReopenItemRequest.note' => $f4]);
 
         return new self(
             $f1,

@@ -176,7 +176,8 @@ final class ReviewItem implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->itemId}\0{$this->deployment}\0{$this->contentId}\0{$this->model}" . "\0" . \implode("\0", $this->skills) . "\0" . \implode("\0", $this->suggestedLabels) . "\0" . \implode("\0", $this->ruleIds)) || throw EncodeException::utf8In(['switchyard.review.v1.ReviewItem.item_id' => $this->itemId, 'switchyard.review.v1.ReviewItem.deployment' => $this->deployment, 'switchyard.review.v1.ReviewItem.skills' => \implode("\0", $this->skills), 'switchyard.review.v1.ReviewItem.suggested_labels' => \implode("\0", $this->suggestedLabels), 'switchyard.review.v1.ReviewItem.rule_ids' => \implode("\0", $this->ruleIds), 'switchyard.review.v1.ReviewItem.content_id' => $this->contentId, 'switchyard.review.v1.ReviewItem.model' => $this->model]);
+        $v = "{$this->itemId}\0{$this->deployment}\0{$this->contentId}\0{$this->model}" . "\0" . \implode("\0", $this->skills) . "\0" . \implode("\0", $this->suggestedLabels) . "\0" . \implode("\0", $this->ruleIds);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.ReviewItem.item_id' => $this->itemId, 'switchyard.review.v1.ReviewItem.deployment' => $this->deployment, 'switchyard.review.v1.ReviewItem.skills' => \implode("\0", $this->skills), 'switchyard.review.v1.ReviewItem.suggested_labels' => \implode("\0", $this->suggestedLabels), 'switchyard.review.v1.ReviewItem.rule_ids' => \implode("\0", $this->ruleIds), 'switchyard.review.v1.ReviewItem.content_id' => $this->contentId, 'switchyard.review.v1.ReviewItem.model' => $this->model]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -214,7 +215,7 @@ final class ReviewItem implements Message
             $b .= "\x48\x01";
         }
         if (0 !== $this->priority) {
-            $b .= "\x50" . ($this->priority >= 0 && $this->priority < 0x80 ? \chr($this->priority) : Wire::int32($this->priority));
+            $b .= "\x50" . ($this->priority >= 0 && $this->priority < 0x4000 ? ($this->priority < 0x80 ? \chr($this->priority) : \chr($this->priority | 0x80) . \chr($this->priority >> 7)) : Wire::int32($this->priority));
         }
         foreach ($this->skills as $x) {
             $n = \strlen($x);
@@ -259,7 +260,7 @@ final class ReviewItem implements Message
             $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
         }
         if (0 !== $this->modelVersion) {
-            $b .= "\xb0\x01" . ($this->modelVersion >= 0 && $this->modelVersion < 0x80 ? \chr($this->modelVersion) : Wire::int32($this->modelVersion));
+            $b .= "\xb0\x01" . ($this->modelVersion >= 0 && $this->modelVersion < 0x4000 ? ($this->modelVersion < 0x80 ? \chr($this->modelVersion) : \chr($this->modelVersion | 0x80) . \chr($this->modelVersion >> 7)) : Wire::int32($this->modelVersion));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->uncertainty)) {
             $b .= "\xb9\x01" . $v;
@@ -288,7 +289,7 @@ final class ReviewItem implements Message
             $b .= "\xe2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $this->round) {
-            $b .= "\xe8\x01" . ($this->round >= 0 && $this->round < 0x80 ? \chr($this->round) : Wire::int32($this->round));
+            $b .= "\xe8\x01" . ($this->round >= 0 && $this->round < 0x4000 ? ($this->round < 0x80 ? \chr($this->round) : \chr($this->round | 0x80) . \chr($this->round >> 7)) : Wire::int32($this->round));
         }
         foreach ($this->opinions as $x) {
             $v = $x->encode();
@@ -349,15 +350,8 @@ final class ReviewItem implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // item_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.ReviewItem.item_id');
@@ -372,6 +366,9 @@ final class ReviewItem implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -390,6 +387,9 @@ final class ReviewItem implements Message
                 case 32: // state
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -398,6 +398,9 @@ final class ReviewItem implements Message
                 case 40: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -448,6 +451,9 @@ final class ReviewItem implements Message
                 case 72: // escalated
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -456,6 +462,9 @@ final class ReviewItem implements Message
                 case 80: // priority
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -473,6 +482,9 @@ final class ReviewItem implements Message
                 case 96: // outcome
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -481,6 +493,9 @@ final class ReviewItem implements Message
                 case 104: // reason
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -504,15 +519,18 @@ final class ReviewItem implements Message
                     $f15[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 128: // suggested_action
+                case -128: // suggested_action
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16 = Action::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 138: // rule_ids
+                case -138: // rule_ids
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -521,7 +539,7 @@ final class ReviewItem implements Message
                     $f17[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 146: // input
+                case -146: // input
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -535,15 +553,18 @@ final class ReviewItem implements Message
                     }
                     $i += $n;
                     break;
-                case 152: // input_retention
+                case -152: // input_retention
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f19 = InputRetention::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 162: // content_id
+                case -162: // content_id
                     $f20 && Wire::checkText($f20, 'switchyard.review.v1.ReviewItem.content_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -553,7 +574,7 @@ final class ReviewItem implements Message
                     $f20 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 170: // model
+                case -170: // model
                     $f21 && Wire::checkText($f21, 'switchyard.review.v1.ReviewItem.model');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -563,29 +584,32 @@ final class ReviewItem implements Message
                     $f21 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 176: // model_version
+                case -176: // model_version
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f22 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
-                case 185: // uncertainty
+                case -185: // uncertainty
                     if (8 > $end - $i) {
                         throw DecodeException::truncated('switchyard.review.v1.ReviewItem.uncertainty');
                     }
                     $f23 = \unpack('e', $b, $i)[1];
                     $i += 8;
                     break;
-                case 193: // harm
+                case -193: // harm
                     if (8 > $end - $i) {
                         throw DecodeException::truncated('switchyard.review.v1.ReviewItem.harm');
                     }
                     $f24 = \unpack('e', $b, $i)[1];
                     $i += 8;
                     break;
-                case 202: // lease
+                case -202: // lease
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -599,7 +623,7 @@ final class ReviewItem implements Message
                     }
                     $i += $n;
                     break;
-                case 210: // verdict
+                case -210: // verdict
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -613,7 +637,7 @@ final class ReviewItem implements Message
                     }
                     $i += $n;
                     break;
-                case 218: // undo_until
+                case -218: // undo_until
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -627,7 +651,7 @@ final class ReviewItem implements Message
                     }
                     $i += $n;
                     break;
-                case 226: // close_time
+                case -226: // close_time
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -641,15 +665,18 @@ final class ReviewItem implements Message
                     }
                     $i += $n;
                     break;
-                case 232: // round
+                case -232: // round
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f29 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
-                case 242: // opinions
+                case -242: // opinions
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -658,20 +685,35 @@ final class ReviewItem implements Message
                     $f30[] = Opinion::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
-                case 248: // gold
+                case -248: // gold
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f31 = 0 !== $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f20}\0{$f21}" . "\0" . \implode("\0", $f11) . "\0" . \implode("\0", $f15) . "\0" . \implode("\0", $f17)) || throw DecodeException::utf8In(['switchyard.review.v1.ReviewItem.item_id' => $f1, 'switchyard.review.v1.ReviewItem.deployment' => $f3, 'switchyard.review.v1.ReviewItem.skills' => \implode("\0", $f11), 'switchyard.review.v1.ReviewItem.suggested_labels' => \implode("\0", $f15), 'switchyard.review.v1.ReviewItem.rule_ids' => \implode("\0", $f17), 'switchyard.review.v1.ReviewItem.content_id' => $f20, 'switchyard.review.v1.ReviewItem.model' => $f21]);
+        $v = "{$f1}\0{$f3}\0{$f20}\0{$f21}" . "\0" . \implode("\0", $f11) . "\0" . \implode("\0", $f15) . "\0" . \implode("\0", $f17);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.ReviewItem.item_id' => $f1, 'switchyard.review.v1.ReviewItem.deployment' => $f3, 'switchyard.review.v1.ReviewItem.skills' => \implode("\0", $f11), 'switchyard.review.v1.ReviewItem.suggested_labels' => \implode("\0", $f15), 'switchyard.review.v1.ReviewItem.rule_ids' => \implode("\0", $f17), 'switchyard.review.v1.ReviewItem.content_id' => $f20, 'switchyard.review.v1.ReviewItem.model' => $f21]);
 
         return new self(
             $f1,

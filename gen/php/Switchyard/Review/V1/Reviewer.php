@@ -75,7 +75,8 @@ final class Reviewer implements Message
 
     public function encode(): string
     {
-        Wire::utf8($this->reviewer . "\0" . \implode("\0", $this->skills)) || throw EncodeException::utf8In(['switchyard.review.v1.Reviewer.reviewer' => $this->reviewer, 'switchyard.review.v1.Reviewer.skills' => \implode("\0", $this->skills)]);
+        $v = $this->reviewer . "\0" . \implode("\0", $this->skills);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Reviewer.reviewer' => $this->reviewer, 'switchyard.review.v1.Reviewer.skills' => \implode("\0", $this->skills)]);
         $b = '';
         if ('' !== $this->reviewer) {
             $n = \strlen($this->reviewer);
@@ -86,19 +87,19 @@ final class Reviewer implements Message
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
         if (0 !== $this->leased) {
-            $b .= "\x18" . ($this->leased >= 0 && $this->leased < 0x80 ? \chr($this->leased) : Wire::varint($this->leased));
+            $b .= "\x18" . ($this->leased >= 0 && $this->leased < 0x4000 ? ($this->leased < 0x80 ? \chr($this->leased) : \chr($this->leased | 0x80) . \chr($this->leased >> 7)) : Wire::varint($this->leased));
         }
         if (0 !== $this->verdicts) {
-            $b .= "\x20" . ($this->verdicts >= 0 && $this->verdicts < 0x80 ? \chr($this->verdicts) : Wire::varint($this->verdicts));
+            $b .= "\x20" . ($this->verdicts >= 0 && $this->verdicts < 0x4000 ? ($this->verdicts < 0x80 ? \chr($this->verdicts) : \chr($this->verdicts | 0x80) . \chr($this->verdicts >> 7)) : Wire::varint($this->verdicts));
         }
         if (0 !== $this->notSure) {
-            $b .= "\x28" . ($this->notSure >= 0 && $this->notSure < 0x80 ? \chr($this->notSure) : Wire::varint($this->notSure));
+            $b .= "\x28" . ($this->notSure >= 0 && $this->notSure < 0x4000 ? ($this->notSure < 0x80 ? \chr($this->notSure) : \chr($this->notSure | 0x80) . \chr($this->notSure >> 7)) : Wire::varint($this->notSure));
         }
         if (0 !== $this->goldItems) {
-            $b .= "\x30" . ($this->goldItems >= 0 && $this->goldItems < 0x80 ? \chr($this->goldItems) : Wire::varint($this->goldItems));
+            $b .= "\x30" . ($this->goldItems >= 0 && $this->goldItems < 0x4000 ? ($this->goldItems < 0x80 ? \chr($this->goldItems) : \chr($this->goldItems | 0x80) . \chr($this->goldItems >> 7)) : Wire::varint($this->goldItems));
         }
         if (0 !== $this->goldErrors) {
-            $b .= "\x38" . ($this->goldErrors >= 0 && $this->goldErrors < 0x80 ? \chr($this->goldErrors) : Wire::varint($this->goldErrors));
+            $b .= "\x38" . ($this->goldErrors >= 0 && $this->goldErrors < 0x4000 ? ($this->goldErrors < 0x80 ? \chr($this->goldErrors) : \chr($this->goldErrors | 0x80) . \chr($this->goldErrors >> 7)) : Wire::varint($this->goldErrors));
         }
         if (null !== $this->timeSpent) {
             $v = $this->timeSpent->encode();
@@ -133,10 +134,8 @@ final class Reviewer implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // reviewer
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.Reviewer.reviewer');
@@ -160,6 +159,9 @@ final class Reviewer implements Message
                 case 24: // leased
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -168,6 +170,9 @@ final class Reviewer implements Message
                 case 32: // verdicts
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -176,6 +181,9 @@ final class Reviewer implements Message
                 case 40: // not_sure
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -184,6 +192,9 @@ final class Reviewer implements Message
                 case 48: // gold_items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -192,6 +203,9 @@ final class Reviewer implements Message
                 case 56: // gold_errors
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -226,11 +240,17 @@ final class Reviewer implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8($f1 . "\0" . \implode("\0", $f2)) || throw DecodeException::utf8In(['switchyard.review.v1.Reviewer.reviewer' => $f1, 'switchyard.review.v1.Reviewer.skills' => \implode("\0", $f2)]);
+        $v = $f1 . "\0" . \implode("\0", $f2);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.Reviewer.reviewer' => $f1, 'switchyard.review.v1.Reviewer.skills' => \implode("\0", $f2)]);
 
         return new self(
             $f1,

@@ -61,23 +61,23 @@ final class ReviewerQuality implements Message
 
     public function encode(): string
     {
-        '' === $this->reviewer || Wire::utf8($this->reviewer) || throw EncodeException::utf8In(['switchyard.review.v1.ReviewerQuality.reviewer' => $this->reviewer]);
+        '' === $this->reviewer || (\extension_loaded('mbstring') ? \mb_check_encoding($this->reviewer, 'UTF-8') : Wire::utf8($this->reviewer)) || throw EncodeException::utf8In(['switchyard.review.v1.ReviewerQuality.reviewer' => $this->reviewer]);
         $b = '';
         if ('' !== $this->reviewer) {
             $n = \strlen($this->reviewer);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
         }
         if (0 !== $this->items) {
-            $b .= "\x10" . ($this->items >= 0 && $this->items < 0x80 ? \chr($this->items) : Wire::varint($this->items));
+            $b .= "\x10" . ($this->items >= 0 && $this->items < 0x4000 ? ($this->items < 0x80 ? \chr($this->items) : \chr($this->items | 0x80) . \chr($this->items >> 7)) : Wire::varint($this->items));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->errorRate)) {
             $b .= "\x19" . $v;
         }
         if (0 !== $this->goldItems) {
-            $b .= "\x20" . ($this->goldItems >= 0 && $this->goldItems < 0x80 ? \chr($this->goldItems) : Wire::varint($this->goldItems));
+            $b .= "\x20" . ($this->goldItems >= 0 && $this->goldItems < 0x4000 ? ($this->goldItems < 0x80 ? \chr($this->goldItems) : \chr($this->goldItems | 0x80) . \chr($this->goldItems >> 7)) : Wire::varint($this->goldItems));
         }
         if (0 !== $this->goldErrors) {
-            $b .= "\x28" . ($this->goldErrors >= 0 && $this->goldErrors < 0x80 ? \chr($this->goldErrors) : Wire::varint($this->goldErrors));
+            $b .= "\x28" . ($this->goldErrors >= 0 && $this->goldErrors < 0x4000 ? ($this->goldErrors < 0x80 ? \chr($this->goldErrors) : \chr($this->goldErrors | 0x80) . \chr($this->goldErrors >> 7)) : Wire::varint($this->goldErrors));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->goldErrorUpper)) {
             $b .= "\x31" . $v;
@@ -104,10 +104,8 @@ final class ReviewerQuality implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // reviewer
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.ReviewerQuality.reviewer');
@@ -122,6 +120,9 @@ final class ReviewerQuality implements Message
                 case 16: // items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -137,6 +138,9 @@ final class ReviewerQuality implements Message
                 case 32: // gold_items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -145,6 +149,9 @@ final class ReviewerQuality implements Message
                 case 40: // gold_errors
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -160,17 +167,25 @@ final class ReviewerQuality implements Message
                 case 56: // estimated
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f7 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.review.v1.ReviewerQuality.reviewer' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.review.v1.ReviewerQuality.reviewer' => $f1]);
 
         return new self(
             $f1,

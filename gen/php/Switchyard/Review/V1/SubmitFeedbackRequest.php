@@ -71,7 +71,8 @@ final class SubmitFeedbackRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->feedbackId}\0{$this->decisionId}\0{$this->source}\0{$this->note}" . "\0" . \implode("\0", $this->labels)) || throw EncodeException::utf8In(['switchyard.review.v1.SubmitFeedbackRequest.feedback_id' => $this->feedbackId, 'switchyard.review.v1.SubmitFeedbackRequest.decision_id' => $this->decisionId, 'switchyard.review.v1.SubmitFeedbackRequest.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.SubmitFeedbackRequest.source' => $this->source, 'switchyard.review.v1.SubmitFeedbackRequest.note' => $this->note]);
+        $v = "{$this->feedbackId}\0{$this->decisionId}\0{$this->source}\0{$this->note}" . "\0" . \implode("\0", $this->labels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.SubmitFeedbackRequest.feedback_id' => $this->feedbackId, 'switchyard.review.v1.SubmitFeedbackRequest.decision_id' => $this->decisionId, 'switchyard.review.v1.SubmitFeedbackRequest.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.SubmitFeedbackRequest.source' => $this->source, 'switchyard.review.v1.SubmitFeedbackRequest.note' => $this->note]);
         $b = '';
         if ('' !== $this->feedbackId) {
             $n = \strlen($this->feedbackId);
@@ -125,10 +126,8 @@ final class SubmitFeedbackRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // feedback_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.SubmitFeedbackRequest.feedback_id');
@@ -162,6 +161,9 @@ final class SubmitFeedbackRequest implements Message
                 case 32: // action
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -170,6 +172,9 @@ final class SubmitFeedbackRequest implements Message
                 case 40: // out_of_scope
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -210,11 +215,17 @@ final class SubmitFeedbackRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f6}\0{$f7}" . "\0" . \implode("\0", $f3)) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitFeedbackRequest.feedback_id' => $f1, 'switchyard.review.v1.SubmitFeedbackRequest.decision_id' => $f2, 'switchyard.review.v1.SubmitFeedbackRequest.labels' => \implode("\0", $f3), 'switchyard.review.v1.SubmitFeedbackRequest.source' => $f6, 'switchyard.review.v1.SubmitFeedbackRequest.note' => $f7]);
+        $v = "{$f1}\0{$f2}\0{$f6}\0{$f7}" . "\0" . \implode("\0", $f3);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitFeedbackRequest.feedback_id' => $f1, 'switchyard.review.v1.SubmitFeedbackRequest.decision_id' => $f2, 'switchyard.review.v1.SubmitFeedbackRequest.labels' => \implode("\0", $f3), 'switchyard.review.v1.SubmitFeedbackRequest.source' => $f6, 'switchyard.review.v1.SubmitFeedbackRequest.note' => $f7]);
 
         return new self(
             $f1,

@@ -59,7 +59,8 @@ final class SubmitVerdictsRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->itemId}\0{$this->reviewer}\0{$this->leaseId}" . "\0" . \implode("\0", $this->itemIds)) || throw EncodeException::utf8In(['switchyard.review.v1.SubmitVerdictsRequest.item_id' => $this->itemId, 'switchyard.review.v1.SubmitVerdictsRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.SubmitVerdictsRequest.lease_id' => $this->leaseId, 'switchyard.review.v1.SubmitVerdictsRequest.item_ids' => \implode("\0", $this->itemIds)]);
+        $v = "{$this->itemId}\0{$this->reviewer}\0{$this->leaseId}" . "\0" . \implode("\0", $this->itemIds);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.SubmitVerdictsRequest.item_id' => $this->itemId, 'switchyard.review.v1.SubmitVerdictsRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.SubmitVerdictsRequest.lease_id' => $this->leaseId, 'switchyard.review.v1.SubmitVerdictsRequest.item_ids' => \implode("\0", $this->itemIds)]);
         $b = '';
         if ('' !== $this->itemId) {
             $n = \strlen($this->itemId);
@@ -100,10 +101,8 @@ final class SubmitVerdictsRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // item_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.SubmitVerdictsRequest.item_id');
@@ -159,11 +158,17 @@ final class SubmitVerdictsRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}" . "\0" . \implode("\0", $f5)) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitVerdictsRequest.item_id' => $f1, 'switchyard.review.v1.SubmitVerdictsRequest.reviewer' => $f2, 'switchyard.review.v1.SubmitVerdictsRequest.lease_id' => $f3, 'switchyard.review.v1.SubmitVerdictsRequest.item_ids' => \implode("\0", $f5)]);
+        $v = "{$f1}\0{$f2}\0{$f3}" . "\0" . \implode("\0", $f5);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitVerdictsRequest.item_id' => $f1, 'switchyard.review.v1.SubmitVerdictsRequest.reviewer' => $f2, 'switchyard.review.v1.SubmitVerdictsRequest.lease_id' => $f3, 'switchyard.review.v1.SubmitVerdictsRequest.item_ids' => \implode("\0", $f5)]);
 
         return new self(
             $f1,

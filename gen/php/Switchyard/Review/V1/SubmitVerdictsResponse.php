@@ -53,7 +53,7 @@ final class SubmitVerdictsResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->groupId || Wire::utf8($this->groupId) || throw EncodeException::utf8In(['switchyard.review.v1.SubmitVerdictsResponse.group_id' => $this->groupId]);
+        '' === $this->groupId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->groupId, 'UTF-8') : Wire::utf8($this->groupId)) || throw EncodeException::utf8In(['switchyard.review.v1.SubmitVerdictsResponse.group_id' => $this->groupId]);
         $b = '';
         foreach ($this->results as $x) {
             $v = $x->encode();
@@ -85,10 +85,8 @@ final class SubmitVerdictsResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // results
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -124,11 +122,16 @@ final class SubmitVerdictsResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f3 || Wire::utf8($f3) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitVerdictsResponse.group_id' => $f3]);
+        '' === $f3 || (\extension_loaded('mbstring') ? \mb_check_encoding($f3, 'UTF-8') : Wire::utf8($f3)) || throw DecodeException::utf8In(['switchyard.review.v1.SubmitVerdictsResponse.group_id' => $f3]);
 
         return new self(
             $f1,

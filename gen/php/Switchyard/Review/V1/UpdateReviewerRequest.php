@@ -47,7 +47,8 @@ final class UpdateReviewerRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8($this->reviewer . "\0" . \implode("\0", $this->skills)) || throw EncodeException::utf8In(['switchyard.review.v1.UpdateReviewerRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.UpdateReviewerRequest.skills' => \implode("\0", $this->skills)]);
+        $v = $this->reviewer . "\0" . \implode("\0", $this->skills);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.UpdateReviewerRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.UpdateReviewerRequest.skills' => \implode("\0", $this->skills)]);
         $b = '';
         if ('' !== $this->reviewer) {
             $n = \strlen($this->reviewer);
@@ -71,10 +72,8 @@ final class UpdateReviewerRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // reviewer
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.UpdateReviewerRequest.reviewer');
@@ -96,11 +95,17 @@ final class UpdateReviewerRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8($f1 . "\0" . \implode("\0", $f2)) || throw DecodeException::utf8In(['switchyard.review.v1.UpdateReviewerRequest.reviewer' => $f1, 'switchyard.review.v1.UpdateReviewerRequest.skills' => \implode("\0", $f2)]);
+        $v = $f1 . "\0" . \implode("\0", $f2);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.UpdateReviewerRequest.reviewer' => $f1, 'switchyard.review.v1.UpdateReviewerRequest.skills' => \implode("\0", $f2)]);
 
         return new self(
             $f1,

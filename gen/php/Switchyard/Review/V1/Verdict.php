@@ -126,7 +126,8 @@ final class Verdict implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->verdictId}\0{$this->itemId}\0{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->reviewer}\0{$this->keyId}\0{$this->groupId}\0{$this->modelDigest}\0{$this->subjectId}") || throw EncodeException::utf8In(['switchyard.review.v1.Verdict.verdict_id' => $this->verdictId, 'switchyard.review.v1.Verdict.item_id' => $this->itemId, 'switchyard.review.v1.Verdict.decision_id' => $this->decisionId, 'switchyard.review.v1.Verdict.project' => $this->project, 'switchyard.review.v1.Verdict.deployment' => $this->deployment, 'switchyard.review.v1.Verdict.reviewer' => $this->reviewer, 'switchyard.review.v1.Verdict.key_id' => $this->keyId, 'switchyard.review.v1.Verdict.group_id' => $this->groupId, 'switchyard.review.v1.Verdict.model_digest' => $this->modelDigest, 'switchyard.review.v1.Verdict.subject_id' => $this->subjectId]);
+        $v = "{$this->verdictId}\0{$this->itemId}\0{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->reviewer}\0{$this->keyId}\0{$this->groupId}\0{$this->modelDigest}\0{$this->subjectId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Verdict.verdict_id' => $this->verdictId, 'switchyard.review.v1.Verdict.item_id' => $this->itemId, 'switchyard.review.v1.Verdict.decision_id' => $this->decisionId, 'switchyard.review.v1.Verdict.project' => $this->project, 'switchyard.review.v1.Verdict.deployment' => $this->deployment, 'switchyard.review.v1.Verdict.reviewer' => $this->reviewer, 'switchyard.review.v1.Verdict.key_id' => $this->keyId, 'switchyard.review.v1.Verdict.group_id' => $this->groupId, 'switchyard.review.v1.Verdict.model_digest' => $this->modelDigest, 'switchyard.review.v1.Verdict.subject_id' => $this->subjectId]);
         $b = '';
         if ('' !== $this->verdictId) {
             $n = \strlen($this->verdictId);
@@ -185,7 +186,7 @@ final class Verdict implements Message
             $b .= "\x78\x01";
         }
         if (0 !== $this->round) {
-            $b .= "\x80\x01" . ($this->round >= 0 && $this->round < 0x80 ? \chr($this->round) : Wire::int32($this->round));
+            $b .= "\x80\x01" . ($this->round >= 0 && $this->round < 0x4000 ? ($this->round < 0x80 ? \chr($this->round) : \chr($this->round | 0x80) . \chr($this->round >> 7)) : Wire::int32($this->round));
         }
         if (0 !== $v = \is_int($this->outcome) ? $this->outcome : $this->outcome->value) {
             $b .= "\x88\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -263,15 +264,8 @@ final class Verdict implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // verdict_id
                     $f1 && Wire::checkText($f1, 'switchyard.review.v1.Verdict.verdict_id');
@@ -316,6 +310,9 @@ final class Verdict implements Message
                 case 40: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -348,6 +345,9 @@ final class Verdict implements Message
                 case 64: // role
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -390,6 +390,9 @@ final class Verdict implements Message
                 case 96: // final
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -398,6 +401,9 @@ final class Verdict implements Message
                 case 104: // blind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -406,6 +412,9 @@ final class Verdict implements Message
                 case 112: // agrees
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -414,28 +423,37 @@ final class Verdict implements Message
                 case 120: // overturns
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f15 = 0 !== $v;
                     break;
-                case 128: // round
+                case -128: // round
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
-                case 136: // outcome
+                case -136: // outcome
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f17 = Outcome::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 146: // audit
+                case -146: // audit
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -449,23 +467,29 @@ final class Verdict implements Message
                     }
                     $i += $n;
                     break;
-                case 152: // gold
+                case -152: // gold
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f19 = 0 !== $v;
                     break;
-                case 160: // gold_right
+                case -160: // gold_right
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f20 = 0 !== $v;
                     break;
-                case 170: // group_id
+                case -170: // group_id
                     $f21 && Wire::checkText($f21, 'switchyard.review.v1.Verdict.group_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -475,7 +499,7 @@ final class Verdict implements Message
                     $f21 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 178: // decide_time
+                case -178: // decide_time
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -489,7 +513,7 @@ final class Verdict implements Message
                     }
                     $i += $n;
                     break;
-                case 186: // model_digest
+                case -186: // model_digest
                     $f23 && Wire::checkText($f23, 'switchyard.review.v1.Verdict.model_digest');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -499,7 +523,7 @@ final class Verdict implements Message
                     $f23 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 194: // input_sha256
+                case -194: // input_sha256
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -508,7 +532,7 @@ final class Verdict implements Message
                     $f24 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 202: // subject_id
+                case -202: // subject_id
                     $f25 && Wire::checkText($f25, 'switchyard.review.v1.Verdict.subject_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -519,11 +543,23 @@ final class Verdict implements Message
                     $i += $n;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f6}\0{$f9}\0{$f10}\0{$f21}\0{$f23}\0{$f25}") || throw DecodeException::utf8In(['switchyard.review.v1.Verdict.verdict_id' => $f1, 'switchyard.review.v1.Verdict.item_id' => $f2, 'switchyard.review.v1.Verdict.decision_id' => $f3, 'switchyard.review.v1.Verdict.project' => $f4, 'switchyard.review.v1.Verdict.deployment' => $f6, 'switchyard.review.v1.Verdict.reviewer' => $f9, 'switchyard.review.v1.Verdict.key_id' => $f10, 'switchyard.review.v1.Verdict.group_id' => $f21, 'switchyard.review.v1.Verdict.model_digest' => $f23, 'switchyard.review.v1.Verdict.subject_id' => $f25]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f6}\0{$f9}\0{$f10}\0{$f21}\0{$f23}\0{$f25}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.review.v1.Verdict.verdict_id' => $f1, 'switchyard.review.v1.Verdict.item_id' => $f2, 'switchyard.review.v1.Verdict.decision_id' => $f3, 'switchyard.review.v1.Verdict.project' => $f4, 'switchyard.review.v1.Verdict.deployment' => $f6, 'switchyard.review.v1.Verdict.reviewer' => $f9, 'switchyard.review.v1.Verdict.key_id' => $f10, 'switchyard.review.v1.Verdict.group_id' => $f21, 'switchyard.review.v1.Verdict.model_digest' => $f23, 'switchyard.review.v1.Verdict.subject_id' => $f25]);
 
         return new self(
             $f1,
