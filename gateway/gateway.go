@@ -126,12 +126,16 @@ func registerConsole(mux *http.ServeMux, d Deps) error {
 	if err != nil {
 		return fmt.Errorf("connect the console: %w", err)
 	}
+	decisions, err := d.Conn("decisions")
+	if err != nil {
+		return fmt.Errorf("connect the console: %w", err)
+	}
 	models, err := d.Conn("models")
 	if err != nil {
 		return fmt.Errorf("connect the console: %w", err)
 	}
 	pages, err := console.New(console.Deps{
-		Review: reviewv1.NewReviewServiceClient(review), Models: modelsv1.NewModelServiceClient(models),
+		Review: reviewv1.NewReviewServiceClient(review), Decisions: decisionsv1.NewDecisionServiceClient(decisions), Models: modelsv1.NewModelServiceClient(models),
 		SessionKey: d.SessionKey, Log: d.Log,
 	})
 	if err != nil {

@@ -53,14 +53,15 @@ final class ExplainVersionRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->model}\0{$this->label}") || throw EncodeException::utf8In(['switchyard.models.v1.ExplainVersionRequest.model' => $this->model, 'switchyard.models.v1.ExplainVersionRequest.label' => $this->label]);
+        $v = "{$this->model}\0{$this->label}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ExplainVersionRequest.model' => $this->model, 'switchyard.models.v1.ExplainVersionRequest.label' => $this->label]);
         $b = '';
         if ('' !== $this->model) {
             $n = \strlen($this->model);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
         }
         if (0 !== $this->version) {
-            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x80 ? \chr($this->version) : Wire::int32($this->version));
+            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x4000 ? ($this->version < 0x80 ? \chr($this->version) : \chr($this->version | 0x80) . \chr($this->version >> 7)) : Wire::int32($this->version));
         }
         if (null !== $this->input) {
             $v = $this->input->encode();
@@ -72,7 +73,7 @@ final class ExplainVersionRequest implements Message
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
         }
         if (0 !== $this->maxEvidence) {
-            $b .= "\x28" . ($this->maxEvidence >= 0 && $this->maxEvidence < 0x80 ? \chr($this->maxEvidence) : Wire::int32($this->maxEvidence));
+            $b .= "\x28" . ($this->maxEvidence >= 0 && $this->maxEvidence < 0x4000 ? ($this->maxEvidence < 0x80 ? \chr($this->maxEvidence) : \chr($this->maxEvidence | 0x80) . \chr($this->maxEvidence >> 7)) : Wire::int32($this->maxEvidence));
         }
 
         return $b . $this->unknownFields;
@@ -92,10 +93,8 @@ final class ExplainVersionRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // model
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.ExplainVersionRequest.model');
@@ -110,6 +109,9 @@ final class ExplainVersionRequest implements Message
                 case 16: // version
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -142,17 +144,26 @@ final class ExplainVersionRequest implements Message
                 case 40: // max_evidence
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f5 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f4}") || throw DecodeException::utf8In(['switchyard.models.v1.ExplainVersionRequest.model' => $f1, 'switchyard.models.v1.ExplainVersionRequest.label' => $f4]);
+        $v = "{$f1}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ExplainVersionRequest.model' => $f1, 'switchyard.models.v1.ExplainVersionRequest.label' => $f4]);
 
         return new self(
             $f1,

@@ -42,7 +42,7 @@ final class ModelEvidence implements Message
 
     public function encode(): string
     {
-        '' === $this->feature || Wire::utf8($this->feature) || throw EncodeException::utf8In(['switchyard.models.v1.ModelEvidence.feature' => $this->feature]);
+        '' === $this->feature || (\extension_loaded('mbstring') ? \mb_check_encoding($this->feature, 'UTF-8') : Wire::utf8($this->feature)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelEvidence.feature' => $this->feature]);
         $b = '';
         if ('' !== $this->feature) {
             $n = \strlen($this->feature);
@@ -65,10 +65,8 @@ final class ModelEvidence implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // feature
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.ModelEvidence.feature');
@@ -88,11 +86,16 @@ final class ModelEvidence implements Message
                     $i += 8;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.models.v1.ModelEvidence.feature' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelEvidence.feature' => $f1]);
 
         return new self(
             $f1,
