@@ -75,8 +75,8 @@ test-figures: ## Run the measurements that assert figures, without the race dete
 	go test -count=1 -timeout 20m ./internal/engine/... ./test/...
 
 .PHONY: test-php
-test-php: build ## Run the tests of the PHP client, bundle and sample against the real server
-	script/test-php
+test-php: build ## Run the tests of the PHP packages against the real server
+	@script/test-php
 
 .PHONY: bench
 bench: build ## Measure every figure and print the table of docs/reference/performance.md
