@@ -34,6 +34,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/classification"
 	"github.com/switchyard-ai/switchyard/services/identity"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/routing"
@@ -62,6 +63,7 @@ type App struct {
 	blobs       *blob.Store
 	identity    *identity.Service
 	models      *models.Service
+	tasks       *jobs.Tasks
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
@@ -116,6 +118,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"jobs", a.startJobs},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},

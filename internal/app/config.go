@@ -15,11 +15,12 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "models", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "models", "jobs", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -47,6 +48,8 @@ type Config struct {
 	Gateway gateway.Config `yaml:"gateway"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
+	// Jobs are the limits of task queues.
+	Jobs jobs.Config `yaml:"jobs"`
 	// Journal is where decisions are recorded.
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
@@ -64,6 +67,7 @@ func Default() Config {
 		GRPC:      mesh.Default(),
 		Gateway:   gateway.Default(),
 		Models:    models.Default(),
+		Jobs:      jobs.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
 		Telemetry: telemetry.Default(),
@@ -113,7 +117,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))

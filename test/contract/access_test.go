@@ -58,7 +58,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 	f := prepare(t, s.Dial(s.Key), s.Key)
 	names := map[string]any{
 		"deployment": "support", "model": "support", "version": 1, "operation": "OPERATION_ROUTING", "ruleId": firstRule(t, s, f),
-		"keyId": f.vars["narrowId"], "project": "default", "text": "x", "body": "x", "allProjects": true,
+		"keyId": f.vars["narrowId"], "project": "default", "text": "x", "body": "eA==", "allProjects": true,
 		"record": map[string]any{"amount": map[string]any{"number": 1}},
 	}
 	doors := []door{
