@@ -16,9 +16,11 @@ import (
 	"google.golang.org/grpc"
 
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
+	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 )
 
@@ -50,8 +52,14 @@ var services = []service{
 	{"classification", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return classificationv1.RegisterClassificationServiceHandlerClient(ctx, m, classificationv1.NewClassificationServiceClient(c))
 	}},
+	{"decisions", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return decisionsv1.RegisterDecisionServiceHandlerClient(ctx, m, decisionsv1.NewDecisionServiceClient(c))
+	}},
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))
+	}},
+	{"review", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))
 	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))

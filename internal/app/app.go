@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +26,10 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/engine/load"
+	"github.com/switchyard-ai/switchyard/internal/idempotency"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
+	"github.com/switchyard-ai/switchyard/internal/outbox"
 	"github.com/switchyard-ai/switchyard/internal/relay"
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
@@ -34,6 +37,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 )
 
@@ -54,16 +58,20 @@ type App struct {
 	log    *slog.Logger
 	server *mesh.Server
 
-	db       *db.DB
-	blobs    *blob.Store
-	identity *identity.Service
-	models   *models.Service
-	journal  *journal.Journal
-	bus      *bus.Bus
-	relay    *relay.Relay
-	serving  *serving.Table
-	httpLn   net.Listener
-	http     *http.Server
+	db *db.DB
+	// idempotency is nil in a process that is a gateway only.
+	idempotency mesh.IdempotencyStore
+	blobs       *blob.Store
+	identity    *identity.Service
+	models      *models.Service
+	journal     *journal.Journal
+	bus         *bus.Bus
+	relay       *relay.Relay
+	review      *review.Service
+	outbox      *outbox.Relay
+	serving     *serving.Table
+	httpLn      net.Listener
+	http        *http.Server
 
 	// DevKey is the development key when one was made at this start and not written to a file; it is shown once.
 	DevKey string
@@ -109,13 +117,17 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"tables", a.openTables},
 		{"identity", a.startIdentity},
 		{"server", a.makeServer},
+		{"events", a.makeBus},
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"review", a.startReview},
+		{"reading", a.startReading},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
+		{"review's events", a.feedReview},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -138,9 +150,9 @@ func (a *App) startTelemetry(o Options) (err error) {
 	return nil
 }
 
-// openTables opens the database where a part here has tables.
+// openTables opens the database, which every part but the gateway needs: for its own tables, or for the answers of calls with an idempotency key.
 func (a *App) openTables(ctx context.Context) (err error) {
-	if !a.config.runs("identity") && !a.config.runs("models") && !a.config.runs("moderation") {
+	if slices.Equal(a.config.Target, []string{"gateway"}) {
 		return nil
 	}
 	config := a.config.DB
@@ -149,7 +161,10 @@ func (a *App) openTables(ctx context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.db.Close)
-	return nil
+	store := idempotency.New(a.db, nil, a.log)
+	a.idempotency = store
+	a.background.Go(func() error { return store.Run(ctx) })
+	return store.Start(ctx)
 }
 
 func (a *App) startIdentity(ctx context.Context) error {
@@ -175,7 +190,7 @@ func (a *App) makeServer(context.Context) (err error) {
 		authenticator = mesh.NewPeerAuthenticator(conn)
 	}
 	a.server, err = mesh.NewServer(a.config.GRPC, mesh.Deps{
-		Authenticator: authenticator, Logger: a.log, RPC: a.tel.RPC(), TracerProvider: a.tel.TracerProvider(),
+		Authenticator: authenticator, Logger: a.log, RPC: a.tel.RPC(), TracerProvider: a.tel.TracerProvider(), Idempotency: a.idempotency,
 	})
 	if err == nil && a.identity != nil {
 		a.identity.Register(a.server)
@@ -229,25 +244,6 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 	if a.config.runs("classification") {
 		classification.New(classification.Deps{Maker: maker, Source: source}).Register(a.server)
 	}
-	return nil
-}
-
-// startRelay carries the journal to the bus. Nobody waits for the bus: what it does not take yet, the journal keeps.
-func (a *App) startRelay(ctx context.Context) (err error) {
-	if a.journal == nil {
-		return nil
-	}
-	if a.bus, err = bus.New(filepath.Join(a.config.DataDir, "events"), a.config.Bus, a.log); err != nil {
-		return err
-	}
-	if err := a.bus.Start(ctx); err != nil {
-		return err
-	}
-	a.closers = append(a.closers, a.bus.Close)
-	a.relay = relay.New(a.journal, a.bus, a.log)
-	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a.stopRelay = stop
-	a.background.Go(func() error { return a.relay.Run(relaying) })
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/switchyard-ai/switchyard/gateway"
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
@@ -20,7 +21,7 @@ import (
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "models", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -54,6 +55,8 @@ type Config struct {
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
 	Bus bus.Config `yaml:"bus"`
+	// Inbox is how long the ids of events are remembered, so that their effects happen once.
+	Inbox inbox.Config `yaml:"inbox"`
 	// Telemetry is logs, metrics and traces.
 	Telemetry telemetry.Config `yaml:"telemetry"`
 }
@@ -70,6 +73,7 @@ func Default() Config {
 		Models:    models.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
+		Inbox:     inbox.Default(),
 		Telemetry: telemetry.Default(),
 	}
 	c.GRPC.Address = "127.0.0.1:9090"
@@ -120,7 +124,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
@@ -140,7 +144,7 @@ func (c *Config) decides() bool {
 // missingPeers returns the parts that something here needs and nobody serves.
 func (c *Config) missingPeers() []string {
 	need := map[string]bool{"identity": true}
-	if c.decides() {
+	if c.decides() || c.runs("review") {
 		need["models"] = true
 	}
 	if c.runs("gateway") {

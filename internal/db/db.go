@@ -10,7 +10,7 @@
 //   - Numbers handed out by a counter column (UPDATE … RETURNING), never by AUTOINCREMENT. INSERT … ON CONFLICT (columns) DO NOTHING or DO
 //     UPDATE for upserts, never OR IGNORE or OR REPLACE; in DO UPDATE the old row is the table's name, the new one excluded.
 //   - Every column that is selected beside an aggregate is in GROUP BY; subqueries in FROM have a name; NULL is not sorted by.
-//   - No LIKE (one engine ignores case, the other does not), no max or min of two values, no comparison as a value: CASE WHEN instead.
+//   - LIKE on lower-case texts only (one engine ignores case, the other does not); no max or min of two values, no comparison as a value: CASE WHEN instead.
 //
 // The suite in dbtest says what an engine must do. A service's own tests run against Postgres with SWITCHYARD_TEST_DB=postgres.
 package db
@@ -37,6 +37,7 @@ type DB struct {
 
 	pollInterval time.Duration
 	follower     follower
+	topics       topics
 }
 
 // Open opens the database: that of the URL, or the file at the path, which it makes together with its folder when they do not exist.
@@ -126,11 +127,11 @@ func (d *DB) run(outer context.Context, pool *sql.DB, options *sql.TxOptions, un
 	done = true
 	if err := d.follower.commit(t.changed, tx.Commit); err != nil {
 		_ = tx.Rollback()
-		if d.settled(ctx, t, err) {
-			return nil
+		if !d.settled(ctx, t, err) {
+			return d.failed(ctx, "commit", err)
 		}
-		return d.failed(ctx, "commit", err)
 	}
+	d.topics.tell(t.topics)
 	return nil
 }
 
@@ -172,6 +173,7 @@ type Tx struct {
 	number  string // how the server calls the transaction; empty where it is never asked for
 	broken  error  // the failure of a statement
 	changed map[int64]int64
+	topics  []string // told after the commit
 }
 
 // Exec runs a statement and returns how many rows it changed.

@@ -69,6 +69,7 @@ type Call struct {
 	Traceparent    string
 	RequestID      string
 	IdempotencyKey string
+	Seed           string    // the id of a single decision under an idempotency key, and what those of a batch come from; "" without a key
 	Start          time.Time // when the request, or the item of a stream, arrived
 }
 
@@ -81,6 +82,7 @@ func (m *Maker) Begin(ctx context.Context, op commonv1.Operation) (Call, error) 
 	return Call{
 		Project: caller.Project, Caller: caller.KeyID, Operation: op,
 		Traceparent: telemetry.Traceparent(ctx), RequestID: telemetry.RequestID(ctx), IdempotencyKey: telemetry.IdempotencyKey(ctx),
+		Seed:  telemetry.Seed(ctx),
 		Start: m.now(),
 	}, nil
 }

@@ -180,6 +180,28 @@ func TestRecordKeepsTheInputAsThePolicySays(t *testing.T) {
 	}
 }
 
+func TestRecordMasksTheNamesAndFieldsOfThePolicy(t *testing.T) {
+	t.Parallel()
+	in := decision.Input{
+		Text:   "Anna Huber asked again",
+		Fields: map[string]*commonv1.FieldValue{"customer": {Value: &commonv1.FieldValue_Text{Text: "somebody"}}, "note": {Value: &commonv1.FieldValue_Text{Text: "for ANNA HUBER"}}},
+	}
+	m := decision.New(decision.Deps{Recorder: &decisiontest.Recorder{}})
+	for range 2 { // the second time with the compiled rules
+		tt := target(&modelsv1.Policy{
+			InputRetention: commonv1.InputRetention_INPUT_RETENTION_REDACTED, RedactNames: []string{"Anna Huber"}, RedactFields: []string{"customer"},
+		})
+		tt.Deployment.PolicyDigest = "sha256:names"
+		got := m.Make(&decision.Call{}, &tt, &decision.Answer{Input: in}).GetInput()
+		if got.GetText() != "[name] asked again" || got.GetFields()["customer"].GetText() != "[masked]" || got.GetFields()["note"].GetText() != "for [name]" {
+			t.Errorf("kept: %v", got)
+		}
+	}
+	if in.Fields["customer"].GetText() != "somebody" {
+		t.Error("masking changed the request")
+	}
+}
+
 func TestDigestSeesThroughInvisibleDifferencesOnly(t *testing.T) {
 	t.Parallel()
 	same := [][2]decision.Input{

@@ -1,9 +1,11 @@
 package decision
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -40,4 +42,18 @@ func formatID(stamp int64, random uint64) string {
 	hex.Encode(s[24:36], b[10:16])
 	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
 	return string(s[:])
+}
+
+// seededID returns the id of item i of a batch whose call has a seed: the seed's time, and always the same for the same seed and item.
+func seededID(seed string, i int) string {
+	var b [8]byte
+	if len(seed) != 36 {
+		return NewID() // no seed of ours
+	}
+	if _, err := hex.Decode(b[:], []byte(seed[0:8]+seed[9:13]+seed[14:18])); err != nil {
+		return NewID()
+	}
+	stamp := binary.BigEndian.Uint64(b[:])
+	sum := sha256.Sum256([]byte(seed + "/" + strconv.Itoa(i)))
+	return formatID(int64(stamp>>16<<12|stamp&0xfff), binary.BigEndian.Uint64(sum[:8]))
 }

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/text/unicode/norm"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/redact"
 )
 
 // Input is what was judged, as it was sent.
@@ -82,15 +84,16 @@ func normalise(s string) string {
 	return s
 }
 
-// retain notes in r as much of the input as the policy allows; into is where.
-func (in *Input) retain(how commonv1.InputRetention, into *commonv1.RecordedInput, r *commonv1.DecisionRecord) {
-	switch how {
+// retain notes in r as much of the input as the target's policy allows; into is where.
+func (in *Input) retain(t *Target, into *commonv1.RecordedInput, r *commonv1.DecisionRecord) {
+	switch how := t.policy().GetInputRetention(); how {
 	case commonv1.InputRetention_INPUT_RETENTION_ABSENT:
 		r.InputRetention = how
 		return
 	case commonv1.InputRetention_INPUT_RETENTION_REDACTED:
 		r.InputRetention = how
-		into.Title, into.Text, into.Fields = Redact(in.Title), Redact(in.Text), redactFields(in.Fields)
+		into.Title, into.Text, into.Fields = in.Title, in.Text, copyFields(in.Fields)
+		rulesOf(t).Message(into)
 	default: // FULL, also when unspecified
 		r.InputRetention = commonv1.InputRetention_INPUT_RETENTION_FULL
 		into.Title, into.Text, into.Fields = in.Title, in.Text, in.Fields
@@ -99,17 +102,47 @@ func (in *Input) retain(how commonv1.InputRetention, into *commonv1.RecordedInpu
 	r.Input = into
 }
 
-// redactFields masks the texts among the fields. Names stay: they are the project's own words.
-func redactFields(fields map[string]*commonv1.FieldValue) map[string]*commonv1.FieldValue {
+// copyFields returns fields that may be masked; what is in the caller's message is the caller's.
+func copyFields(fields map[string]*commonv1.FieldValue) map[string]*commonv1.FieldValue {
 	if len(fields) == 0 {
 		return nil
 	}
 	out := make(map[string]*commonv1.FieldValue, len(fields))
 	for name, v := range fields {
-		if t, ok := v.GetValue().(*commonv1.FieldValue_Text); ok {
-			v = &commonv1.FieldValue{Value: &commonv1.FieldValue_Text{Text: Redact(t.Text)}}
+		out[name] = &commonv1.FieldValue{Value: v.GetValue()}
+		if text, ok := v.GetValue().(*commonv1.FieldValue_Text); ok {
+			out[name].Value = &commonv1.FieldValue_Text{Text: text.Text}
 		}
-		out[name] = v
 	}
 	return out
+}
+
+// redactions holds the rules of policies that mask, by digest: compiling a list of names for every decision would cost more than the decision. It is
+// emptied when it holds as many as nobody has in force at once.
+var (
+	redactions     sync.Map
+	redactionCount atomic.Int64
+)
+
+const maxRedactions = 1000
+
+// rulesOf returns what the policy of the target masks.
+func rulesOf(t *Target) redact.Rules {
+	p, digest := t.policy(), t.Deployment.GetPolicyDigest()
+	if len(p.GetRedactNames()) == 0 && len(p.GetRedactFields()) == 0 {
+		return redact.Rules{}
+	}
+	if known, ok := redactions.Load(digest); ok && digest != "" {
+		return known.(redact.Rules)
+	}
+	r := redact.Rules{Names: redact.NewNames(p.GetRedactNames()), Fields: make(map[string]bool, len(p.GetRedactFields()))}
+	for _, f := range p.GetRedactFields() {
+		r.Fields[f] = true
+	}
+	if redactionCount.Add(1) > maxRedactions {
+		redactions.Clear()
+		redactionCount.Store(0)
+	}
+	redactions.Store(digest, r)
+	return r
 }

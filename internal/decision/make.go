@@ -44,7 +44,9 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 	b := &bundle{sha: a.Input.Digest()}
 
 	d := &b.decision
-	d.DecisionId = m.newID()
+	if d.DecisionId = c.Seed; d.DecisionId == "" {
+		d.DecisionId = m.newID()
+	}
 	d.Project, d.Operation, d.Deployment = c.Project, c.Operation, t.Deployment.GetName()
 	b.time.Seconds, b.time.Nanos = now.Unix(), int32(now.Nanosecond())
 	d.Time = &b.time
@@ -68,7 +70,7 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 	r.Caller, r.Traceparent, r.RequestId, r.IdempotencyKey = c.Caller, c.Traceparent, c.RequestID, c.IdempotencyKey
 	r.SubjectId, r.ContentId = a.SubjectID, a.ContentID
 	r.InputSha256 = b.sha[:]
-	a.Input.retain(policy.GetInputRetention(), &b.input, r)
+	a.Input.retain(t, &b.input, r)
 	if len(a.Probabilities) > maxLabels {
 		r.Probabilities = append([]float32(nil), a.Probabilities...)
 	}

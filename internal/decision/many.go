@@ -10,6 +10,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
+	"github.com/switchyard-ai/switchyard/internal/telemetry"
 )
 
 // share is the least number of items for which another goroutine pays: below it starting one costs more than it saves.
@@ -25,8 +26,11 @@ func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *c
 		return err
 	}
 	made := records[:0]
-	for _, r := range records {
+	for i, r := range records {
 		if r != nil {
+			if seed := telemetry.Seed(ctx); seed != "" {
+				r.Decision.DecisionId = seededID(seed, i)
+			}
 			made = append(made, r)
 		}
 	}

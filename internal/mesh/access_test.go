@@ -126,7 +126,7 @@ func TestUnaryAndStreamHaveOneChain(t *testing.T) {
 			t.Errorf("%s does nothing", m.Name)
 		}
 	}
-	want := []string{"request", "status", "recover", "receive", "drain", "auth", "policy", "limits", "validate"}
+	want := []string{"request", "status", "recover", "receive", "drain", "auth", "policy", "limits", "validate", "idempotency"}
 	if !slices.Equal(names, want) {
 		t.Errorf("chain is %v, want %v", names, want)
 	}

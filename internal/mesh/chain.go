@@ -19,7 +19,8 @@ import (
 //   - receive reads the bytes of a unary call before anything can refuse it: an answer that overtakes the request makes old versions
 //     of libcurl report a broken connection;
 //   - auth, policy and limits come before the bytes are decoded;
-//   - validate sees the message that the service will see.
+//   - validate sees the message that the service will see;
+//   - idempotency comes last: what would be refused is refused again, and only what a service has done is kept.
 func (s *Server) chain() []Middleware {
 	return []Middleware{
 		requestValues(s.log, s.tracer),
@@ -31,6 +32,7 @@ func (s *Server) chain() []Middleware {
 		policies(s.config.MaxDeadline),
 		limiting(s.config.Limits),
 		validation(s.rules),
+		idempotency(s.deps.Idempotency),
 	}
 }
 

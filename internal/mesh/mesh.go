@@ -48,6 +48,8 @@ type Call struct {
 	reply  any                  // the answer of a unary call
 	stream grpc.ServerStream    // of a stream
 	check  func(msg any) error  // what every received message must pass
+
+	received func(msg any) error // told of the checked message of a unary call; an error ends the call. nil for nothing
 }
 
 // receive gives the method's handler the message of a unary call, checked.
@@ -59,8 +61,13 @@ func (c *Call) receive(into any) error {
 	} else if err := c.frame.decode(into); err != nil {
 		return err
 	}
-	if c.check == nil {
+	if c.check != nil {
+		if err := c.check(into); err != nil {
+			return err
+		}
+	}
+	if c.received == nil {
 		return nil
 	}
-	return c.check(into)
+	return c.received(into)
 }

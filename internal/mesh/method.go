@@ -28,6 +28,8 @@ type Method struct {
 	Open bool
 
 	input    protoreflect.MessageDescriptor // nil when the method is not in a known descriptor
+	output   protoreflect.MessageType       // likewise
+	reads    bool                           // changes nothing
 	metrics  *telemetry.Method
 	logLimit *rate.Limiter // of log lines about failed calls
 	handle   Handler       // the chain and, at its end, the service
@@ -52,7 +54,7 @@ func newMethod(service, name string, clientStreams, serverStreams bool) *Method 
 		Open: openServices[service], logLimit: rate.NewLimiter(10, 20),
 	}
 	if d := describe(service, name); d != nil {
-		m.Policy, m.input = PolicyOf(d), d.Input()
+		m.Policy, m.input, m.output, m.reads = PolicyOf(d), d.Input(), outputOf(d), readsOnly(d)
 	}
 	return m
 }

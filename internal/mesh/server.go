@@ -32,6 +32,8 @@ type Deps struct {
 	Logger *slog.Logger
 	// RPC measures calls; nil for not at all.
 	RPC *telemetry.RPC
+	// Idempotency keeps answers of calls with an idempotency key; nil keeps none, and the key is only recorded.
+	Idempotency IdempotencyStore
 	// TracerProvider receives spans; nil for none.
 	TracerProvider trace.TracerProvider
 }

@@ -16,6 +16,9 @@ type Request struct {
 	Traceparent string
 	// IdempotencyKey is the caller's idempotency-key header, "" when there was none.
 	IdempotencyKey string
+	// Seed is a UUIDv7 that is the same whenever a call with this idempotency key is made, also after a crash; "" without a key. Handlers take
+	// the ids of what they make from it.
+	Seed string
 	// Logger is what Logger builds on; nil for slog.Default.
 	Logger *slog.Logger
 }
@@ -45,6 +48,14 @@ func RequestID(ctx context.Context) string {
 func IdempotencyKey(ctx context.Context) string {
 	if r := RequestFrom(ctx); r != nil {
 		return r.IdempotencyKey
+	}
+	return ""
+}
+
+// Seed returns the UUIDv7 that belongs to the call's idempotency key, "" when none was sent.
+func Seed(ctx context.Context) string {
+	if r := RequestFrom(ctx); r != nil {
+		return r.Seed
 	}
 	return ""
 }

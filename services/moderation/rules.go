@@ -1,6 +1,7 @@
 package moderation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/fault"
+	"github.com/switchyard-ai/switchyard/internal/telemetry"
 )
 
 // Limits of a rule.
@@ -94,14 +96,18 @@ func (s *Service) CreateRule(ctx context.Context, req *moderationv1.CreateRuleRe
 		return nil, err
 	}
 	rule := &moderationv1.Rule{
-		RuleId: decision.NewID(), Kind: req.GetKind(), Pattern: req.GetPattern(), Category: req.GetCategory(), Deployment: req.GetDeployment(),
+		RuleId: cmp.Or(telemetry.Seed(ctx), decision.NewID()), Kind: req.GetKind(), Pattern: req.GetPattern(), Category: req.GetCategory(), Deployment: req.GetDeployment(),
 		CreateTime: timestamppb.New(s.maker.Now().UTC().Truncate(time.Microsecond)),
 	}
 	// One change at a time: matchers must follow each other in the order of the transactions.
 	s.change.Lock()
 	defer s.change.Unlock()
-	if err := s.store.add(ctx, c.Project, rule); err != nil {
+	added, err := s.store.add(ctx, c.Project, rule)
+	if err != nil {
 		return nil, err
+	}
+	if !added { // the call is repeated after a crash; the rule was loaded at the start
+		return &moderationv1.CreateRuleResponse{Rule: rule}, nil
 	}
 	m, err := s.rules(c.Project)
 	if err != nil {

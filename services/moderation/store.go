@@ -90,14 +90,17 @@ func scanRule(scan func(...any) error, first ...any) (*moderationv1.Rule, error)
 	return r, err
 }
 
-// add keeps a new rule. It fails with ALREADY_EXISTS and QUOTA_EXCEEDED.
-func (s store) add(ctx context.Context, project string, r *moderationv1.Rule) error {
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
+// add keeps a new rule, and returns false when it is there already under its id. It fails with ALREADY_EXISTS and QUOTA_EXCEEDED.
+func (s store) add(ctx context.Context, project string, r *moderationv1.Rule) (added bool, err error) {
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		var same string
 		exists, err := tx.Get(`SELECT rule_id FROM moderation_rules WHERE project = ? AND kind = ? AND pattern = ? AND deployment = ?`,
 			[]any{project, int32(r.GetKind()), r.GetPattern(), r.GetDeployment()}, &same)
 		if err != nil {
 			return err
+		}
+		if exists && same == r.GetRuleId() {
+			return nil
 		}
 		if exists {
 			return fault.AlreadyExists("rule", same)
@@ -114,8 +117,10 @@ func (s store) add(ctx context.Context, project string, r *moderationv1.Rule) er
 		if err != nil {
 			return err
 		}
+		added = true
 		return tx.Changed(topic, project)
 	})
+	return added, err
 }
 
 // remove deletes a rule. It fails with NOT_FOUND.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -41,11 +42,26 @@ var tests = map[string]func(*testing.T, Open){
 	"ManyMessagesGoAsOneUnit":               manyMessages,
 	"ARepeatedIDIsStoredOnce":               storedOnce,
 	"AnIDTwiceInOneBatchIsStoredOnce":       twiceInOneBatch,
+	"AnIDStandsForOneSubjectOnly":           idsOfTwoSubjects,
 	"ConsumersFilterByProject":              filter,
 	"MessagesThatCannotBeStoredAreRefused":  refused,
 	"PublishersShareTheStream":              concurrent,
 	"AnEndedContextEndsPublishing":          ended,
 	"StartingIsDoneInTheBackground":         started,
+
+	"ConsumersGetEverythingOnceAndInOrder":       consumeInOrder,
+	"AConsumerGoesOnWhereItWas":                  consumerGoesOn,
+	"ABatchThatFailsComesAgain":                  failedBatch,
+	"AHandlerMayTakeLongerThanTheServerWaits":    slowHandler,
+	"WhatAnEndedConsumerHadComesAtOnceToTheNext": handedOver,
+	"ConsumersOfOneNameShareTheMessages":         sharedName,
+	"AConsumerMayBeginLaterAndChangeItsFilters":  beginningAndFilters,
+	"ABatchMayWaitForCompany":                    company,
+	"AnIdleConsumerHasAMessageAtOnce":            idleLatency,
+	"ReadingEndsAtThePresentEnd":                 readToTheEnd,
+	"ReadingBeginsAtASequenceNumberOrATime":      readFrom,
+	"FollowersGetWhatIsThereAndWhatComes":        follow,
+	"ConsumersAndFiltersThatCannotBeAreRefused":  badConsumers,
 }
 
 // Messages makes n messages of one project whose ids begin with a prefix.
@@ -127,7 +143,7 @@ func same(t *testing.T, got []jetstream.Msg, want []bus.Msg) {
 		t.Fatalf("the stream has %d messages, want %d", len(got), len(want))
 	}
 	for i, m := range got {
-		if m.Subject() != want[i].Subject || string(m.Data()) != string(want[i].Data) || m.Headers().Get(jetstream.MsgIDHeader) != want[i].ID ||
+		if m.Subject() != want[i].Subject || string(m.Data()) != string(want[i].Data) || m.Headers().Get(jetstream.MsgIDHeader) != bus.MsgID(want[i].Subject, want[i].ID) ||
 			m.Headers().Get("Kind") != "decision" {
 			t.Fatalf("message %d is %s %v %s", i, m.Subject(), m.Headers(), m.Data())
 		}
@@ -168,6 +184,14 @@ func twiceInOneBatch(t *testing.T, open Open) {
 	msgs := Messages("p", "a", 200)
 	publish(t, b, append(msgs, msgs[50:60]...))
 	same(t, Stored(t, b, bus.Subjects), msgs)
+}
+
+func idsOfTwoSubjects(t *testing.T, open Open) {
+	b := ready(t, open)
+	one, two := Messages("one", "a", 40), Messages("two", "a", 40)
+	publish(t, b, append(slices.Clone(one), two...))
+	publish(t, b, two[:5])
+	same(t, Stored(t, b, bus.Subjects), append(slices.Clone(one), two...))
 }
 
 func filter(t *testing.T, open Open) {

@@ -43,6 +43,7 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"ChangesOfOthersAreHeard", changesOfOthers},
 		{"AnOwnChangeHidesNoOther", ownChangeHidesNoOther},
 		{"ProcessesThatStartTogetherMigrateOnce", startsMigrateOnce},
+		{"CommitsAreHeard", commitsAreHeard},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -324,5 +325,53 @@ func values(t *testing.T, open Opener) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+func commitsAreHeard(t *testing.T, open Opener) {
+	d := opened(t, open)
+	heard, stop := d.Listen("family")
+	other, stopOther := d.Listen("other")
+	defer stopOther()
+	cause := errors.New("changed my mind")
+	for _, result := range []error{cause, nil, nil} {
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			tx.Notify("family")
+			select {
+			case <-heard:
+				if result != nil {
+					t.Error("heard before the commit")
+				}
+			default:
+			}
+			return result
+		})
+		if !errors.Is(err, result) {
+			t.Fatal(err)
+		}
+		if result != nil {
+			select {
+			case <-heard:
+				t.Error("a failed transaction was heard")
+			default:
+			}
+		}
+	}
+	select {
+	case <-heard:
+	default:
+		t.Error("a commit was not heard")
+	}
+	stop()
+	err := d.Tx(t.Context(), func(tx *db.Tx) error { tx.Notify("family"); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-heard:
+		t.Error("heard after stop")
+	case <-other:
+		t.Error("heard by another topic")
+	default:
 	}
 }

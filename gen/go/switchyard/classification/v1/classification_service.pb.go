@@ -991,25 +991,25 @@ var File_switchyard_classification_v1_classification_service_proto protoreflect.
 
 const file_switchyard_classification_v1_classification_service_proto_rawDesc = "" +
 	"\n" +
-	"9switchyard/classification/v1/classification_service.proto\x12\x1cswitchyard.classification.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#switchyard/common/v1/decision.proto\x1a!switchyard/common/v1/policy.proto\"\x98\x02\n" +
+	"9switchyard/classification/v1/classification_service.proto\x12\x1cswitchyard.classification.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a!switchyard/common/v1/policy.proto\"\xa0\x02\n" +
 	"\x13ClassifyTextRequest\x12J\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
-	"deployment\x12\x1f\n" +
-	"\x04text\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x04text\x12'\n" +
+	"deployment\x12#\n" +
+	"\x04text\x18\x02 \x01(\tB\x0f\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06\xa0\xd6\x18\x01R\x04text\x12+\n" +
 	"\n" +
-	"subject_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tsubjectId\x12'\n" +
+	"subject_id\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\x12'\n" +
 	"\n" +
 	"content_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tcontentId\x121\n" +
 	"\fmax_evidence\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00H\x00R\vmaxEvidence\x88\x01\x01B\x0f\n" +
 	"\r_max_evidence\"\x96\x01\n" +
 	"\x14ClassifyTextResponse\x12:\n" +
 	"\bdecision\x18\x01 \x01(\v2\x1e.switchyard.common.v1.DecisionR\bdecision\x12B\n" +
-	"\bevidence\x18\x02 \x03(\v2&.switchyard.classification.v1.EvidenceR\bevidence\"\\\n" +
-	"\bTextItem\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1d\n" +
+	"\bevidence\x18\x02 \x03(\v2&.switchyard.classification.v1.EvidenceR\bevidence\"h\n" +
+	"\bTextItem\x12\x18\n" +
+	"\x04text\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\x04text\x12#\n" +
 	"\n" +
-	"subject_id\x18\x02 \x01(\tR\tsubjectId\x12\x1d\n" +
+	"subject_id\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x02R\tsubjectId\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x03 \x01(\tR\tcontentId\"\xb6\x01\n" +
 	"\x18BatchClassifyTextRequest\x12J\n" +
@@ -1027,14 +1027,14 @@ const file_switchyard_classification_v1_classification_service_proto_rawDesc = "
 	"\x04item\x18\x02 \x01(\v2&.switchyard.classification.v1.TextItemR\x04item\"~\n" +
 	"\x1aStreamClassifyTextResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12J\n" +
-	"\x06result\x18\x02 \x01(\v22.switchyard.classification.v1.ClassificationResultR\x06result\"\xc5\x03\n" +
+	"\x06result\x18\x02 \x01(\v22.switchyard.classification.v1.ClassificationResultR\x06result\"\xcd\x03\n" +
 	"\x15ClassifyRecordRequest\x12J\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
-	"deployment\x12m\n" +
-	"\x06record\x18\x02 \x03(\v2?.switchyard.classification.v1.ClassifyRecordRequest.RecordEntryB\x14\xbaH\x11\x9a\x01\x0e\b\x01\x10\xf4\x03\"\ar\x05\x10\x01\x18\x80\x01R\x06record\x12'\n" +
+	"deployment\x12q\n" +
+	"\x06record\x18\x02 \x03(\v2?.switchyard.classification.v1.ClassifyRecordRequest.RecordEntryB\x18\xbaH\x11\x9a\x01\x0e\b\x01\x10\xf4\x03\"\ar\x05\x10\x01\x18\x80\x01\xa0\xd6\x18\x01R\x06record\x12+\n" +
 	"\n" +
-	"subject_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tsubjectId\x12'\n" +
+	"subject_id\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\x12'\n" +
 	"\n" +
 	"content_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tcontentId\x121\n" +
 	"\fmax_evidence\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00H\x00R\vmaxEvidence\x88\x01\x01\x1a[\n" +
@@ -1044,12 +1044,12 @@ const file_switchyard_classification_v1_classification_service_proto_rawDesc = "
 	"\r_max_evidence\"\x98\x01\n" +
 	"\x16ClassifyRecordResponse\x12:\n" +
 	"\bdecision\x18\x01 \x01(\v2\x1e.switchyard.common.v1.DecisionR\bdecision\x12B\n" +
-	"\bevidence\x18\x02 \x03(\v2&.switchyard.classification.v1.EvidenceR\bevidence\"\xf5\x01\n" +
+	"\bevidence\x18\x02 \x03(\v2&.switchyard.classification.v1.EvidenceR\bevidence\"\x81\x02\n" +
 	"\n" +
-	"RecordItem\x12L\n" +
-	"\x06record\x18\x01 \x03(\v24.switchyard.classification.v1.RecordItem.RecordEntryR\x06record\x12\x1d\n" +
+	"RecordItem\x12R\n" +
+	"\x06record\x18\x01 \x03(\v24.switchyard.classification.v1.RecordItem.RecordEntryB\x04\xa0\xd6\x18\x01R\x06record\x12#\n" +
 	"\n" +
-	"subject_id\x18\x02 \x01(\tR\tsubjectId\x12\x1d\n" +
+	"subject_id\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x02R\tsubjectId\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x03 \x01(\tR\tcontentId\x1a[\n" +
 	"\vRecordEntry\x12\x10\n" +

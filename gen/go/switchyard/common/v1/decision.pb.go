@@ -1250,11 +1250,11 @@ var File_switchyard_common_v1_decision_proto protoreflect.FileDescriptor
 
 const file_switchyard_common_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"#switchyard/common/v1/decision.proto\x12\x14switchyard.common.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n" +
+	"#switchyard/common/v1/decision.proto\x12\x14switchyard.common.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\"x\n" +
 	"\n" +
 	"FieldValue\x12!\n" +
-	"\x06number\x18\x01 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x00R\x06number\x12\x1e\n" +
-	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x90NH\x00R\x04text\x12\x1a\n" +
+	"\x06number\x18\x01 \x01(\x01B\a\xbaH\x04\x12\x02@\x01H\x00R\x06number\x12\"\n" +
+	"\x04text\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x90N\xa0\xd6\x18\x01H\x00R\x04text\x12\x1a\n" +
 	"\aboolean\x18\x03 \x01(\bH\x00R\abooleanB\a\n" +
 	"\x05value\"J\n" +
 	"\x10LabelProbability\x12\x14\n" +
@@ -1295,14 +1295,14 @@ const file_switchyard_common_v1_decision_proto_rawDesc = "" +
 	"\x05audit\x18\x0f \x01(\v2\x1b.switchyard.common.v1.AuditR\x05audit\x123\n" +
 	"\alatency\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\alatency\x12.\n" +
 	"\x04cost\x18\x11 \x01(\v2\x1a.switchyard.common.v1.CostR\x04cost\x12 \n" +
-	"\vuncertified\x18\x12 \x01(\bR\vuncertified\"\x92\x04\n" +
+	"\vuncertified\x18\x12 \x01(\bR\vuncertified\"\x98\x04\n" +
 	"\x0eDecisionRecord\x12:\n" +
 	"\bdecision\x18\x01 \x01(\v2\x1e.switchyard.common.v1.DecisionR\bdecision\x12\x16\n" +
 	"\x06caller\x18\x02 \x01(\tR\x06caller\x12 \n" +
 	"\vtraceparent\x18\x03 \x01(\tR\vtraceparent\x12'\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x12\x1d\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x12#\n" +
 	"\n" +
-	"subject_id\x18\x05 \x01(\tR\tsubjectId\x12!\n" +
+	"subject_id\x18\x05 \x01(\tB\x04\xa0\xd6\x18\x02R\tsubjectId\x12!\n" +
 	"\finput_sha256\x18\x06 \x01(\fR\vinputSha256\x12M\n" +
 	"\x0finput_retention\x18\a \x01(\x0e2$.switchyard.common.v1.InputRetentionR\x0einputRetention\x129\n" +
 	"\x05input\x18\b \x01(\v2#.switchyard.common.v1.RecordedInputR\x05input\x12$\n" +
@@ -1313,11 +1313,11 @@ const file_switchyard_common_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\f \x01(\tR\trequestId\x12\x1d\n" +
 	"\n" +
-	"content_id\x18\r \x01(\tR\tcontentId\"\x91\x02\n" +
-	"\rRecordedInput\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\x12G\n" +
-	"\x06fields\x18\x03 \x03(\v2/.switchyard.common.v1.RecordedInput.FieldsEntryR\x06fields\x12\x16\n" +
+	"content_id\x18\r \x01(\tR\tcontentId\"\xa3\x02\n" +
+	"\rRecordedInput\x12\x18\n" +
+	"\x04text\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\x04text\x12\x1a\n" +
+	"\x05title\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x01R\x05title\x12M\n" +
+	"\x06fields\x18\x03 \x03(\v2/.switchyard.common.v1.RecordedInput.FieldsEntryB\x04\xa0\xd6\x18\x01R\x06fields\x12\x16\n" +
 	"\x06locale\x18\x04 \x01(\tR\x06locale\x12\x18\n" +
 	"\achannel\x18\x05 \x01(\tR\achannel\x1a[\n" +
 	"\vFieldsEntry\x12\x10\n" +
@@ -1427,6 +1427,7 @@ func file_switchyard_common_v1_decision_proto_init() {
 	if File_switchyard_common_v1_decision_proto != nil {
 		return
 	}
+	file_switchyard_common_v1_data_proto_init()
 	file_switchyard_common_v1_decision_proto_msgTypes[0].OneofWrappers = []any{
 		(*FieldValue_Number)(nil),
 		(*FieldValue_Text)(nil),

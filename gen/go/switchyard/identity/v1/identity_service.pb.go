@@ -912,7 +912,7 @@ var File_switchyard_identity_v1_identity_service_proto protoreflect.FileDescript
 
 const file_switchyard_identity_v1_identity_service_proto_rawDesc = "" +
 	"\n" +
-	"-switchyard/identity/v1/identity_service.proto\x12\x16switchyard.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"Z\n" +
+	"-switchyard/identity/v1/identity_service.proto\x12\x16switchyard.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"Z\n" +
 	"\aProject\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -933,11 +933,11 @@ const file_switchyard_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x11GetCallerResponse\x12-\n" +
 	"\x03key\x18\x01 \x01(\v2\x1b.switchyard.identity.v1.KeyR\x03key\"I\n" +
 	"\x14CreateProjectRequest\x121\n" +
-	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x04name\"\x99\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\x04name\"\x9f\x01\n" +
 	"\x15CreateProjectResponse\x129\n" +
 	"\aproject\x18\x01 \x01(\v2\x1f.switchyard.identity.v1.ProjectR\aproject\x12-\n" +
-	"\x03key\x18\x02 \x01(\v2\x1b.switchyard.identity.v1.KeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x03 \x01(\tR\x06secret\"L\n" +
+	"\x03key\x18\x02 \x01(\v2\x1b.switchyard.identity.v1.KeyR\x03key\x12\x1c\n" +
+	"\x06secret\x18\x03 \x01(\tB\x04\xa0\xd6\x18\x03R\x06secret\"L\n" +
 	"\x13ListProjectsRequest\x125\n" +
 	"\x04page\x18\x01 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x8b\x01\n" +
 	"\x14ListProjectsResponse\x12;\n" +
@@ -947,16 +947,16 @@ const file_switchyard_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12*\n" +
 	"\x06scopes\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\b\x01\x10 \"\x06r\x04\x10\x01\x18@R\x06scopes\x12A\n" +
 	"\blifetime\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\n" +
-	"\xbaH\a\xaa\x01\x042\x02\b\x01R\blifetime\"Z\n" +
+	"\xbaH\a\xaa\x01\x042\x02\b\x01R\blifetime\"`\n" +
 	"\x11CreateKeyResponse\x12-\n" +
-	"\x03key\x18\x01 \x01(\v2\x1b.switchyard.identity.v1.KeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"v\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.switchyard.identity.v1.KeyR\x03key\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x03R\x06secret\"v\n" +
 	"\x10RotateKeyRequest\x12 \n" +
 	"\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05keyId\x12@\n" +
-	"\x05grace\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\xce\xda\x032\x00R\x05grace\"Z\n" +
+	"\x05grace\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\xce\xda\x032\x00R\x05grace\"`\n" +
 	"\x11RotateKeyResponse\x12-\n" +
-	"\x03key\x18\x01 \x01(\v2\x1b.switchyard.identity.v1.KeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"4\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.switchyard.identity.v1.KeyR\x03key\x12\x1c\n" +
+	"\x06secret\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x03R\x06secret\"4\n" +
 	"\x10RevokeKeyRequest\x12 \n" +
 	"\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05keyId\"B\n" +
 	"\x11RevokeKeyResponse\x12-\n" +

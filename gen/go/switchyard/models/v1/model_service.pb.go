@@ -1380,6 +1380,11 @@ type Policy struct {
 	ReviewerHourMicros int64 `protobuf:"varint,13,opt,name=reviewer_hour_micros,json=reviewerHourMicros,proto3" json:"reviewer_hour_micros,omitempty"`
 	// Seconds that a reviewer needs for one item, 0 to 3,600; 0 means 30.
 	ReviewSeconds float64 `protobuf:"fixed64,14,opt,name=review_seconds,json=reviewSeconds,proto3" json:"review_seconds,omitempty"`
+	// With input_retention REDACTED: names that are masked wherever they stand, such as those of your staff; upper and lower case are the same. At most 5,000, each
+	// of 1 to 100 characters.
+	RedactNames []string `protobuf:"bytes,15,rep,name=redact_names,json=redactNames,proto3" json:"redact_names,omitempty"`
+	// With input_retention REDACTED: fields of records and attributes whose values are masked whole, such as "customer_name". At most 200.
+	RedactFields  []string `protobuf:"bytes,16,rep,name=redact_fields,json=redactFields,proto3" json:"redact_fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1510,6 +1515,20 @@ func (x *Policy) GetReviewSeconds() float64 {
 		return x.ReviewSeconds
 	}
 	return 0
+}
+
+func (x *Policy) GetRedactNames() []string {
+	if x != nil {
+		return x.RedactNames
+	}
+	return nil
+}
+
+func (x *Policy) GetRedactFields() []string {
+	if x != nil {
+		return x.RedactFields
+	}
+	return nil
 }
 
 // Certificate is the statement "error at most max_error with this confidence above the threshold".
@@ -2452,7 +2471,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12!\n" +
 	"\aproject\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"0\n" +
 	"\x18DownloadArtifactResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xed\a\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xdb\b\n" +
 	"\x06Policy\x124\n" +
 	"\tmax_error\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xe0?)\x00\x00\x00\x00\x00\x00\x00\x00R\bmaxError\x127\n" +
 	"\n" +
@@ -2471,7 +2490,9 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\bcurrency\x18\v \x01(\tB\a\xbaH\x04r\x02\x18\x03R\bcurrency\x127\n" +
 	"\x13compute_hour_micros\x18\f \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x11computeHourMicros\x129\n" +
 	"\x14reviewer_hour_micros\x18\r \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x12reviewerHourMicros\x12>\n" +
-	"\x0ereview_seconds\x18\x0e \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00R\rreviewSeconds\x1a@\n" +
+	"\x0ereview_seconds\x18\x0e \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00R\rreviewSeconds\x124\n" +
+	"\fredact_names\x18\x0f \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x88'\"\x06r\x04\x10\x01\x18dR\vredactNames\x126\n" +
+	"\rredact_fields\x18\x10 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xc8\x01\"\x06r\x04\x10\x01\x18dR\fredactFields\x1a@\n" +
 	"\x12LabelMaxErrorEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa0\x03\n" +

@@ -1289,15 +1289,15 @@ var File_switchyard_moderation_v1_moderation_service_proto protoreflect.FileDesc
 
 const file_switchyard_moderation_v1_moderation_service_proto_rawDesc = "" +
 	"\n" +
-	"1switchyard/moderation/v1/moderation_service.proto\x12\x18switchyard.moderation.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xd7\x02\n" +
+	"1switchyard/moderation/v1/moderation_service.proto\x12\x18switchyard.moderation.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xe3\x02\n" +
 	"\x13ModerateTextRequest\x12J\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
-	"deployment\x12\x1f\n" +
-	"\x04text\x18\x02 \x01(\tB\v\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06R\x04text\x12\x1e\n" +
-	"\x05title\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x05title\x12\x1f\n" +
-	"\x06locale\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18#R\x06locale\x12%\n" +
-	"\tauthor_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\bauthorId\x12'\n" +
+	"deployment\x12#\n" +
+	"\x04text\x18\x02 \x01(\tB\x0f\xbaH\br\x06\x10\x01\x18\xa0\x8d\x06\xa0\xd6\x18\x01R\x04text\x12\"\n" +
+	"\x05title\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\xe8\a\xa0\xd6\x18\x01R\x05title\x12\x1f\n" +
+	"\x06locale\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18#R\x06locale\x12)\n" +
+	"\tauthor_id\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa0\xd6\x18\x02R\bauthorId\x12'\n" +
 	"\n" +
 	"content_id\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tcontentId\x121\n" +
 	"\fmax_evidence\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00H\x00R\vmaxEvidence\x88\x01\x01B\x0f\n" +
@@ -1315,17 +1315,17 @@ const file_switchyard_moderation_v1_moderation_service_proto_rawDesc = "" +
 	"\x04Span\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x05R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x05R\x03end\x12\x19\n" +
-	"\bin_title\x18\x03 \x01(\bR\ainTitle\"\x82\x01\n" +
-	"\bEvidence\x12\x14\n" +
-	"\x05ngram\x18\x01 \x01(\tR\x05ngram\x12\x14\n" +
+	"\bin_title\x18\x03 \x01(\bR\ainTitle\"\x88\x01\n" +
+	"\bEvidence\x12\x1a\n" +
+	"\x05ngram\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\x05ngram\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
 	"\x06weight\x18\x03 \x01(\x01R\x06weight\x122\n" +
-	"\x04span\x18\x04 \x01(\v2\x1e.switchyard.moderation.v1.SpanR\x04span\"\x88\x01\n" +
-	"\bTextItem\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
-	"\x06locale\x18\x03 \x01(\tR\x06locale\x12\x1b\n" +
-	"\tauthor_id\x18\x04 \x01(\tR\bauthorId\x12\x1d\n" +
+	"\x04span\x18\x04 \x01(\v2\x1e.switchyard.moderation.v1.SpanR\x04span\"\x9a\x01\n" +
+	"\bTextItem\x12\x18\n" +
+	"\x04text\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\x04text\x12\x1a\n" +
+	"\x05title\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x01R\x05title\x12\x16\n" +
+	"\x06locale\x18\x03 \x01(\tR\x06locale\x12!\n" +
+	"\tauthor_id\x18\x04 \x01(\tB\x04\xa0\xd6\x18\x02R\bauthorId\x12\x1d\n" +
 	"\n" +
 	"content_id\x18\x05 \x01(\tR\tcontentId\"\xb2\x01\n" +
 	"\x18BatchModerateTextRequest\x12J\n" +

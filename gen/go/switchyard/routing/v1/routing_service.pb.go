@@ -812,20 +812,20 @@ var File_switchyard_routing_v1_routing_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_routing_v1_routing_service_proto_rawDesc = "" +
 	"\n" +
-	"+switchyard/routing/v1/routing_service.proto\x12\x15switchyard.routing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#switchyard/common/v1/decision.proto\x1a!switchyard/common/v1/policy.proto\"\x8b\x04\n" +
+	"+switchyard/routing/v1/routing_service.proto\x12\x15switchyard.routing.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a!switchyard/common/v1/policy.proto\"\x9b\x04\n" +
 	"\x13RouteInquiryRequest\x12J\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
-	"deployment\x12\"\n" +
-	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\asubject\x12\x1d\n" +
-	"\x04body\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x8d\x06R\x04body\x12!\n" +
+	"deployment\x12&\n" +
+	"\asubject\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xe8\a\xa0\xd6\x18\x01R\asubject\x12!\n" +
+	"\x04body\x18\x03 \x01(\tB\r\xbaH\x06r\x04\x18\xa0\x8d\x06\xa0\xd6\x18\x01R\x04body\x12!\n" +
 	"\achannel\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18 R\achannel\x12\x1f\n" +
-	"\x06locale\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18#R\x06locale\x12)\n" +
-	"\vcustomer_id\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\n" +
-	"customerId\x12l\n" +
+	"\x06locale\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18#R\x06locale\x12-\n" +
+	"\vcustomer_id\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa0\xd6\x18\x02R\n" +
+	"customerId\x12p\n" +
 	"\n" +
-	"attributes\x18\a \x03(\v2:.switchyard.routing.v1.RouteInquiryRequest.AttributesEntryB\x10\xbaH\r\x9a\x01\n" +
-	"\x102\"\x06r\x04\x10\x01\x18@R\n" +
+	"attributes\x18\a \x03(\v2:.switchyard.routing.v1.RouteInquiryRequest.AttributesEntryB\x14\xbaH\r\x9a\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18@\xa0\xd6\x18\x01R\n" +
 	"attributes\x12'\n" +
 	"\n" +
 	"inquiry_id\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tinquiryId\x1a_\n" +
@@ -847,16 +847,16 @@ const file_switchyard_routing_v1_routing_service_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x02 \x01(\x01R\n" +
-	"confidence\"\xe2\x02\n" +
-	"\vInquiryItem\x12\x18\n" +
-	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
-	"\x04body\x18\x02 \x01(\tR\x04body\x12\x18\n" +
+	"confidence\"\xfa\x02\n" +
+	"\vInquiryItem\x12\x1e\n" +
+	"\asubject\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\asubject\x12\x18\n" +
+	"\x04body\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x01R\x04body\x12\x18\n" +
 	"\achannel\x18\x03 \x01(\tR\achannel\x12\x16\n" +
-	"\x06locale\x18\x04 \x01(\tR\x06locale\x12\x1f\n" +
-	"\vcustomer_id\x18\x05 \x01(\tR\n" +
-	"customerId\x12R\n" +
+	"\x06locale\x18\x04 \x01(\tR\x06locale\x12%\n" +
+	"\vcustomer_id\x18\x05 \x01(\tB\x04\xa0\xd6\x18\x02R\n" +
+	"customerId\x12X\n" +
 	"\n" +
-	"attributes\x18\x06 \x03(\v22.switchyard.routing.v1.InquiryItem.AttributesEntryR\n" +
+	"attributes\x18\x06 \x03(\v22.switchyard.routing.v1.InquiryItem.AttributesEntryB\x04\xa0\xd6\x18\x01R\n" +
 	"attributes\x12\x1d\n" +
 	"\n" +
 	"inquiry_id\x18\a \x01(\tR\tinquiryId\x1a_\n" +

@@ -36,6 +36,8 @@ final class Policy implements Message
         'computeHourMicros' => 12,
         'reviewerHourMicros' => 13,
         'reviewSeconds' => 14,
+        'redactNames' => 15,
+        'redactFields' => 16,
         'max_error' => 1,
         'audit_rate' => 3,
         'label_max_error' => 4,
@@ -45,9 +47,15 @@ final class Policy implements Message
         'compute_hour_micros' => 12,
         'reviewer_hour_micros' => 13,
         'review_seconds' => 14,
+        'redact_names' => 15,
+        'redact_fields' => 16,
     ];
 
-    /** @param array<string, float> $labelMaxError */
+    /**
+     * @param array<string, float> $labelMaxError
+     * @param list<string> $redactNames
+     * @param list<string> $redactFields
+     */
     public function __construct(
         /** The promise: at most this share of the automated decisions is wrong, 0.001 to 0.5; 0 means 0.05. */
         public readonly float $maxError = 0.0,
@@ -81,6 +89,19 @@ final class Policy implements Message
         public readonly int $reviewerHourMicros = 0,
         /** Seconds that a reviewer needs for one item, 0 to 3,600; 0 means 30. */
         public readonly float $reviewSeconds = 0.0,
+        /**
+         * With input_retention REDACTED: names that are masked wherever they stand, such as those of your staff; upper and lower case are the same. At most 5,000, each
+         * of 1 to 100 characters.
+         *
+         * @var list<string>
+         */
+        public readonly array $redactNames = [],
+        /**
+         * With input_retention REDACTED: fields of records and attributes whose values are masked whole, such as "customer_name". At most 200.
+         *
+         * @var list<string>
+         */
+        public readonly array $redactFields = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -93,7 +114,8 @@ final class Policy implements Message
 
     public function encode(): string
     {
-        '' === $this->currency || Wire::utf8($this->currency) || throw EncodeException::utf8In(['switchyard.models.v1.Policy.currency' => $this->currency]);
+        $v = $this->currency . "\0" . \implode("\0", $this->redactNames) . "\0" . \implode("\0", $this->redactFields);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Policy.currency' => $this->currency, 'switchyard.models.v1.Policy.redact_names' => \implode("\0", $this->redactNames), 'switchyard.models.v1.Policy.redact_fields' => \implode("\0", $this->redactFields)]);
         $b = '';
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->maxError)) {
             $b .= "\x09" . $v;
@@ -131,13 +153,21 @@ final class Policy implements Message
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
         }
         if (0 !== $this->computeHourMicros) {
-            $b .= "\x60" . ($this->computeHourMicros >= 0 && $this->computeHourMicros < 0x80 ? \chr($this->computeHourMicros) : Wire::varint($this->computeHourMicros));
+            $b .= "\x60" . ($this->computeHourMicros >= 0 && $this->computeHourMicros < 0x4000 ? ($this->computeHourMicros < 0x80 ? \chr($this->computeHourMicros) : \chr($this->computeHourMicros | 0x80) . \chr($this->computeHourMicros >> 7)) : Wire::varint($this->computeHourMicros));
         }
         if (0 !== $this->reviewerHourMicros) {
-            $b .= "\x68" . ($this->reviewerHourMicros >= 0 && $this->reviewerHourMicros < 0x80 ? \chr($this->reviewerHourMicros) : Wire::varint($this->reviewerHourMicros));
+            $b .= "\x68" . ($this->reviewerHourMicros >= 0 && $this->reviewerHourMicros < 0x4000 ? ($this->reviewerHourMicros < 0x80 ? \chr($this->reviewerHourMicros) : \chr($this->reviewerHourMicros | 0x80) . \chr($this->reviewerHourMicros >> 7)) : Wire::varint($this->reviewerHourMicros));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->reviewSeconds)) {
             $b .= "\x71" . $v;
+        }
+        foreach ($this->redactNames as $x) {
+            $n = \strlen($x);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
+        }
+        foreach ($this->redactFields as $x) {
+            $n = \strlen($x);
+            $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
 
         return $b . $this->unknownFields;
@@ -162,13 +192,13 @@ final class Policy implements Message
         $f12 = 0;
         $f13 = 0;
         $f14 = 0.0;
+        $f15 = [];
+        $f16 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // max_error
                     if (8 > $end - $i) {
@@ -203,6 +233,9 @@ final class Policy implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -245,6 +278,9 @@ final class Policy implements Message
                 case 56: // uncertified
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -253,6 +289,9 @@ final class Policy implements Message
                 case 64: // record
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -261,6 +300,9 @@ final class Policy implements Message
                 case 72: // input_retention
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -269,6 +311,9 @@ final class Policy implements Message
                 case 80: // profanity
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -287,6 +332,9 @@ final class Policy implements Message
                 case 96: // compute_hour_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -295,6 +343,9 @@ final class Policy implements Message
                 case 104: // reviewer_hour_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -307,12 +358,42 @@ final class Policy implements Message
                     $f14 = \unpack('e', $b, $i)[1];
                     $i += 8;
                     break;
+                case 122: // redact_names
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Policy.redact_names');
+                    }
+                    $f15[] = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
+                case -130: // redact_fields
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Policy.redact_fields');
+                    }
+                    $f16[] = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f11 || Wire::utf8($f11) || throw DecodeException::utf8In(['switchyard.models.v1.Policy.currency' => $f11]);
+        $v = $f11 . "\0" . \implode("\0", $f15) . "\0" . \implode("\0", $f16);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.Policy.currency' => $f11, 'switchyard.models.v1.Policy.redact_names' => \implode("\0", $f15), 'switchyard.models.v1.Policy.redact_fields' => \implode("\0", $f16)]);
 
         return new self(
             $f1,
@@ -329,6 +410,8 @@ final class Policy implements Message
             $f12,
             $f13,
             $f14,
+            $f15,
+            $f16,
             $unknown,
         );
     }
@@ -352,6 +435,8 @@ final class Policy implements Message
         $f12 = 0;
         $f13 = 0;
         $f14 = 0.0;
+        $f15 = [];
+        $f16 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Policy') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -411,6 +496,16 @@ final class Policy implements Message
                 case 14:
                     $f14 = JsonIn::double($x, 'switchyard.models.v1.Policy.review_seconds');
                     break;
+                case 15:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Policy.redact_names') as $y) {
+                        $f15[] = JsonIn::string($y, 'switchyard.models.v1.Policy.redact_names');
+                    }
+                    break;
+                case 16:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Policy.redact_fields') as $y) {
+                        $f16[] = JsonIn::string($y, 'switchyard.models.v1.Policy.redact_fields');
+                    }
+                    break;
             }
         }
 
@@ -429,6 +524,8 @@ final class Policy implements Message
             $f12,
             $f13,
             $f14,
+            $f15,
+            $f16,
         );
     }
 
@@ -480,6 +577,20 @@ final class Policy implements Message
         }
         if (0.0 !== $this->reviewSeconds || \fdiv(1.0, $this->reviewSeconds) < 0 || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"review_seconds":' : ',"reviewSeconds":') . JsonOut::double($this->reviewSeconds);
+        }
+        if ([] !== $this->redactNames || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->redactNames as $x) {
+                $p .= ',' . JsonOut::string($x, 'switchyard.models.v1.Policy.redact_names');
+            }
+            $j .= ($options->protoNames ? ',"redact_names":' : ',"redactNames":') . '[' . \substr($p, 1) . ']';
+        }
+        if ([] !== $this->redactFields || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->redactFields as $x) {
+                $p .= ',' . JsonOut::string($x, 'switchyard.models.v1.Policy.redact_fields');
+            }
+            $j .= ($options->protoNames ? ',"redact_fields":' : ',"redactFields":') . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';

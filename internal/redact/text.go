@@ -1,4 +1,6 @@
-package decision
+// Package redact masks personal data in texts and in messages of the contracts. What a text holds is found by its form (e-mail addresses, telephone
+// numbers, cards, IBANs, IP addresses) and by a list of names; which fields of a message hold what is said by the contract's option `data`.
+package redact
 
 import (
 	"net/netip"
@@ -14,12 +16,14 @@ const (
 	maskCard  = "[card]"
 	maskIBAN  = "[iban]"
 	maskIP    = "[ip]"
+	maskName  = "[name]"
+	maskAll   = "[masked]"
 )
 
-// Redact masks e-mail addresses, telephone numbers, payment card numbers (checked by Luhn's digit), IBANs (checked by their remainder modulo
-// 97) and IP addresses. It finds what has a form; names and street addresses have none, so a redacted text is not anonymous. Where a
+// Text masks e-mail addresses, telephone numbers, payment card numbers (checked by Luhn's digit), IBANs (checked by their remainder modulo
+// 97) and IP addresses. It finds what has a form; names and street addresses have none (see Names), so a redacted text is not anonymous. Where a
 // number could be a telephone number it is masked: masking too much costs less than too little.
-func Redact(s string) string {
+func Text(s string) string {
 	if !strings.ContainsAny(s, "@0123456789:") {
 		return s
 	}

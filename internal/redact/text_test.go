@@ -1,4 +1,4 @@
-package decision
+package redact
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestRedact(t *testing.T) {
+func TestText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"":                                     "",
@@ -36,18 +36,18 @@ func TestRedact(t *testing.T) {
 		"a::b std::string foo::bar()":          "a::b std::string foo::bar()",
 		"x@example.com y@example.com":          "[email] [email]",
 	} {
-		if got := Redact(in); got != want {
+		if got := Text(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
 }
 
-func FuzzRedact(f *testing.F) {
+func FuzzText(f *testing.F) {
 	for _, s := range []string{"a@b.cd +43 660 1234567 4111111111111111 ::1 1.2.3.4 DE89370400440532013000", "@@@@", ":::::::", "+(((0", "\xff@\xff.\xff"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := Redact(s)
+		got := Text(s)
 		if utf8.ValidString(s) && !utf8.ValidString(got) {
 			t.Errorf("%q became invalid: %q", s, got)
 		}
@@ -57,10 +57,10 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-func BenchmarkRedact(b *testing.B) {
+func BenchmarkText(b *testing.B) {
 	text := strings.Repeat("my number is +43 660 1234567 and the mail is a@example.com, thanks a lot for the help. ", 12)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		Redact(text)
+		Text(text)
 	}
 }
