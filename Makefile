@@ -10,9 +10,13 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUF_VERSION           := v1.59.0
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.1.4
+VERSITYGW_VERSION     := v1.8.0
+NATS_SERVER_VERSION    = $(shell go list -m -f '{{.Version}}' github.com/nats-io/nats-server/v2)
 
 BUF           := $(BIN)/buf-$(BUF_VERSION)
 GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+VERSITYGW     := $(BIN)/versitygw-$(VERSITYGW_VERSION)
+NATS_SERVER    = $(BIN)/nats-server-$(NATS_SERVER_VERSION)
 
 export CGO_ENABLED ?= 0
 
@@ -62,6 +66,14 @@ check-generated: generate ## Fail when gen/ is not what proto/ says
 test-race: ## Run the tests with the race detector, without the measurements
 	script/test-race
 
+.PHONY: engines
+engines: $(VERSITYGW) ## Install the engines that tests run against: nats-server and an S3 server, into .bin
+	@test -x $(NATS_SERVER) || { GOBIN=$(BIN) go install github.com/nats-io/nats-server/v2@$(NATS_SERVER_VERSION) && mv $(BIN)/nats-server $(NATS_SERVER); }
+
+.PHONY: test-engines
+test-engines: engines ## Run the suites of bus, database and lake against a NATS cluster, PostgreSQL and S3 (SHORT=1: without the services)
+	SWITCHYARD_TEST_NATS_SERVER=$(NATS_SERVER) script/test-engines $(if $(SHORT),--short)
+
 .PHONY: conformance
 conformance: $(BUF) ## Run the public gRPC conformance suite against php/client
 	@if command -v php >/dev/null; then script/conformance; else echo "php is not installed: the conformance suite is skipped"; fi
@@ -103,3 +115,10 @@ $(GOLANGCI_LINT):
 	@mkdir -p $(BIN)
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(BIN)/golangci-lint $@
+
+# Tests look for it under its plain name, since they do not know the version.
+$(VERSITYGW):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	mv $(BIN)/versitygw $@
+	ln -sf $(notdir $@) $(BIN)/versitygw
