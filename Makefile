@@ -34,7 +34,7 @@ run: build ## Start Switchyard on this machine, with starter models
 	bin/switchyard serve --data-dir switchyard-data --dev-key-file switchyard-data/dev.key
 
 .PHONY: test
-test: test-deps lint check-generated test-race test-figures test-php conformance conformance-next ## Run every check that has to pass
+test: test-deps lint check-generated test-race test-figures test-php conformance conformance-next test-engines-short ## Run every check that has to pass
 
 .PHONY: test-deps
 test-deps: ## Install what the tests need beside Go (a C compiler for the race detector, PHP)
@@ -73,6 +73,10 @@ engines: $(VERSITYGW) ## Install the engines that tests run against: nats-server
 .PHONY: test-engines
 test-engines: engines ## Run the suites of bus, database and lake against a NATS cluster, PostgreSQL and S3 (SHORT=1: without the services)
 	SWITCHYARD_TEST_NATS_SERVER=$(NATS_SERVER) script/test-engines $(if $(SHORT),--short)
+
+.PHONY: test-engines-short
+test-engines-short:
+	$(MAKE) test-engines SHORT=1
 
 .PHONY: conformance
 conformance: $(BUF) ## Run the public gRPC conformance suite against php/client
