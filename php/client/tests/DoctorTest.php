@@ -20,10 +20,10 @@ final class DoctorTest extends TestCase
     public function testWorkaroundsFollowTheVersion(): void
     {
         $active = static fn (int $version): array => \array_values((new LibCurl($version, 'x'))->workarounds());
-        self::assertSame([true, true, false, true], $active(0x075801)); // 7.88.1
-        self::assertSame([false, false, true, true], $active(0x080500)); // 8.5.0
-        self::assertSame([false, false, true, false], $active(0x080B00)); // 8.11.0
-        self::assertSame([false, false, false, false], $active(0x080E01)); // 8.14.1
+        self::assertSame([true, true, false, true, true], $active(0x075801)); // 7.88.1
+        self::assertSame([false, false, true, false, true], $active(0x080500)); // 8.5.0
+        self::assertSame([false, false, true, false, false], $active(0x080B00)); // 8.11.0
+        self::assertSame([false, false, false, false, false], $active(0x080E01)); // 8.14.1
     }
 
     public function testAServerIsCalled(): void
