@@ -37,6 +37,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 )
 
@@ -66,6 +67,7 @@ type App struct {
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
+	review      *review.Service
 	outbox      *outbox.Relay
 	serving     *serving.Table
 	httpLn      net.Listener
@@ -119,11 +121,13 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"review", a.startReview},
 		{"reading", a.startReading},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
+		{"review's events", a.feedReview},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -151,7 +155,7 @@ func (a *App) openTables(ctx context.Context) (err error) {
 	if slices.Equal(a.config.Target, []string{"gateway"}) {
 		return nil
 	}
-	config := db.Default(filepath.Join(a.config.DataDir, "switchyard.db"))
+	config := a.config.DB
 	config.Log = a.log
 	if a.db, err = db.Open(ctx, config); err != nil {
 		return err
@@ -285,7 +289,11 @@ func (a *App) makeGateway(context.Context) error {
 	if !a.config.runs("gateway") || a.config.HTTP == "" {
 		return nil
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, Metrics: a.tel.Handler(), Log: a.log})
+	key, err := a.sessionKey()
+	if err != nil {
+		return err
+	}
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/switchyard-ai/switchyard/gateway"
 	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
@@ -20,7 +21,7 @@ import (
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "decisions", "models", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -46,6 +47,8 @@ type Config struct {
 	GRPC mesh.Config `yaml:"grpc"`
 	// Gateway is the REST gateway.
 	Gateway gateway.Config `yaml:"gateway"`
+	// DB is where the tables are: SQLite in the data folder, or Postgres.
+	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
 	// Journal is where decisions are recorded.
@@ -66,6 +69,7 @@ func Default() Config {
 		Starter:   true,
 		GRPC:      mesh.Default(),
 		Gateway:   gateway.Default(),
+		DB:        db.Default(""),
 		Models:    models.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
@@ -80,6 +84,9 @@ func Default() Config {
 func (c *Config) Fill() {
 	if c.GRPC.Socket == "" && c.DataDir != "" {
 		c.GRPC.Socket = filepath.Join(c.DataDir, "switchyard.sock")
+	}
+	if c.DB.Path == "" && c.DataDir != "" {
+		c.DB.Path = filepath.Join(c.DataDir, "switchyard.db")
 	}
 	if c.GRPC.Socket == "none" {
 		c.GRPC.Socket = ""
@@ -117,7 +124,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
@@ -137,7 +144,7 @@ func (c *Config) decides() bool {
 // missingPeers returns the parts that something here needs and nobody serves.
 func (c *Config) missingPeers() []string {
 	need := map[string]bool{"identity": true}
-	if c.decides() {
+	if c.decides() || c.runs("review") {
 		need["models"] = true
 	}
 	if c.runs("gateway") {

@@ -100,6 +100,9 @@ func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 	if a.models != nil {
 		a.models.Close() // watches never end by themselves
 	}
+	if a.review != nil {
+		a.review.Close()
+	}
 	var err error
 	if a.httpLn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), a.config.GRPC.DrainTimeout)

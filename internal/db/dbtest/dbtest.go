@@ -37,6 +37,11 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"NewerDatabaseIsRefused", newerDatabase},
 		{"ValuesComeBackAsTheyWent", values},
 		{"CommitsAreHeard", commitsAreHeard},
+		{"KindsOfValues", kindsOfValues},
+		{"TextsAreOrderedByBytes", textsAreOrderedByBytes},
+		{"AFailedStatementEndsTheTransaction", failedStatementEnds},
+		{"AQuotaHoldsAcrossProcesses", quotaHolds},
+		{"ProcessesThatStartTogetherMigrateOnce", startsMigrateOnce},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
