@@ -71,6 +71,7 @@ type App struct {
 	relay       *relay.Relay
 	review      *review.Service
 	outbox      *outbox.Relay
+	lake        lakePointer
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -131,6 +132,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 		{"review's events", a.feedReview},
+		{"lake", a.feedLake},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
