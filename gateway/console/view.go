@@ -101,7 +101,7 @@ var events = map[reviewv1.HistoryKind]string{
 	reviewv1.HistoryKind_HISTORY_KIND_REOPENED:       "opened again",
 	reviewv1.HistoryKind_HISTORY_KIND_WITHDRAWN:      "withdrawn",
 	reviewv1.HistoryKind_HISTORY_KIND_ESCALATED:      "escalated",
-	reviewv1.HistoryKind_HISTORY_KIND_PRIORITISED:    "priority changed", //nolint:misspell // the contract's name
+	reviewv1.HistoryKind_HISTORY_KIND_PRIORITISED:    "priority changed",
 	reviewv1.HistoryKind_HISTORY_KIND_FEEDBACK:       "feedback from the application",
 }
 

@@ -35,6 +35,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/classification"
 	"github.com/switchyard-ai/switchyard/services/identity"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -64,11 +65,13 @@ type App struct {
 	blobs       *blob.Store
 	identity    *identity.Service
 	models      *models.Service
+	tasks       *jobs.Tasks
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
 	review      *review.Service
 	outbox      *outbox.Relay
+	lake        lakePointer
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -123,11 +126,13 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
 		{"reading", a.startReading},
+		{"jobs", a.startJobs},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 		{"review's events", a.feedReview},
+		{"lake", a.feedLake},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)

@@ -23,7 +23,7 @@ import (
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
-	"github.com/switchyard-ai/switchyard/internal/db/pgtest"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -51,11 +51,7 @@ type desk struct {
 // open runs the service on the database in dir, or on Postgres when the tests are asked to (internal/db/pgtest). Its background does what is due several times a second; doDue does it at once.
 func open(tb testing.TB, dir string) *desk {
 	tb.Helper()
-	config := db.Default(filepath.Join(dir, "switchyard.db"))
-	if pgtest.Wanted() {
-		config.URL = pgtest.Schema(tb)
-	}
-	d, err := db.Open(context.Background(), config)
+	d, err := db.Open(context.Background(), dbtest.Config(tb, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		tb.Fatal(err)
 	}
