@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
+	eventsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/events/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
@@ -52,6 +53,10 @@ var services = []service{
 	}},
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))
+	}},
+	{"events", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return errors.Join(eventsv1.RegisterEventServiceHandlerClient(ctx, m, eventsv1.NewEventServiceClient(c)),
+			eventsv1.RegisterWebhookServiceHandlerClient(ctx, m, eventsv1.NewWebhookServiceClient(c)))
 	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))

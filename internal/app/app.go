@@ -34,6 +34,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/classification"
+	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
@@ -67,6 +68,7 @@ type App struct {
 	bus         *bus.Bus
 	relay       *relay.Relay
 	outbox      *outbox.Relay
+	events      *events.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -119,6 +121,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"event service", a.startEvents},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},

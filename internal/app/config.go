@@ -16,11 +16,12 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
+	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "models", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "models", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -52,6 +53,8 @@ type Config struct {
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
 	Bus bus.Config `yaml:"bus"`
+	// Events are the limits of subscriptions and webhooks.
+	Events events.Config `yaml:"events"`
 	// Inbox is how long the ids of events are remembered, so that their effects happen once.
 	Inbox inbox.Config `yaml:"inbox"`
 	// Telemetry is logs, metrics and traces.
@@ -69,6 +72,7 @@ func Default() Config {
 		Models:    models.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
+		Events:    events.Default(),
 		Inbox:     inbox.Default(),
 		Telemetry: telemetry.Default(),
 	}
@@ -117,7 +121,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
