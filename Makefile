@@ -30,7 +30,7 @@ run: build ## Start Switchyard on this machine, with starter models
 	bin/switchyard serve --data-dir switchyard-data --dev-key-file switchyard-data/dev.key
 
 .PHONY: test
-test: test-deps lint check-generated test-race test-figures test-php ## Run every check that has to pass
+test: test-deps lint check-generated test-race test-figures test-php conformance conformance-next ## Run every check that has to pass
 
 .PHONY: test-deps
 test-deps: ## Install what the tests need beside Go (a C compiler for the race detector, PHP)
@@ -64,15 +64,19 @@ test-race: ## Run the tests with the race detector, without the measurements
 
 .PHONY: conformance
 conformance: $(BUF) ## Run the public gRPC conformance suite against php/client
-	script/conformance
+	@if command -v php >/dev/null; then script/conformance; else echo "php is not installed: the conformance suite is skipped"; fi
+
+.PHONY: conformance-next
+conformance-next: $(BUF) ## Run it with the PHP of the next Debian, whose libcurl has version 8
+	@if php=$$(script/php-next); then PHP="$$php" script/conformance; elif [ $$? -eq 3 ]; then echo "conformance-next is skipped"; else exit 1; fi
 
 .PHONY: test-figures
 test-figures: ## Run the measurements that assert figures, without the race detector
 	go test -count=1 -timeout 20m ./internal/engine/... ./test/...
 
 .PHONY: test-php
-test-php: build ## Run the tests of the PHP client against the real server
-	@if command -v phpunit >/dev/null; then phpunit -c php/client --no-coverage; else echo "phpunit is not installed: the tests of php/client are skipped"; fi
+test-php: build ## Run the tests of the PHP client, bundle and sample against the real server
+	script/test-php
 
 .PHONY: bench
 bench: build ## Measure every figure and print the table of docs/reference/performance.md

@@ -20,6 +20,7 @@ import (
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 )
 
@@ -57,6 +58,9 @@ var services = []service{
 	{"events", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return errors.Join(eventsv1.RegisterEventServiceHandlerClient(ctx, m, eventsv1.NewEventServiceClient(c)),
 			eventsv1.RegisterWebhookServiceHandlerClient(ctx, m, eventsv1.NewWebhookServiceClient(c)))
+	}},
+	{"review", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))
 	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))

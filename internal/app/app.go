@@ -38,6 +38,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 )
 
@@ -67,6 +68,7 @@ type App struct {
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
+	review      *review.Service
 	outbox      *outbox.Relay
 	events      *events.Service
 	serving     *serving.Table
@@ -121,11 +123,13 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"review", a.startReview},
 		{"event service", a.startEvents},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
+		{"review's events", a.feedReview},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)

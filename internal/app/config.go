@@ -21,7 +21,7 @@ import (
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "models", "events", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "models", "review", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -141,7 +141,7 @@ func (c *Config) decides() bool {
 // missingPeers returns the parts that something here needs and nobody serves.
 func (c *Config) missingPeers() []string {
 	need := map[string]bool{"identity": true}
-	if c.decides() {
+	if c.decides() || c.runs("review") {
 		need["models"] = true
 	}
 	if c.runs("gateway") {

@@ -103,6 +103,9 @@ func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 	if a.events != nil {
 		a.events.Close() // and neither do subscriptions
 	}
+	if a.review != nil {
+		a.review.Close()
+	}
 	var err error
 	if a.httpLn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), a.config.GRPC.DrainTimeout)

@@ -16,8 +16,10 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 )
 
-// endless are streams that end only when the caller leaves.
-const endless = "WatchDeployments"
+// endless says whether a stream ends only when the caller leaves.
+func endless(m protoreflect.MethodDescriptor) bool {
+	return strings.HasPrefix(string(m.Name()), "Watch")
+}
 
 func TestNobodyGetsInWithoutTheRightKey(t *testing.T) {
 	t.Parallel()
@@ -40,7 +42,7 @@ func TestNobodyGetsInWithoutTheRightKey(t *testing.T) {
 					continue // the scope that this key holds
 				}
 				// Paths need a version and an operation that can be read; nothing else is looked at before the key.
-				request := fill(m.Input(), map[string]any{"version": 1, "operation": "OPERATION_ROUTING", "model": "x", "deployment": "x", "keyId": "x", "ruleId": "x"})
+				request := fill(m.Input(), map[string]any{"version": 1, "operation": "OPERATION_ROUTING", "model": "x", "deployment": "x", "keyId": "x", "ruleId": "x", "itemId": "x", "goldId": "x", "decisionId": "x"})
 				answer := access(t, d, m, f.keys[key], request)
 				calls++
 				if answer.Error == nil || answer.Error.Reason != reason {
@@ -58,7 +60,9 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 	f := prepare(t, s.Dial(s.Key), s.Key)
 	names := map[string]any{
 		"deployment": "support", "model": "support", "version": 1, "operation": "OPERATION_ROUTING", "ruleId": firstRule(t, s, f),
-		"keyId": f.vars["narrowId"], "project": "default", "text": "x", "body": "x", "allProjects": true,
+		"keyId": f.vars["narrowId"], "itemId": f.vars["itemId"], "decisionId": f.vars["itemId"], "goldId": f.vars["itemId"],
+		"feedbackId": "x", "labels": []any{"spam"}, "leaseId": "x", "answer": map[string]any{"action": "ACTION_REMOVE"}, "itemIds": []any{f.vars["leasedId"]},
+		"settings": map[string]any{}, "reviewer": "anna", "project": "default", "text": "x", "body": "x", "allProjects": true,
 		"record": map[string]any{"amount": map[string]any{"number": 1}},
 	}
 	doors := []door{
@@ -114,7 +118,7 @@ func access(t *testing.T, d door, m protoreflect.MethodDescriptor, key string, r
 		c.Request = []any{request}
 	}
 	ctx := t.Context()
-	if m.Name() == endless {
+	if endless(m) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 500*time.Millisecond)
 		defer cancel()

@@ -35,7 +35,7 @@ type fixture struct {
 	vars map[string]string
 }
 
-// prepare deploys models and makes keys and rules, through the contract.
+// prepare deploys models and makes keys, rules and review items, through the contract.
 func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixture {
 	t.Helper()
 	testkit.Deploy(t, admin, "support", testkit.Support, true)
@@ -58,6 +58,9 @@ func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixt
 		t.Fatalf("revoke key: %v", err)
 	}
 	f.keys["revoked"] = revoked
+	for i, name := range []string{"itemId", "leasedId", "withdrawnId"} {
+		f.vars[name] = undecided(t, admin, []string{"undecided one", "undecided two", "undecided three"}[i], fmt.Sprint("contract-", i+1))
+	}
 	f.keys["expired"], _ = testkit.NewKey(t, admin, "expired", time.Second, "routing:decide")
 	time.Sleep(time.Second + 50*time.Millisecond) // the shortest lifetime that the contract allows
 	return f
@@ -183,7 +186,7 @@ func splitDoors(t *testing.T) []door {
 		t.Fatal(err)
 	}
 	front := testkit.Start(t, func(c *app.Config) {
-		c.Target = []string{"moderation", "routing", "classification", "gateway"}
+		c.Target = []string{"moderation", "routing", "classification", "review", "gateway"}
 		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket}
 		c.PeerKeyFile = keyFile
 	})

@@ -59,7 +59,9 @@ final class Timestamp implements Message
 
     public static function read(string $b, int $i, int $end, int $depth): static
     {
-        return new self(...Duration::readPair($b, $i, $end));
+        [$seconds, $nanos, $unknown] = Duration::readPair($b, $i, $end);
+
+        return new self($seconds, $nanos, $unknown);
     }
 
     public static function readJson(mixed $json, JsonOptions $options, int $depth): static

@@ -50,7 +50,7 @@ final class Attempt implements Message
 
     public function encode(): string
     {
-        '' === $this->error || Wire::utf8($this->error) || throw EncodeException::utf8In(['switchyard.events.v1.Attempt.error' => $this->error]);
+        '' === $this->error || (\extension_loaded('mbstring') ? \mb_check_encoding($this->error, 'UTF-8') : Wire::utf8($this->error)) || throw EncodeException::utf8In(['switchyard.events.v1.Attempt.error' => $this->error]);
         $b = '';
         if (null !== $this->time) {
             $v = Timestamp::bytesOf($this->time);
@@ -58,7 +58,7 @@ final class Attempt implements Message
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $this->status) {
-            $b .= "\x10" . ($this->status >= 0 && $this->status < 0x80 ? \chr($this->status) : Wire::int32($this->status));
+            $b .= "\x10" . ($this->status >= 0 && $this->status < 0x4000 ? ($this->status < 0x80 ? \chr($this->status) : \chr($this->status | 0x80) . \chr($this->status >> 7)) : Wire::int32($this->status));
         }
         if ('' !== $this->error) {
             $n = \strlen($this->error);
@@ -87,10 +87,8 @@ final class Attempt implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // time
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -109,6 +107,9 @@ final class Attempt implements Message
                 case 16: // status
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -139,11 +140,16 @@ final class Attempt implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f3 || Wire::utf8($f3) || throw DecodeException::utf8In(['switchyard.events.v1.Attempt.error' => $f3]);
+        '' === $f3 || (\extension_loaded('mbstring') ? \mb_check_encoding($f3, 'UTF-8') : Wire::utf8($f3)) || throw DecodeException::utf8In(['switchyard.events.v1.Attempt.error' => $f3]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Timestamp::valueIn($b, $s1, $e1) : Timestamp::valueIn($r1, 0, \strlen($r1))),

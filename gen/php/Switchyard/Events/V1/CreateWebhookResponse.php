@@ -42,7 +42,7 @@ final class CreateWebhookResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->secret || Wire::utf8($this->secret) || throw EncodeException::utf8In(['switchyard.events.v1.CreateWebhookResponse.secret' => $this->secret]);
+        '' === $this->secret || (\extension_loaded('mbstring') ? \mb_check_encoding($this->secret, 'UTF-8') : Wire::utf8($this->secret)) || throw EncodeException::utf8In(['switchyard.events.v1.CreateWebhookResponse.secret' => $this->secret]);
         $b = '';
         if (null !== $this->webhook) {
             $v = $this->webhook->encode();
@@ -68,10 +68,8 @@ final class CreateWebhookResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // webhook
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -98,11 +96,16 @@ final class CreateWebhookResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['switchyard.events.v1.CreateWebhookResponse.secret' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.events.v1.CreateWebhookResponse.secret' => $f2]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Webhook::read($b, $s1, $e1, $depth - 1) : Webhook::read($r1, 0, \strlen($r1), $depth - 1)),

@@ -71,7 +71,8 @@ final class Delivery implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->deliveryId}\0{$this->messageId}\0{$this->eventId}\0{$this->eventType}") || throw EncodeException::utf8In(['switchyard.events.v1.Delivery.delivery_id' => $this->deliveryId, 'switchyard.events.v1.Delivery.message_id' => $this->messageId, 'switchyard.events.v1.Delivery.event_id' => $this->eventId, 'switchyard.events.v1.Delivery.event_type' => $this->eventType]);
+        $v = "{$this->deliveryId}\0{$this->messageId}\0{$this->eventId}\0{$this->eventType}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.Delivery.delivery_id' => $this->deliveryId, 'switchyard.events.v1.Delivery.message_id' => $this->messageId, 'switchyard.events.v1.Delivery.event_id' => $this->eventId, 'switchyard.events.v1.Delivery.event_type' => $this->eventType]);
         $b = '';
         if ('' !== $this->deliveryId) {
             $n = \strlen($this->deliveryId);
@@ -93,7 +94,7 @@ final class Delivery implements Message
             $b .= "\x28" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
         if (0 !== $this->attempts) {
-            $b .= "\x30" . ($this->attempts >= 0 && $this->attempts < 0x80 ? \chr($this->attempts) : Wire::int32($this->attempts));
+            $b .= "\x30" . ($this->attempts >= 0 && $this->attempts < 0x4000 ? ($this->attempts < 0x80 ? \chr($this->attempts) : \chr($this->attempts | 0x80) . \chr($this->attempts >> 7)) : Wire::int32($this->attempts));
         }
         if (null !== $this->lastAttempt) {
             $v = $this->lastAttempt->encode();
@@ -134,10 +135,8 @@ final class Delivery implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // delivery_id
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.Delivery.delivery_id');
@@ -182,6 +181,9 @@ final class Delivery implements Message
                 case 40: // state
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -190,6 +192,9 @@ final class Delivery implements Message
                 case 48: // attempts
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -238,11 +243,17 @@ final class Delivery implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}") || throw DecodeException::utf8In(['switchyard.events.v1.Delivery.delivery_id' => $f1, 'switchyard.events.v1.Delivery.message_id' => $f2, 'switchyard.events.v1.Delivery.event_id' => $f3, 'switchyard.events.v1.Delivery.event_type' => $f4]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.events.v1.Delivery.delivery_id' => $f1, 'switchyard.events.v1.Delivery.message_id' => $f2, 'switchyard.events.v1.Delivery.event_id' => $f3, 'switchyard.events.v1.Delivery.event_type' => $f4]);
 
         return new self(
             $f1,

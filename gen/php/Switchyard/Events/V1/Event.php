@@ -80,7 +80,8 @@ final class Event implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->cursor}\0{$this->id}\0{$this->source}\0{$this->type}\0{$this->kind}\0{$this->subject}\0{$this->deployment}\0{$this->traceparent}\0{$this->rawContentType}") || throw EncodeException::utf8In(['switchyard.events.v1.Event.cursor' => $this->cursor, 'switchyard.events.v1.Event.id' => $this->id, 'switchyard.events.v1.Event.source' => $this->source, 'switchyard.events.v1.Event.type' => $this->type, 'switchyard.events.v1.Event.kind' => $this->kind, 'switchyard.events.v1.Event.subject' => $this->subject, 'switchyard.events.v1.Event.deployment' => $this->deployment, 'switchyard.events.v1.Event.traceparent' => $this->traceparent, 'switchyard.events.v1.Event.raw_content_type' => $this->rawContentType]);
+        $v = "{$this->cursor}\0{$this->id}\0{$this->source}\0{$this->type}\0{$this->kind}\0{$this->subject}\0{$this->deployment}\0{$this->traceparent}\0{$this->rawContentType}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.Event.cursor' => $this->cursor, 'switchyard.events.v1.Event.id' => $this->id, 'switchyard.events.v1.Event.source' => $this->source, 'switchyard.events.v1.Event.type' => $this->type, 'switchyard.events.v1.Event.kind' => $this->kind, 'switchyard.events.v1.Event.subject' => $this->subject, 'switchyard.events.v1.Event.deployment' => $this->deployment, 'switchyard.events.v1.Event.traceparent' => $this->traceparent, 'switchyard.events.v1.Event.raw_content_type' => $this->rawContentType]);
         $b = '';
         if ('' !== $this->cursor) {
             $n = \strlen($this->cursor);
@@ -162,10 +163,8 @@ final class Event implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // cursor
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.Event.cursor');
@@ -244,6 +243,9 @@ final class Event implements Message
                 case 64: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -303,11 +305,17 @@ final class Event implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f6}\0{$f7}\0{$f9}\0{$f10}\0{$f13}") || throw DecodeException::utf8In(['switchyard.events.v1.Event.cursor' => $f1, 'switchyard.events.v1.Event.id' => $f2, 'switchyard.events.v1.Event.source' => $f3, 'switchyard.events.v1.Event.type' => $f4, 'switchyard.events.v1.Event.kind' => $f6, 'switchyard.events.v1.Event.subject' => $f7, 'switchyard.events.v1.Event.deployment' => $f9, 'switchyard.events.v1.Event.traceparent' => $f10, 'switchyard.events.v1.Event.raw_content_type' => $f13]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f6}\0{$f7}\0{$f9}\0{$f10}\0{$f13}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.events.v1.Event.cursor' => $f1, 'switchyard.events.v1.Event.id' => $f2, 'switchyard.events.v1.Event.source' => $f3, 'switchyard.events.v1.Event.type' => $f4, 'switchyard.events.v1.Event.kind' => $f6, 'switchyard.events.v1.Event.subject' => $f7, 'switchyard.events.v1.Event.deployment' => $f9, 'switchyard.events.v1.Event.traceparent' => $f10, 'switchyard.events.v1.Event.raw_content_type' => $f13]);
 
         return new self(
             $f1,

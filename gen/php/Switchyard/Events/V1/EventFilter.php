@@ -51,7 +51,8 @@ final class EventFilter implements Message
 
     public function encode(): string
     {
-        Wire::utf8($this->deployment . "\0" . \implode("\0", $this->kinds)) || throw EncodeException::utf8In(['switchyard.events.v1.EventFilter.kinds' => \implode("\0", $this->kinds), 'switchyard.events.v1.EventFilter.deployment' => $this->deployment]);
+        $v = $this->deployment . "\0" . \implode("\0", $this->kinds);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.EventFilter.kinds' => \implode("\0", $this->kinds), 'switchyard.events.v1.EventFilter.deployment' => $this->deployment]);
         $b = '';
         foreach ($this->kinds as $x) {
             $n = \strlen($x);
@@ -79,10 +80,8 @@ final class EventFilter implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // kinds
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -96,6 +95,9 @@ final class EventFilter implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -112,11 +114,17 @@ final class EventFilter implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8($f3 . "\0" . \implode("\0", $f1)) || throw DecodeException::utf8In(['switchyard.events.v1.EventFilter.kinds' => \implode("\0", $f1), 'switchyard.events.v1.EventFilter.deployment' => $f3]);
+        $v = $f3 . "\0" . \implode("\0", $f1);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.events.v1.EventFilter.kinds' => \implode("\0", $f1), 'switchyard.events.v1.EventFilter.deployment' => $f3]);
 
         return new self(
             $f1,

@@ -47,7 +47,7 @@ final class ListDeliveriesRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->webhookId || Wire::utf8($this->webhookId) || throw EncodeException::utf8In(['switchyard.events.v1.ListDeliveriesRequest.webhook_id' => $this->webhookId]);
+        '' === $this->webhookId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->webhookId, 'UTF-8') : Wire::utf8($this->webhookId)) || throw EncodeException::utf8In(['switchyard.events.v1.ListDeliveriesRequest.webhook_id' => $this->webhookId]);
         $b = '';
         if ('' !== $this->webhookId) {
             $n = \strlen($this->webhookId);
@@ -77,10 +77,8 @@ final class ListDeliveriesRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // webhook_id
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.ListDeliveriesRequest.webhook_id');
@@ -95,6 +93,9 @@ final class ListDeliveriesRequest implements Message
                 case 16: // state
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -115,11 +116,16 @@ final class ListDeliveriesRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.events.v1.ListDeliveriesRequest.webhook_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.events.v1.ListDeliveriesRequest.webhook_id' => $f1]);
 
         return new self(
             $f1,

@@ -50,7 +50,7 @@ final class ListEventsRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->cursor || Wire::utf8($this->cursor) || throw EncodeException::utf8In(['switchyard.events.v1.ListEventsRequest.cursor' => $this->cursor]);
+        '' === $this->cursor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->cursor, 'UTF-8') : Wire::utf8($this->cursor)) || throw EncodeException::utf8In(['switchyard.events.v1.ListEventsRequest.cursor' => $this->cursor]);
         $b = '';
         if (null !== $this->since) {
             $v = Timestamp::bytesOf($this->since);
@@ -90,10 +90,8 @@ final class ListEventsRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // since
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -148,11 +146,16 @@ final class ListEventsRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['switchyard.events.v1.ListEventsRequest.cursor' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.events.v1.ListEventsRequest.cursor' => $f2]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Timestamp::valueIn($b, $s1, $e1) : Timestamp::valueIn($r1, 0, \strlen($r1))),

@@ -51,7 +51,7 @@ final class ListEventsResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->cursor || Wire::utf8($this->cursor) || throw EncodeException::utf8In(['switchyard.events.v1.ListEventsResponse.cursor' => $this->cursor]);
+        '' === $this->cursor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->cursor, 'UTF-8') : Wire::utf8($this->cursor)) || throw EncodeException::utf8In(['switchyard.events.v1.ListEventsResponse.cursor' => $this->cursor]);
         $b = '';
         foreach ($this->events as $x) {
             $v = $x->encode();
@@ -83,10 +83,8 @@ final class ListEventsResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // events
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -122,11 +120,16 @@ final class ListEventsResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f3 || Wire::utf8($f3) || throw DecodeException::utf8In(['switchyard.events.v1.ListEventsResponse.cursor' => $f3]);
+        '' === $f3 || (\extension_loaded('mbstring') ? \mb_check_encoding($f3, 'UTF-8') : Wire::utf8($f3)) || throw DecodeException::utf8In(['switchyard.events.v1.ListEventsResponse.cursor' => $f3]);
 
         return new self(
             $f1,

@@ -44,7 +44,8 @@ final class ReplayDeliveryRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->webhookId}\0{$this->deliveryId}") || throw EncodeException::utf8In(['switchyard.events.v1.ReplayDeliveryRequest.webhook_id' => $this->webhookId, 'switchyard.events.v1.ReplayDeliveryRequest.delivery_id' => $this->deliveryId]);
+        $v = "{$this->webhookId}\0{$this->deliveryId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.ReplayDeliveryRequest.webhook_id' => $this->webhookId, 'switchyard.events.v1.ReplayDeliveryRequest.delivery_id' => $this->deliveryId]);
         $b = '';
         if ('' !== $this->webhookId) {
             $n = \strlen($this->webhookId);
@@ -68,10 +69,8 @@ final class ReplayDeliveryRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // webhook_id
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.ReplayDeliveryRequest.webhook_id');
@@ -94,11 +93,17 @@ final class ReplayDeliveryRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.events.v1.ReplayDeliveryRequest.webhook_id' => $f1, 'switchyard.events.v1.ReplayDeliveryRequest.delivery_id' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.events.v1.ReplayDeliveryRequest.webhook_id' => $f1, 'switchyard.events.v1.ReplayDeliveryRequest.delivery_id' => $f2]);
 
         return new self(
             $f1,

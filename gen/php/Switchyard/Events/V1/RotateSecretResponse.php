@@ -44,7 +44,7 @@ final class RotateSecretResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->secret || Wire::utf8($this->secret) || throw EncodeException::utf8In(['switchyard.events.v1.RotateSecretResponse.secret' => $this->secret]);
+        '' === $this->secret || (\extension_loaded('mbstring') ? \mb_check_encoding($this->secret, 'UTF-8') : Wire::utf8($this->secret)) || throw EncodeException::utf8In(['switchyard.events.v1.RotateSecretResponse.secret' => $this->secret]);
         $b = '';
         if ('' !== $this->secret) {
             $n = \strlen($this->secret);
@@ -70,10 +70,8 @@ final class RotateSecretResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // secret
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.RotateSecretResponse.secret');
@@ -100,11 +98,16 @@ final class RotateSecretResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.events.v1.RotateSecretResponse.secret' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.events.v1.RotateSecretResponse.secret' => $f1]);
 
         return new self(
             $f1,

@@ -53,7 +53,7 @@ final class SubscribeRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->cursor || Wire::utf8($this->cursor) || throw EncodeException::utf8In(['switchyard.events.v1.SubscribeRequest.cursor' => $this->cursor]);
+        '' === $this->cursor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->cursor, 'UTF-8') : Wire::utf8($this->cursor)) || throw EncodeException::utf8In(['switchyard.events.v1.SubscribeRequest.cursor' => $this->cursor]);
         $b = '';
         if ('' !== $this->cursor) {
             $n = \strlen($this->cursor);
@@ -97,10 +97,8 @@ final class SubscribeRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // cursor
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.SubscribeRequest.cursor');
@@ -129,6 +127,9 @@ final class SubscribeRequest implements Message
                 case 24: // oldest
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -163,11 +164,16 @@ final class SubscribeRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.events.v1.SubscribeRequest.cursor' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.events.v1.SubscribeRequest.cursor' => $f1]);
 
         return new self(
             $f1,

@@ -45,7 +45,7 @@ final class SubscribeResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->cursor || Wire::utf8($this->cursor) || throw EncodeException::utf8In(['switchyard.events.v1.SubscribeResponse.cursor' => $this->cursor]);
+        '' === $this->cursor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->cursor, 'UTF-8') : Wire::utf8($this->cursor)) || throw EncodeException::utf8In(['switchyard.events.v1.SubscribeResponse.cursor' => $this->cursor]);
         $b = '';
         if (null !== $this->event) {
             $v = $this->event->encode();
@@ -75,10 +75,8 @@ final class SubscribeResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // event
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -107,17 +105,25 @@ final class SubscribeResponse implements Message
                 case 24: // gap
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f3 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['switchyard.events.v1.SubscribeResponse.cursor' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.events.v1.SubscribeResponse.cursor' => $f2]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Event::read($b, $s1, $e1, $depth - 1) : Event::read($r1, 0, \strlen($r1), $depth - 1)),

@@ -40,7 +40,7 @@ final class TestWebhookRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->webhookId || Wire::utf8($this->webhookId) || throw EncodeException::utf8In(['switchyard.events.v1.TestWebhookRequest.webhook_id' => $this->webhookId]);
+        '' === $this->webhookId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->webhookId, 'UTF-8') : Wire::utf8($this->webhookId)) || throw EncodeException::utf8In(['switchyard.events.v1.TestWebhookRequest.webhook_id' => $this->webhookId]);
         $b = '';
         if ('' !== $this->webhookId) {
             $n = \strlen($this->webhookId);
@@ -59,10 +59,8 @@ final class TestWebhookRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // webhook_id
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.TestWebhookRequest.webhook_id');
@@ -75,11 +73,16 @@ final class TestWebhookRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.events.v1.TestWebhookRequest.webhook_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.events.v1.TestWebhookRequest.webhook_id' => $f1]);
 
         return new self(
             $f1,

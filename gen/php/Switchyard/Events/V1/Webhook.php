@@ -73,7 +73,8 @@ final class Webhook implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->webhookId}\0{$this->stateReason}") || throw EncodeException::utf8In(['switchyard.events.v1.Webhook.webhook_id' => $this->webhookId, 'switchyard.events.v1.Webhook.state_reason' => $this->stateReason]);
+        $v = "{$this->webhookId}\0{$this->stateReason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.Webhook.webhook_id' => $this->webhookId, 'switchyard.events.v1.Webhook.state_reason' => $this->stateReason]);
         $b = '';
         if ('' !== $this->webhookId) {
             $n = \strlen($this->webhookId);
@@ -112,10 +113,10 @@ final class Webhook implements Message
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $this->pending) {
-            $b .= "\x48" . ($this->pending >= 0 && $this->pending < 0x80 ? \chr($this->pending) : Wire::varint($this->pending));
+            $b .= "\x48" . ($this->pending >= 0 && $this->pending < 0x4000 ? ($this->pending < 0x80 ? \chr($this->pending) : \chr($this->pending | 0x80) . \chr($this->pending >> 7)) : Wire::varint($this->pending));
         }
         if (0 !== $this->dead) {
-            $b .= "\x50" . ($this->dead >= 0 && $this->dead < 0x80 ? \chr($this->dead) : Wire::varint($this->dead));
+            $b .= "\x50" . ($this->dead >= 0 && $this->dead < 0x4000 ? ($this->dead < 0x80 ? \chr($this->dead) : \chr($this->dead | 0x80) . \chr($this->dead >> 7)) : Wire::varint($this->dead));
         }
 
         return $b . $this->unknownFields;
@@ -144,10 +145,8 @@ final class Webhook implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // webhook_id
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.Webhook.webhook_id');
@@ -176,6 +175,9 @@ final class Webhook implements Message
                 case 24: // state
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -250,6 +252,9 @@ final class Webhook implements Message
                 case 72: // pending
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -258,17 +263,26 @@ final class Webhook implements Message
                 case 80: // dead
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f10 = $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f4}") || throw DecodeException::utf8In(['switchyard.events.v1.Webhook.webhook_id' => $f1, 'switchyard.events.v1.Webhook.state_reason' => $f4]);
+        $v = "{$f1}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.events.v1.Webhook.webhook_id' => $f1, 'switchyard.events.v1.Webhook.state_reason' => $f4]);
 
         return new self(
             $f1,

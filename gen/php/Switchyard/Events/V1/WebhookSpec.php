@@ -48,7 +48,8 @@ final class WebhookSpec implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->url}\0{$this->description}") || throw EncodeException::utf8In(['switchyard.events.v1.WebhookSpec.url' => $this->url, 'switchyard.events.v1.WebhookSpec.description' => $this->description]);
+        $v = "{$this->url}\0{$this->description}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.WebhookSpec.url' => $this->url, 'switchyard.events.v1.WebhookSpec.description' => $this->description]);
         $b = '';
         if ('' !== $this->url) {
             $n = \strlen($this->url);
@@ -83,10 +84,8 @@ final class WebhookSpec implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // url
                     $f1 && Wire::checkText($f1, 'switchyard.events.v1.WebhookSpec.url');
@@ -125,17 +124,26 @@ final class WebhookSpec implements Message
                 case 32: // thin
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f4 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.events.v1.WebhookSpec.url' => $f1, 'switchyard.events.v1.WebhookSpec.description' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.events.v1.WebhookSpec.url' => $f1, 'switchyard.events.v1.WebhookSpec.description' => $f2]);
 
         return new self(
             $f1,

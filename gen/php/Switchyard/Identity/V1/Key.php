@@ -71,7 +71,8 @@ final class Key implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->keyId}\0{$this->project}\0{$this->name}" . "\0" . \implode("\0", $this->scopes)) || throw EncodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $this->keyId, 'switchyard.identity.v1.Key.project' => $this->project, 'switchyard.identity.v1.Key.name' => $this->name, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $this->scopes)]);
+        $v = "{$this->keyId}\0{$this->project}\0{$this->name}" . "\0" . \implode("\0", $this->scopes);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $this->keyId, 'switchyard.identity.v1.Key.project' => $this->project, 'switchyard.identity.v1.Key.name' => $this->name, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $this->scopes)]);
         $b = '';
         if ('' !== $this->keyId) {
             $n = \strlen($this->keyId);
@@ -133,10 +134,8 @@ final class Key implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // key_id
                     $f1 && Wire::checkText($f1, 'switchyard.identity.v1.Key.key_id');
@@ -234,11 +233,17 @@ final class Key implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}" . "\0" . \implode("\0", $f4)) || throw DecodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $f1, 'switchyard.identity.v1.Key.project' => $f2, 'switchyard.identity.v1.Key.name' => $f3, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $f4)]);
+        $v = "{$f1}\0{$f2}\0{$f3}" . "\0" . \implode("\0", $f4);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $f1, 'switchyard.identity.v1.Key.project' => $f2, 'switchyard.identity.v1.Key.name' => $f3, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $f4)]);
 
         return new self(
             $f1,

@@ -67,7 +67,8 @@ final class Task implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->taskId}\0{$this->leaseId}") || throw EncodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $this->taskId, 'switchyard.jobs.v1.Task.lease_id' => $this->leaseId]);
+        $v = "{$this->taskId}\0{$this->leaseId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $this->taskId, 'switchyard.jobs.v1.Task.lease_id' => $this->leaseId]);
         $b = '';
         if ('' !== $this->taskId) {
             $n = \strlen($this->taskId);
@@ -82,7 +83,7 @@ final class Task implements Message
             $b .= "\x1a" . Wire::bytes($p);
         }
         if (0 !== $this->attempt) {
-            $b .= "\x20" . ($this->attempt >= 0 && $this->attempt < 0x80 ? \chr($this->attempt) : Wire::int32($this->attempt));
+            $b .= "\x20" . ($this->attempt >= 0 && $this->attempt < 0x4000 ? ($this->attempt < 0x80 ? \chr($this->attempt) : \chr($this->attempt | 0x80) . \chr($this->attempt >> 7)) : Wire::int32($this->attempt));
         }
         if (null !== $this->publishTime) {
             $v = Timestamp::bytesOf($this->publishTime);
@@ -119,10 +120,8 @@ final class Task implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // task_id
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.Task.task_id');
@@ -155,6 +154,9 @@ final class Task implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -187,6 +189,9 @@ final class Task implements Message
                 case 32: // attempt
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -231,11 +236,17 @@ final class Task implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f6}") || throw DecodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $f1, 'switchyard.jobs.v1.Task.lease_id' => $f6]);
+        $v = "{$f1}\0{$f6}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $f1, 'switchyard.jobs.v1.Task.lease_id' => $f6]);
 
         return new self(
             $f1,

@@ -81,7 +81,8 @@ final class Certificate implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->certificateId}\0{$this->side}") || throw EncodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $this->certificateId, 'switchyard.models.v1.Certificate.side' => $this->side]);
+        $v = "{$this->certificateId}\0{$this->side}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $this->certificateId, 'switchyard.models.v1.Certificate.side' => $this->side]);
         $b = '';
         if ('' !== $this->certificateId) {
             $n = \strlen($this->certificateId);
@@ -101,13 +102,13 @@ final class Certificate implements Message
             $b .= "\x29" . $v;
         }
         if (0 !== $this->rows) {
-            $b .= "\x30" . ($this->rows >= 0 && $this->rows < 0x80 ? \chr($this->rows) : Wire::varint($this->rows));
+            $b .= "\x30" . ($this->rows >= 0 && $this->rows < 0x4000 ? ($this->rows < 0x80 ? \chr($this->rows) : \chr($this->rows | 0x80) . \chr($this->rows >> 7)) : Wire::varint($this->rows));
         }
         if (0 !== $this->accepted) {
-            $b .= "\x38" . ($this->accepted >= 0 && $this->accepted < 0x80 ? \chr($this->accepted) : Wire::varint($this->accepted));
+            $b .= "\x38" . ($this->accepted >= 0 && $this->accepted < 0x4000 ? ($this->accepted < 0x80 ? \chr($this->accepted) : \chr($this->accepted | 0x80) . \chr($this->accepted >> 7)) : Wire::varint($this->accepted));
         }
         if (0 !== $this->errors) {
-            $b .= "\x40" . ($this->errors >= 0 && $this->errors < 0x80 ? \chr($this->errors) : Wire::varint($this->errors));
+            $b .= "\x40" . ($this->errors >= 0 && $this->errors < 0x4000 ? ($this->errors < 0x80 ? \chr($this->errors) : \chr($this->errors | 0x80) . \chr($this->errors >> 7)) : Wire::varint($this->errors));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->pValue)) {
             $b .= "\x49" . $v;
@@ -119,7 +120,7 @@ final class Certificate implements Message
             $b .= "\x58\x01";
         }
         if (0 !== $this->labelsNeeded) {
-            $b .= "\x60" . ($this->labelsNeeded >= 0 && $this->labelsNeeded < 0x80 ? \chr($this->labelsNeeded) : Wire::varint($this->labelsNeeded));
+            $b .= "\x60" . ($this->labelsNeeded >= 0 && $this->labelsNeeded < 0x4000 ? ($this->labelsNeeded < 0x80 ? \chr($this->labelsNeeded) : \chr($this->labelsNeeded | 0x80) . \chr($this->labelsNeeded >> 7)) : Wire::varint($this->labelsNeeded));
         }
         if (null !== $this->createTime) {
             $v = Timestamp::bytesOf($this->createTime);
@@ -152,10 +153,8 @@ final class Certificate implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // certificate_id
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.Certificate.certificate_id');
@@ -201,6 +200,9 @@ final class Certificate implements Message
                 case 48: // rows
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -209,6 +211,9 @@ final class Certificate implements Message
                 case 56: // accepted
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -217,6 +222,9 @@ final class Certificate implements Message
                 case 64: // errors
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -239,6 +247,9 @@ final class Certificate implements Message
                 case 88: // certified
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -247,6 +258,9 @@ final class Certificate implements Message
                 case 96: // labels_needed
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -267,11 +281,17 @@ final class Certificate implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $f1, 'switchyard.models.v1.Certificate.side' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $f1, 'switchyard.models.v1.Certificate.side' => $f2]);
 
         return new self(
             $f1,

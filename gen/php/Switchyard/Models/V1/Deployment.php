@@ -75,7 +75,8 @@ final class Deployment implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->project}\0{$this->name}\0{$this->policyDigest}\0{$this->statement}") || throw EncodeException::utf8In(['switchyard.models.v1.Deployment.project' => $this->project, 'switchyard.models.v1.Deployment.name' => $this->name, 'switchyard.models.v1.Deployment.policy_digest' => $this->policyDigest, 'switchyard.models.v1.Deployment.statement' => $this->statement]);
+        $v = "{$this->project}\0{$this->name}\0{$this->policyDigest}\0{$this->statement}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Deployment.project' => $this->project, 'switchyard.models.v1.Deployment.name' => $this->name, 'switchyard.models.v1.Deployment.policy_digest' => $this->policyDigest, 'switchyard.models.v1.Deployment.statement' => $this->statement]);
         $b = '';
         if ('' !== $this->project) {
             $n = \strlen($this->project);
@@ -112,7 +113,7 @@ final class Deployment implements Message
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->statement;
         }
         if (0 !== $this->revision) {
-            $b .= "\x48" . ($this->revision >= 0 && $this->revision < 0x80 ? \chr($this->revision) : Wire::varint($this->revision));
+            $b .= "\x48" . ($this->revision >= 0 && $this->revision < 0x4000 ? ($this->revision < 0x80 ? \chr($this->revision) : \chr($this->revision | 0x80) . \chr($this->revision >> 7)) : Wire::varint($this->revision));
         }
         if (null !== $this->updateTime) {
             $v = Timestamp::bytesOf($this->updateTime);
@@ -144,10 +145,8 @@ final class Deployment implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // project
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.Deployment.project');
@@ -162,6 +161,9 @@ final class Deployment implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -237,6 +239,9 @@ final class Deployment implements Message
                 case 72: // revision
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -257,11 +262,17 @@ final class Deployment implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f6}\0{$f8}") || throw DecodeException::utf8In(['switchyard.models.v1.Deployment.project' => $f1, 'switchyard.models.v1.Deployment.name' => $f3, 'switchyard.models.v1.Deployment.policy_digest' => $f6, 'switchyard.models.v1.Deployment.statement' => $f8]);
+        $v = "{$f1}\0{$f3}\0{$f6}\0{$f8}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.Deployment.project' => $f1, 'switchyard.models.v1.Deployment.name' => $f3, 'switchyard.models.v1.Deployment.policy_digest' => $f6, 'switchyard.models.v1.Deployment.statement' => $f8]);
 
         return new self(
             $f1,

@@ -94,14 +94,15 @@ final class ModelVersion implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels)]);
+        $v = "{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels)]);
         $b = '';
         if ('' !== $this->model) {
             $n = \strlen($this->model);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
         }
         if (0 !== $this->version) {
-            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x80 ? \chr($this->version) : Wire::int32($this->version));
+            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x4000 ? ($this->version < 0x80 ? \chr($this->version) : \chr($this->version | 0x80) . \chr($this->version >> 7)) : Wire::int32($this->version));
         }
         if ('' !== $this->digest) {
             $n = \strlen($this->digest);
@@ -130,7 +131,7 @@ final class ModelVersion implements Message
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
         if (0 !== $this->sizeBytes) {
-            $b .= "\x50" . ($this->sizeBytes >= 0 && $this->sizeBytes < 0x80 ? \chr($this->sizeBytes) : Wire::varint($this->sizeBytes));
+            $b .= "\x50" . ($this->sizeBytes >= 0 && $this->sizeBytes < 0x4000 ? ($this->sizeBytes < 0x80 ? \chr($this->sizeBytes) : \chr($this->sizeBytes | 0x80) . \chr($this->sizeBytes >> 7)) : Wire::varint($this->sizeBytes));
         }
         if (null !== $this->metrics) {
             $v = $this->metrics->encode();
@@ -175,10 +176,8 @@ final class ModelVersion implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // model
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.ModelVersion.model');
@@ -193,6 +192,9 @@ final class ModelVersion implements Message
                 case 16: // version
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -211,6 +213,9 @@ final class ModelVersion implements Message
                 case 32: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -238,6 +243,9 @@ final class ModelVersion implements Message
                 case 56: // multi_label
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -265,6 +273,9 @@ final class ModelVersion implements Message
                 case 80: // size_bytes
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -313,11 +324,17 @@ final class ModelVersion implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f5}\0{$f8}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9)]);
+        $v = "{$f1}\0{$f3}\0{$f5}\0{$f8}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9)]);
 
         return new self(
             $f1,

@@ -93,10 +93,8 @@ final class Order implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // total
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -115,6 +113,9 @@ final class Order implements Message
                 case 16: // level
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -147,6 +148,9 @@ final class Order implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -194,6 +198,11 @@ final class Order implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }

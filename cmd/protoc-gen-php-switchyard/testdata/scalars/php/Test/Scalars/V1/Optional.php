@@ -84,7 +84,7 @@ final class Optional implements Message
 
     public function encode(): string
     {
-        null === $this->stringValue || Wire::utf8($this->stringValue ?? '') || throw EncodeException::utf8In(['test.scalars.v1.Optional.string_value' => $this->stringValue]);
+        null === $this->stringValue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->stringValue ?? '', 'UTF-8') : Wire::utf8($this->stringValue ?? '')) || throw EncodeException::utf8In(['test.scalars.v1.Optional.string_value' => $this->stringValue]);
         $b = '';
         if (null !== $this->doubleValue) {
             $b .= "\x09" . \pack('e', $this->doubleValue);
@@ -93,16 +93,16 @@ final class Optional implements Message
             $b .= "\x15" . \pack('g', $this->floatValue);
         }
         if (null !== $this->int32Value) {
-            $b .= "\x18" . ($this->int32Value >= 0 && $this->int32Value < 0x80 ? \chr($this->int32Value) : Wire::int32($this->int32Value));
+            $b .= "\x18" . ($this->int32Value >= 0 && $this->int32Value < 0x4000 ? ($this->int32Value < 0x80 ? \chr($this->int32Value) : \chr($this->int32Value | 0x80) . \chr($this->int32Value >> 7)) : Wire::int32($this->int32Value));
         }
         if (null !== $this->int64Value) {
-            $b .= "\x20" . ($this->int64Value >= 0 && $this->int64Value < 0x80 ? \chr($this->int64Value) : Wire::varint($this->int64Value));
+            $b .= "\x20" . ($this->int64Value >= 0 && $this->int64Value < 0x4000 ? ($this->int64Value < 0x80 ? \chr($this->int64Value) : \chr($this->int64Value | 0x80) . \chr($this->int64Value >> 7)) : Wire::varint($this->int64Value));
         }
         if (null !== $this->uint32Value) {
-            $b .= "\x28" . ($this->uint32Value >= 0 && $this->uint32Value < 0x80 ? \chr($this->uint32Value) : Wire::uint32($this->uint32Value));
+            $b .= "\x28" . ($this->uint32Value >= 0 && $this->uint32Value < 0x4000 ? ($this->uint32Value < 0x80 ? \chr($this->uint32Value) : \chr($this->uint32Value | 0x80) . \chr($this->uint32Value >> 7)) : Wire::uint32($this->uint32Value));
         }
         if (null !== $this->uint64Value) {
-            $b .= "\x30" . ($this->uint64Value >= 0 && $this->uint64Value < 0x80 ? \chr($this->uint64Value) : Wire::varint($this->uint64Value));
+            $b .= "\x30" . ($this->uint64Value >= 0 && $this->uint64Value < 0x4000 ? ($this->uint64Value < 0x80 ? \chr($this->uint64Value) : \chr($this->uint64Value | 0x80) . \chr($this->uint64Value >> 7)) : Wire::varint($this->uint64Value));
         }
         if (null !== $this->sint32Value) {
             $b .= "\x38" . Wire::sint32($this->sint32Value);
@@ -165,15 +165,8 @@ final class Optional implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // double_value
                     if (8 > $end - $i) {
@@ -192,6 +185,9 @@ final class Optional implements Message
                 case 24: // int32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -200,6 +196,9 @@ final class Optional implements Message
                 case 32: // int64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -208,6 +207,9 @@ final class Optional implements Message
                 case 40: // uint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -216,6 +218,9 @@ final class Optional implements Message
                 case 48: // uint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -224,6 +229,9 @@ final class Optional implements Message
                 case 56: // sint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -232,6 +240,9 @@ final class Optional implements Message
                 case 64: // sint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -268,6 +279,9 @@ final class Optional implements Message
                 case 104: // bool_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -292,20 +306,34 @@ final class Optional implements Message
                     $f15 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 128: // color_value
+                case -128: // color_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16 = Color::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        null === $f14 || Wire::utf8($f14 ?? '') || throw DecodeException::utf8In(['test.scalars.v1.Optional.string_value' => $f14]);
+        null === $f14 || (\extension_loaded('mbstring') ? \mb_check_encoding($f14 ?? '', 'UTF-8') : Wire::utf8($f14 ?? '')) || throw DecodeException::utf8In(['test.scalars.v1.Optional.string_value' => $f14]);
 
         return new self(
             $f1,

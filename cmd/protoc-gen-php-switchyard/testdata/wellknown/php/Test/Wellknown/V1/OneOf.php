@@ -279,15 +279,8 @@ final class OneOf implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // the_timestamp
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -544,7 +537,7 @@ final class OneOf implements Message
                     }
                     $i += $n;
                     break;
-                case 130: // the_stringvalue
+                case -130: // the_stringvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -561,7 +554,7 @@ final class OneOf implements Message
                     }
                     $i += $n;
                     break;
-                case 138: // the_bytesvalue
+                case -138: // the_bytesvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -578,9 +571,12 @@ final class OneOf implements Message
                     }
                     $i += $n;
                     break;
-                case 240: // the_null
+                case -240: // the_null
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -588,7 +584,7 @@ final class OneOf implements Message
                     0 === $one0 || self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth);
                     $one0 = 30;
                     break;
-                case 250: // text
+                case -250: // text
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -602,7 +598,18 @@ final class OneOf implements Message
                     $one0 = 31;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }

@@ -249,15 +249,8 @@ final class Singular implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // the_timestamp
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -469,7 +462,7 @@ final class Singular implements Message
                     }
                     $i += $n;
                     break;
-                case 130: // the_stringvalue
+                case -130: // the_stringvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -483,7 +476,7 @@ final class Singular implements Message
                     }
                     $i += $n;
                     break;
-                case 138: // the_bytesvalue
+                case -138: // the_bytesvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -497,24 +490,41 @@ final class Singular implements Message
                     }
                     $i += $n;
                     break;
-                case 240: // the_null
+                case -240: // the_null
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f30 = NullValue::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 248: // maybe_null
+                case -248: // maybe_null
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f31 = NullValue::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }

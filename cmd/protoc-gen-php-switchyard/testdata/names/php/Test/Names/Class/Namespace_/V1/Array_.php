@@ -110,14 +110,15 @@ final class Array_ implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // enum
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
                     }
@@ -208,6 +209,11 @@ final class Array_ implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = \Switchyard\Client\Wire\Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
