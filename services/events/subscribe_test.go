@@ -232,7 +232,7 @@ func TestListsHavePagesAndEnd(t *testing.T) {
 	p.wait("they are events", func() bool { return len(p.list(f)) == 24 })
 	var got []string
 	req := &eventsv1.ListEventsRequest{Filter: f, Page: &commonv1.PageRequest{Size: 5}}
-	cursor := ""
+	var cursor string
 	for pages := 1; ; pages++ {
 		res, err := p.ListEvents(t.Context(), req)
 		if err != nil || len(res.GetEvents()) > 5 {
@@ -377,7 +377,8 @@ func TestSubscribingOverREST(t *testing.T) {
 				}
 			}
 		}
-	}) {
+	},
+	) {
 		line, err := lines.ReadString('\n')
 		if err != nil && err != io.EOF {
 			t.Fatal(err)
