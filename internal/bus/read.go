@@ -43,6 +43,9 @@ type Bounds struct{ First, Last uint64 }
 
 // Bounds asks the stream's leader what it holds.
 func (b *Bus) Bounds(ctx context.Context) (Bounds, error) {
+	if !b.Ready() {
+		return Bounds{}, fmt.Errorf("bounds: %w", ErrNotReady)
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
 	defer cancel()
 	s, err := b.js.Stream(ctx, Stream)
