@@ -82,6 +82,10 @@ test-php: build ## Run the tests of the PHP packages against the real server
 bench: build ## Measure every figure and print the table of docs/reference/performance.md
 	script/bench
 
+.PHONY: bench-php
+bench-php: build $(BUF) ## Measure the figures of the PHP client and print their table
+	@script/bench-php
+
 .PHONY: fuzz
 fuzz: ## Fuzz everything that parses, FUZZTIME each (default 20s)
 	script/fuzz $(or $(FUZZTIME),20s)

@@ -19,6 +19,7 @@ import (
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
+	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
@@ -63,6 +64,9 @@ var services = []service{
 	}},
 	{"review", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))
+	}},
+	{"jobs", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return jobsv1.RegisterTaskServiceHandlerClient(ctx, m, jobsv1.NewTaskServiceClient(c))
 	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))

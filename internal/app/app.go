@@ -35,6 +35,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/classification"
 	"github.com/switchyard-ai/switchyard/services/identity"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -64,6 +65,7 @@ type App struct {
 	blobs       *blob.Store
 	identity    *identity.Service
 	models      *models.Service
+	tasks       *jobs.Tasks
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
@@ -123,6 +125,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
 		{"reading", a.startReading},
+		{"jobs", a.startJobs},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},

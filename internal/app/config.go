@@ -17,11 +17,12 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -51,6 +52,8 @@ type Config struct {
 	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
+	// Jobs are the limits of task queues.
+	Jobs jobs.Config `yaml:"jobs"`
 	// Journal is where decisions are recorded.
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
@@ -71,6 +74,7 @@ func Default() Config {
 		Gateway:   gateway.Default(),
 		DB:        db.Default(""),
 		Models:    models.Default(),
+		Jobs:      jobs.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
 		Inbox:     inbox.Default(),
@@ -124,7 +128,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))

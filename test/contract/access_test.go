@@ -62,7 +62,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 		"deployment": "support", "model": "support", "version": 1, "operation": "OPERATION_ROUTING", "ruleId": firstRule(t, s, f),
 		"keyId": f.vars["narrowId"], "itemId": f.vars["itemId"], "decisionId": f.vars["decisionId"], "goldId": f.vars["itemId"],
 		"feedbackId": "x", "labels": []any{"spam"}, "leaseId": "x", "answer": map[string]any{"action": "ACTION_REMOVE"}, "itemIds": []any{f.vars["leasedId"]},
-		"settings": map[string]any{}, "reviewer": "anna", "project": "default", "text": "x", "body": "x", "allProjects": true,
+		"settings": map[string]any{}, "reviewer": "anna", "project": "default", "text": "x", "body": "eA==", "allProjects": true,
 		"record": map[string]any{"amount": map[string]any{"number": 1}},
 	}
 	doors := []door{

@@ -16,6 +16,7 @@ import (
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
+	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"

@@ -44,6 +44,15 @@ final class DoctorTest extends TestCase
         self::assertStringNotContainsString('Fatal', $said);
     }
 
+    /** An application meets it where it connects: one sentence, and no fatal error. */
+    public function testConnectingWithoutTheCurlExtension(): void
+    {
+        $code = 'require $argv[1]; try { Switchyard\Client\Connection::open("unix:///run/s"); } catch (Switchyard\Client\Exception $e) { echo get_class($e), ": ", $e->getMessage(); }';
+        $said = (string) \shell_exec(\implode(' ', \array_map('escapeshellarg', [\PHP_BINARY, '-n', '-r', $code, '--', \dirname(__DIR__) . '/autoload.php'])) . ' 2>&1');
+        self::assertStringStartsWith(RequirementException::class . ': ', $said);
+        self::assertStringContainsString('apt-get install php-curl', $said);
+    }
+
     public function testCurlWithoutHttp2(): void
     {
         $this->expectException(RequirementException::class);
