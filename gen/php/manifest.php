@@ -660,7 +660,7 @@ return [
                     'shape' => 'unary',
                     'request' => \Switchyard\Review\V1\GetAgreementRequest::class,
                     'response' => \Switchyard\Review\V1\GetAgreementResponse::class,
-                    'scope' => 'review:read',
+                    'scope' => 'review:write',
                     'timeoutMillis' => 20000,
                     'idempotent' => true,
                     'deprecated' => false,

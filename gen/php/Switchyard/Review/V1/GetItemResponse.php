@@ -46,7 +46,7 @@ final class GetItemResponse implements Message
          */
         public readonly array $history = [],
         /**
-         * What the application said later, oldest first.
+         * What the application said later, oldest first; at most 50, ListFeedback has all.
          *
          * @var list<Feedback>
          */

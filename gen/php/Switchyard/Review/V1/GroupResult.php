@@ -32,7 +32,7 @@ final class GroupResult implements Message
     public function __construct(
         /** The item. */
         public readonly string $itemId = '',
-        /** The verdict. */
+        /** The verdict; its answer is left out for all but the leased item. */
         public readonly ?Verdict $verdict = null,
         /** Why it takes no part; the item stays as it is. */
         public readonly ?ItemError $error = null,

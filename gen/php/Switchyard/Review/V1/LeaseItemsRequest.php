@@ -41,7 +41,7 @@ final class LeaseItemsRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Only of this deployment; all when empty. */
         public readonly string $deployment = '',
-        /** How many at most, 1 to 50; 0 means 1. */
+        /** How many at most, 1 to 50; 0 means 1. Less come when they make 2 MiB together. */
         public readonly int $maxItems = 0,
         /** How long each is leased, 1 second to 12 hours; as the queue says when absent. */
         public readonly ?Duration $lease = null,

@@ -92,7 +92,7 @@ final class Verdict implements Message
         public readonly bool $blind = false,
         /** True when it says the same as the decision. */
         public readonly bool $agrees = false,
-        /** True when it changes a former final verdict, after an appeal. */
+        /** True when it says, after an appeal, something else than the former verdict, or than the decision when there was none. */
         public readonly bool $overturns = false,
         /** How often the item had been opened again. */
         public readonly int $round = 0,
