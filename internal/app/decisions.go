@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/lake"
@@ -33,7 +36,10 @@ func (a *App) startReading(ctx context.Context) error {
 	}
 	inLake := ledger.Lake{Open: a.lake.Load}
 	places = append(places, ledger.Stream{Bus: a.bus}, inLake)
-	decisions.New(decisions.Deps{Records: ledger.OldestFirst{Places: places, Lake: inLake}}).Register(a.server)
+	decisions.New(decisions.Deps{
+		Records: ledger.OldestFirst{Places: places, Lake: inLake}, List: inLake,
+		Erasers: []decisions.Eraser{ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}},
+	}).Register(a.server)
 	return nil
 }
 
@@ -141,6 +147,31 @@ func (e eventLog) Identity(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("look at the stream: %w", err)
 	}
 	return s.CachedInfo().Created.UTC().Format(time.RFC3339Nano), nil
+}
+
+// Message reads one message.
+func (e eventLog) Message(ctx context.Context, seq uint64) (subject string, data []byte, ok bool, err error) {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return "", nil, false, err
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", nil, false, nil
+	}
+	if err != nil {
+		return "", nil, false, err
+	}
+	return m.Subject, m.Data, true, nil
+}
+
+// Overwrite removes one message for good.
+func (e eventLog) Overwrite(ctx context.Context, seq uint64) error {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return err
+	}
+	return s.SecureDeleteMsg(ctx, seq)
 }
 
 // lakePointer is the lake, nil until it is reached.
