@@ -391,7 +391,9 @@ func listed(t *testing.T, s lake.Store) {
 			}
 		}
 		if name != "all" { // whose rows were added before, or while it ran
-			got = slices.DeleteFunc(got, func(id string) bool { return slices.ContainsFunc(Rows(601, 650), func(r lake.Decision) bool { return r.DecisionID == id }) })
+			got = slices.DeleteFunc(got, func(id string) bool {
+				return slices.ContainsFunc(Rows(601, 650), func(r lake.Decision) bool { return r.DecisionID == id })
+			})
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %d rows, want %d in this order", name, len(got), len(want))
