@@ -18,7 +18,9 @@ import (
 	"github.com/switchyard-ai/switchyard/gateway/console"
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	eventsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/events/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
+	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
@@ -61,8 +63,15 @@ var services = []service{
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))
 	}},
+	{"events", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return errors.Join(eventsv1.RegisterEventServiceHandlerClient(ctx, m, eventsv1.NewEventServiceClient(c)),
+			eventsv1.RegisterWebhookServiceHandlerClient(ctx, m, eventsv1.NewWebhookServiceClient(c)))
+	}},
 	{"review", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))
+	}},
+	{"jobs", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return jobsv1.RegisterTaskServiceHandlerClient(ctx, m, jobsv1.NewTaskServiceClient(c))
 	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))

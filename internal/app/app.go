@@ -34,7 +34,9 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/classification"
+	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/identity"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -64,12 +66,14 @@ type App struct {
 	blobs       *blob.Store
 	identity    *identity.Service
 	models      *models.Service
+	tasks       *jobs.Tasks
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
 	review      *review.Service
 	outbox      *outbox.Relay
 	lake        lakePointer
+	events      *events.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -124,6 +128,8 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
 		{"reading", a.startReading},
+		{"jobs", a.startJobs},
+		{"event service", a.startEvents},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},

@@ -15,6 +15,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/services/decisions"
+	"github.com/switchyard-ai/switchyard/services/review"
 )
 
 // startReading starts the service that reads decisions back.
@@ -30,17 +31,42 @@ func (a *App) startReading(ctx context.Context) error {
 		a.closers = append(a.closers, folder.Close)
 	}
 	a.background.Go(func() error { a.openLake(ctx, store); return nil })
+	erasers := []decisions.Eraser{ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}}
+	if a.review != nil {
+		erasers = append([]decisions.Eraser{reviewEraser{a.review}}, erasers...) // first: what it still publishes is erased after it
+	}
+	decisions.New(decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: erasers}).Register(a.server)
+	return nil
+}
+
+// reviewEraser erases persons from the review queue.
+type reviewEraser struct{ *review.Service }
+
+// Erase erases from items, verdicts, feedback and test items.
+func (r reviewEraser) Erase(ctx context.Context, project, subject string) (*ledger.Erasure, error) {
+	n, err := r.Service.Erase(ctx, project, subject)
+	if err != nil {
+		return nil, err
+	}
+	return &ledger.Erasure{Time: time.Now(), Places: []ledger.Erased{
+		{Place: "review/items", Records: int64(n.Items)}, {Place: "review/verdicts", Records: int64(n.Verdicts)},
+		{Place: "review/feedback", Records: int64(n.Feedback)}, {Place: "review/gold", Records: int64(n.GoldItems)},
+	}}, nil
+}
+
+// records are the places where this process finds recorded decisions.
+func (a *App) records() ledger.Place {
 	var places ledger.Places
 	if a.journal != nil {
 		places = append(places, ledger.Journal{Journal: a.journal})
 	}
+	places = append(places, ledger.Stream{Bus: a.bus})
+	if !a.config.runs("decisions") {
+		return places // the lake is opened where decisions are read
+	}
 	inLake := ledger.Lake{Open: a.lake.Load}
-	places = append(places, ledger.Stream{Bus: a.bus}, inLake)
-	decisions.New(decisions.Deps{
-		Records: ledger.OldestFirst{Places: places, Lake: inLake}, List: inLake,
-		Erasers: []decisions.Eraser{ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}},
-	}).Register(a.server)
-	return nil
+	places = append(places, inLake)
+	return ledger.OldestFirst{Places: places, Lake: inLake}
 }
 
 // OpenLakeStore opens where the lake is. It asks no server.

@@ -10,7 +10,7 @@
 //   - Numbers handed out by a counter column (UPDATE … RETURNING), never by AUTOINCREMENT. INSERT … ON CONFLICT (columns) DO NOTHING or DO
 //     UPDATE for upserts, never OR IGNORE or OR REPLACE; in DO UPDATE the old row is the table's name, the new one excluded.
 //   - Every column that is selected beside an aggregate is in GROUP BY; subqueries in FROM have a name; NULL is not sorted by.
-//   - No LIKE (one engine ignores case, the other does not), no max or min of two values, no comparison as a value: CASE WHEN instead.
+//   - LIKE on lower-case texts only (one engine ignores case, the other does not); no max or min of two values, no comparison as a value: CASE WHEN instead.
 //
 // The suite in dbtest says what an engine must do. A service's own tests run against Postgres with SWITCHYARD_TEST_DB=postgres.
 package db
@@ -32,9 +32,12 @@ type DB struct {
 	read    *sql.DB
 	dialect dialect
 	log     *slog.Logger
-	topics  topics
 	// ceiling bounds a transaction whose caller has no deadline, for the case that a network swallows the answer; 0 for none.
 	ceiling time.Duration
+
+	pollInterval time.Duration
+	follower     follower
+	topics       topics
 }
 
 // Open opens the database: that of the URL, or the file at the path, which it makes together with its folder when they do not exist.
@@ -48,7 +51,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 			return nil, fmt.Errorf("open database: %w", err)
 		}
 		d.ceiling = cfg.BusyTimeout + 2*cfg.StatementTimeout
-		return d, nil
+		return d.ready(ctx, cfg)
 	}
 	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -57,11 +60,21 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", cfg.Path, err)
 	}
+	return d.ready(ctx, cfg)
+}
+
+// ready makes the tables of this package itself.
+func (d *DB) ready(ctx context.Context, cfg Config) (*DB, error) {
+	d.pollInterval = cfg.PollInterval
+	if err := d.Migrate(ctx, "db", changeSteps); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), d.Close())
+	}
 	return d, nil
 }
 
 // Close closes the database. Everything that was committed is on disk already.
 func (d *DB) Close() error {
+	d.follower.close()
 	// Readers first: the last connection to close folds the write-ahead log into the database, and must be allowed to write.
 	return errors.Join(d.read.Close(), d.write.Close())
 }
@@ -112,7 +125,7 @@ func (d *DB) run(outer context.Context, pool *sql.DB, options *sql.TxOptions, un
 		return d.failed(ctx, "transaction", t.broken)
 	}
 	done = true
-	if err := tx.Commit(); err != nil {
+	if err := d.follower.commit(t.changed, tx.Commit); err != nil {
 		_ = tx.Rollback()
 		if !d.settled(ctx, t, err) {
 			return d.failed(ctx, "commit", err)
@@ -157,14 +170,15 @@ type Tx struct {
 	tx      *sql.Tx
 	ctx     context.Context //nolint:containedctx // a transaction lives inside one call and ends with its context
 	dialect dialect
+	number  string // how the server calls the transaction; empty where it is never asked for
+	broken  error  // the failure of a statement
+	changed map[int64]int64
 	topics  []string // told after the commit
-	number  string   // how the server calls the transaction; empty where it is never asked for
-	broken  error    // the failure of a statement
 }
 
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {
-	args, err := t.ready(args)
+	args, err := t.prepare(args)
 	if err != nil {
 		return 0, err
 	}
@@ -177,7 +191,7 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 
 // Get scans the only row of a query into dest. It returns false when there is none.
 func (t *Tx) Get(query string, args []any, dest ...any) (bool, error) {
-	args, err := t.ready(args)
+	args, err := t.prepare(args)
 	if err != nil {
 		return false, err
 	}
@@ -193,7 +207,7 @@ func (t *Tx) Get(query string, args []any, dest ...any) (bool, error) {
 
 // Each calls fn for every row of a query; fn scans it. No other statement may run in the transaction meanwhile.
 func (t *Tx) Each(query string, args []any, fn func(scan func(dest ...any) error) error) error {
-	args, err := t.ready(args)
+	args, err := t.prepare(args)
 	if err != nil {
 		return err
 	}
@@ -213,8 +227,8 @@ func (t *Tx) Each(query string, args []any, fn func(scan func(dest ...any) error
 	return nil
 }
 
-// ready returns the values of a statement that may run: one engine goes on after a failed statement, another does not, so none does.
-func (t *Tx) ready(args []any) ([]any, error) {
+// prepare returns the values of a statement that may run: one engine goes on after a failed statement, another does not, so none does.
+func (t *Tx) prepare(args []any) ([]any, error) {
 	if t.broken != nil {
 		return nil, t.broken
 	}

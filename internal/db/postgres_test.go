@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
@@ -21,7 +22,7 @@ func TestPostgresConforms(t *testing.T) {
 func openURL(tb testing.TB, url string) *db.DB {
 	tb.Helper()
 	cfg := db.Default("")
-	cfg.URL = url
+	cfg.URL, cfg.PollInterval = url, 50*time.Millisecond
 	d, err := db.Open(context.Background(), cfg)
 	if err != nil {
 		tb.Fatal(err)

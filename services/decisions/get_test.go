@@ -90,10 +90,12 @@ func TestDecisionsAreListedAndAPersonIsErased(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := map[string]int64{}
 	for _, p := range erased.GetPlaces() {
-		if p.GetRecords() != 15 {
-			t.Errorf("%s: %d records erased, want 15", p.GetPlace(), p.GetRecords())
-		}
+		got[p.GetPlace()] = p.GetRecords()
+	}
+	if got["lake/decisions"] != 15 || got["stream"] != 15 {
+		t.Errorf("erased were %v, want 15 decisions in lake and stream", got)
 	}
 	if len(erased.GetModelDigests()) != 1 {
 		t.Errorf("models that decided: %v", erased.GetModelDigests())

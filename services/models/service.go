@@ -79,12 +79,15 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	modelsv1.RegisterModelServiceServer(r, s)
 }
 
-// Start brings the tables up to date.
+// Start brings the tables up to date and follows what other processes deploy.
 func (s *Service) Start(ctx context.Context) error {
 	if err := s.config.Validate(); err != nil {
 		return fmt.Errorf("start models: %w", err)
 	}
-	return s.store.db.Migrate(ctx, "models", steps)
+	if err := s.store.db.Migrate(ctx, "models", steps); err != nil {
+		return err
+	}
+	return s.store.db.Follow(ctx, topic, s.reload)
 }
 
 // Close ends every watch with SHUTTING_DOWN, so that a draining server does not wait for streams that never end by themselves.

@@ -41,6 +41,8 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"TextsAreOrderedByBytes", textsAreOrderedByBytes},
 		{"AFailedStatementEndsTheTransaction", failedStatementEnds},
 		{"AQuotaHoldsAcrossProcesses", quotaHolds},
+		{"ChangesOfOthersAreHeard", changesOfOthers},
+		{"AnOwnChangeHidesNoOther", ownChangeHidesNoOther},
 		{"ProcessesThatStartTogetherMigrateOnce", startsMigrateOnce},
 	}
 	for _, test := range tests {

@@ -52,9 +52,12 @@ type Server struct {
 	cleanup bool
 }
 
-// New starts a server and ends it with the test. settings are lines such as "fsync=off".
+// New starts a server and ends it with the test. settings are lines such as "fsync=off". Short runs skip the test: a new server costs seconds.
 func New(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("starts a Postgres of its own: make test-engines runs it")
+	}
 	s, err := create(tb.Context(), settings)
 	if err != nil {
 		tb.Fatal(err)
@@ -126,17 +129,31 @@ func (s *Server) Start(ctx context.Context) error {
 
 // Kill ends the server and all its processes without warning.
 func (s *Server) Kill() {
-	if pid := s.pid(); pid > 0 {
-		// The processes of the sessions notice that the first one is gone and end, but not at once.
-		children, _ := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output() //nolint:gosec,noctx // a number
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-		for child := range strings.FieldsSeq(string(children)) {
-			if n, err := strconv.Atoi(child); err == nil {
-				_ = syscall.Kill(n, syscall.SIGKILL)
-			}
+	s.Signal(syscall.SIGKILL)
+	s.wait()
+}
+
+// Signal sends a signal to all processes of the server.
+func (s *Server) Signal(sig syscall.Signal) {
+	pid := s.pid()
+	if pid == 0 {
+		return
+	}
+	children, _ := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output() //nolint:gosec,noctx // a number
+	_ = syscall.Kill(pid, sig)
+	for child := range strings.FieldsSeq(string(children)) {
+		if n, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(n, sig)
 		}
 	}
-	s.wait()
+}
+
+// Own gives a folder to the user that the server runs as.
+func (s *Server) Own(path string) error {
+	if s.as == nil {
+		return nil
+	}
+	return os.Chown(path, int(s.as.Uid), int(s.as.Gid))
 }
 
 // Stop ends the server in order, ending its sessions.
@@ -203,14 +220,11 @@ func (s *Server) init(ctx context.Context, settings []string) error {
 	if err := os.WriteFile(secret, []byte(Password+"\n"), 0o600); err != nil {
 		return err
 	}
-	if s.as != nil {
-		for _, path := range []string{s.Dir, secret} {
-			if err := os.Chown(path, int(s.as.Uid), int(s.as.Gid)); err != nil {
-				return err
-			}
+	for _, path := range []string{s.Dir, secret} {
+		if err := s.Own(path); err != nil {
+			return err
 		}
 	}
-	// With the language of the system, as distributions do it: the order of texts must not depend on it.
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", filepath.Join(s.Dir, "data"), "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", //nolint:gosec // our own
 		"--username=switchyard", "--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile="+secret)
 	cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Credential: s.as}, s.Dir

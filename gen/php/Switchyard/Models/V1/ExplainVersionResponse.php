@@ -49,9 +49,9 @@ final class ExplainVersionResponse implements Message
     {
         '' === $this->label || (\extension_loaded('mbstring') ? \mb_check_encoding($this->label, 'UTF-8') : Wire::utf8($this->label)) || throw EncodeException::utf8In(['switchyard.models.v1.ExplainVersionResponse.label' => $this->label]);
         $b = '';
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->evidence as $x) {
             $v = $x->encode();

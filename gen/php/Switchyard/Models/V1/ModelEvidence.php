@@ -44,9 +44,9 @@ final class ModelEvidence implements Message
     {
         '' === $this->feature || (\extension_loaded('mbstring') ? \mb_check_encoding($this->feature, 'UTF-8') : Wire::utf8($this->feature)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelEvidence.feature' => $this->feature]);
         $b = '';
-        if ('' !== $this->feature) {
-            $n = \strlen($this->feature);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->feature;
+        if ('' !== $v = $this->feature) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->weight)) {
             $b .= "\x11" . $v;
