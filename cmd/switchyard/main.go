@@ -45,7 +45,7 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 	}
 	root.AddCommand(
 		newServe(), newTrain(),
-		newModerate(), newRoute(), newClassify(),
+		newModerate(), newRoute(), newClassify(), newExplain(),
 		newKeys(), newCheckConfig(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -36,6 +36,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/classification"
 	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/identity"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -65,6 +66,7 @@ type App struct {
 	blobs       *blob.Store
 	identity    *identity.Service
 	models      *models.Service
+	tasks       *jobs.Tasks
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
@@ -124,6 +126,8 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
+		{"reading", a.startReading},
+		{"jobs", a.startJobs},
 		{"event service", a.startEvents},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
@@ -157,7 +161,7 @@ func (a *App) openTables(ctx context.Context) (err error) {
 	if slices.Equal(a.config.Target, []string{"gateway"}) {
 		return nil
 	}
-	config := db.Default(filepath.Join(a.config.DataDir, "switchyard.db"))
+	config := a.config.DB
 	config.Log = a.log
 	if a.db, err = db.Open(ctx, config); err != nil {
 		return err
@@ -291,7 +295,11 @@ func (a *App) makeGateway(context.Context) error {
 	if !a.config.runs("gateway") || a.config.HTTP == "" {
 		return nil
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, Metrics: a.tel.Handler(), Log: a.log})
+	key, err := a.sessionKey()
+	if err != nil {
+		return err
+	}
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -12,16 +12,18 @@ import (
 
 	"github.com/switchyard-ai/switchyard/gateway"
 	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/events"
+	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "models", "review", "events", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -47,8 +49,12 @@ type Config struct {
 	GRPC mesh.Config `yaml:"grpc"`
 	// Gateway is the REST gateway.
 	Gateway gateway.Config `yaml:"gateway"`
+	// DB is where the tables are: SQLite in the data folder, or Postgres.
+	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
+	// Jobs are the limits of task queues.
+	Jobs jobs.Config `yaml:"jobs"`
 	// Journal is where decisions are recorded.
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
@@ -69,7 +75,9 @@ func Default() Config {
 		Starter:   true,
 		GRPC:      mesh.Default(),
 		Gateway:   gateway.Default(),
+		DB:        db.Default(""),
 		Models:    models.Default(),
+		Jobs:      jobs.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
 		Events:    events.Default(),
@@ -84,6 +92,9 @@ func Default() Config {
 func (c *Config) Fill() {
 	if c.GRPC.Socket == "" && c.DataDir != "" {
 		c.GRPC.Socket = filepath.Join(c.DataDir, "switchyard.sock")
+	}
+	if c.DB.Path == "" && c.DataDir != "" {
+		c.DB.Path = filepath.Join(c.DataDir, "switchyard.db")
 	}
 	if c.GRPC.Socket == "none" {
 		c.GRPC.Socket = ""
@@ -121,7 +132,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "models": c.Models, "journal": c.Journal, "bus": c.Bus, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))

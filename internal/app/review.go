@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,6 +12,8 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/cloudevent"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/internal/outbox"
 	"github.com/switchyard-ai/switchyard/services/review"
 )
@@ -29,7 +32,7 @@ func (a *App) startReview(ctx context.Context) error {
 		labels.Follow(ctx, modelsv1.NewModelServiceClient(asSystem{conn}))
 		return nil
 	})
-	a.review = review.New(review.Deps{DB: a.db, Emit: emitReview, Labels: labels, Log: a.log})
+	a.review = review.New(review.Deps{DB: a.db, Emit: emitReview, Labels: labels, Decision: a.recordedDecision, Log: a.log})
 	if err := a.review.Start(ctx); err != nil {
 		return err
 	}
@@ -43,6 +46,22 @@ func emitReview(tx *db.Tx, e review.Event) error {
 		Project: e.Project, Kind: e.Kind, ID: e.ID, Message: e.Message,
 		Attributes: cloudevent.Attributes{Time: e.Time, Subject: e.Subject, Operation: e.Operation, Deployment: e.Deployment},
 	})
+}
+
+// recordedDecision returns the record of a decision that was never a review item, nil when there is none.
+func (a *App) recordedDecision(ctx context.Context, project, id string) (*commonv1.DecisionRecord, error) {
+	key, ok := ledger.NewKey(project, strings.ToLower(id))
+	if !ok {
+		return nil, nil // no decision has such an id
+	}
+	r, err := a.records().Find(ctx, key)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil, nil
+	case err != nil && ctx.Err() == nil:
+		return nil, fault.Unavailable("record of decisions").Cause(err)
+	}
+	return r, err
 }
 
 // feedReview brings decisions from the bus into the queue.

@@ -106,6 +106,9 @@ func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 	if a.review != nil {
 		a.review.Close()
 	}
+	if a.tasks != nil {
+		a.tasks.Drain() // pulls that wait are answered with no tasks
+	}
 	var err error
 	if a.httpLn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), a.config.GRPC.DrainTimeout)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -181,6 +182,11 @@ var errGap = errors.New("a message was lost on the way here")
 // next is puller.next; a message that is missing among those the server sent makes the tail of no use.
 func (t *tail) next(ctx context.Context, n int, wait time.Duration) ([]Delivery, error) {
 	batch, err := t.puller.next(ctx, n, wait)
+	// In a cluster the node that we are connected to may hear of a new consumer a moment after its leader answered.
+	for tries := 0; len(batch) == 0 && errors.Is(err, nats.ErrNoResponders) && tries < 100 && ctx.Err() == nil; tries++ {
+		sleep(ctx, 10*time.Millisecond)
+		batch, err = t.puller.next(ctx, n, wait)
+	}
 	for i := range batch {
 		if t.last++; batch[i].order != t.last {
 			return batch[:i], errGap

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/inbox"
 )
 
 func open(tb testing.TB, dir string) *db.DB {
 	tb.Helper()
-	d, err := db.Open(context.Background(), db.Default(filepath.Join(dir, "switchyard.db")))
+	d, err := db.Open(context.Background(), dbtest.Config(tb, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		tb.Fatal(err)
 	}

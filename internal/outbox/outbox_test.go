@@ -13,12 +13,13 @@ import (
 
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/outbox"
 )
 
 func open(tb testing.TB, dir string) *db.DB {
 	tb.Helper()
-	d, err := db.Open(tb.Context(), db.Default(filepath.Join(dir, "switchyard.db")))
+	d, err := db.Open(tb.Context(), dbtest.Config(tb, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		tb.Fatal(err)
 	}

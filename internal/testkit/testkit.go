@@ -1,4 +1,5 @@
-// Package testkit starts the whole product in a test, the way users run it: real SQLite, real journal, embedded JetStream, real
+// Package testkit starts the whole product in a test, the way users run it: real SQLite (or Postgres, with
+// SWITCHYARD_TEST_DB=postgres), real journal, embedded JetStream, real
 // listeners on loopback.
 package testkit
 
@@ -17,6 +18,7 @@ import (
 
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 )
 
@@ -43,6 +45,7 @@ func Start(tb testing.TB, options ...Option) *System {
 	dir := tb.TempDir()
 	config := app.Default()
 	config.DataDir = filepath.Join(dir, "data")
+	config.DB = dbtest.Config(tb, filepath.Join(config.DataDir, "switchyard.db"))
 	config.GRPC.Address, config.HTTP = "127.0.0.1:0", "127.0.0.1:0"
 	// The path of a socket is limited to 108 bytes, which a test's own folder may exceed.
 	config.GRPC.Socket = filepath.Join(shortDir(tb), "s")

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/engine/risk"
@@ -59,13 +61,19 @@ func (s *Service) GetAgreement(ctx context.Context, req *reviewv1.GetAgreementRe
 // goldKeys returns the right answers to the test items of a queue, deleted ones too.
 func goldKeys(tx *db.Tx, key queueKey) (map[string]string, error) {
 	out := map[string]string{}
-	err := tx.Each(`SELECT `+goldColumns+` FROM review_gold WHERE project = ? AND operation = ? AND deployment = ?`,
+	err := tx.Each(`SELECT id, answer FROM review_gold WHERE project = ? AND operation = ? AND deployment = ?`,
 		[]any{key.project, key.operation, key.deployment}, func(scan func(...any) error) error {
-			g, err := scanGold(key.project, scan)
-			if err == nil {
-				out[g.id] = answerKey(g.operation, g.answer)
+			var id string
+			var message []byte
+			if err := scan(&id, &message); err != nil {
+				return err
 			}
-			return err
+			answer := &reviewv1.Answer{}
+			if err := proto.Unmarshal(message, answer); err != nil {
+				return fmt.Errorf("decode stored test item %s: %w", id, err)
+			}
+			out[id] = answerKey(key.operation, answer)
+			return nil
 		})
 	return out, err
 }

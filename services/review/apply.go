@@ -115,7 +115,8 @@ func (w *work) addRecord(it *item, r *commonv1.DecisionRecord) error {
 	if err != nil {
 		return fmt.Errorf("encode record %s: %w", it.id, err)
 	}
-	_, err = w.Exec(`INSERT INTO review_records (project, id, record, search) VALUES (?, ?, ?, ?)`, it.project, it.id, data, searchText(r.GetInput()))
+	_, err = w.Exec(`INSERT INTO review_records (project, id, subject, record, search) VALUES (?, ?, ?, ?, ?)`,
+		it.project, it.id, clean(r.GetSubjectId()), data, searchText(r.GetInput()))
 	if err != nil || it.gold != "" {
 		return err
 	}

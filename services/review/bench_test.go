@@ -50,7 +50,7 @@ func fillQueue(tb testing.TB, k *desk, items int) {
 	tb.Helper()
 	r := rand.New(rand.NewPCG(1, 1))
 	k.apply(tb, k.ticket("first"), k.comment("first"))
-	k.settings(tb, routing, "support", &reviewv1.QueueSettings{
+	k.settings(tb, &reviewv1.QueueSettings{
 		DueAfter: durationpb.New(48 * time.Hour), LabelSkills: map[string]string{"billing": "accounts"}, LabelHarm: map[string]float64{"access": 4},
 	})
 	for p := range 8 {

@@ -147,17 +147,21 @@ func decodeFeedback(message []byte) (*reviewv1.Feedback, error) {
 
 // feedbackOf returns the feedback on a decision after a position, oldest first, and the position of the next page; nil after the last one.
 func feedbackOf(tx *db.Tx, project, id string, after position, size int) (out []*reviewv1.Feedback, next *position, err error) {
-	last := position{}
+	last, bytes := position{}, 0
 	err = tx.Each(`SELECT id, created, message FROM review_feedback WHERE project = ? AND decision = ? AND (created > ? OR (created = ? AND id > ?))
 		ORDER BY created, id LIMIT ?`, []any{project, id, after.time, after.time, after.id, size + 1}, func(scan func(...any) error) error {
+		if next != nil {
+			return nil
+		}
 		var message []byte
-		if len(out) == size {
+		if len(out) == size || bytes > pageBytes {
 			next = &position{last.time, last.id}
 			return nil
 		}
 		if err := scan(&last.id, &last.time, &message); err != nil {
 			return err
 		}
+		bytes += len(message)
 		f, err := decodeFeedback(message)
 		out = append(out, f)
 		return err

@@ -220,20 +220,29 @@ func (s *Service) ListGoldItems(ctx context.Context, req *reviewv1.ListGoldItems
 	size := db.PageSize(req.GetPage().GetSize())
 	res := &reviewv1.ListGoldItemsResponse{Page: &commonv1.PageResponse{}}
 	var rows []*goldRow
+	bytes := 0
 	err = s.db.View(ctx, func(tx *db.Tx) error {
 		return tx.Each(`SELECT `+goldColumns+` FROM review_gold WHERE project = ? AND deleted = 0 AND (? = 0 OR operation = ?) AND (? = '' OR deployment = ?)
 			AND (created < ? OR (created = ? AND id < ?)) ORDER BY created DESC, id DESC LIMIT ?`,
 			[]any{project, req.GetOperation(), req.GetOperation(), req.GetDeployment(), req.GetDeployment(), pos.time, pos.time, pos.id, size + 1},
 			func(scan func(...any) error) error {
+				if bytes > pageBytes && len(rows) > 1 {
+					return nil
+				}
 				g, err := scanGold(project, scan)
+				if err != nil {
+					return err
+				}
 				rows = append(rows, g)
-				return err
+				bytes += proto.Size(g.record.GetInput())
+				return nil
 			})
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) > size {
+	if len(rows) > size || bytes > pageBytes && len(rows) > 1 {
+		size = len(rows) - 1
 		rows = rows[:size]
 		res.Page.NextToken = position{rows[size-1].created, rows[size-1].id}.token("test items", filter)
 	}

@@ -3,6 +3,7 @@ package review_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func newGold(t *testing.T, k *desk, text string) *reviewv1.GoldItem {
 func TestTestItemsAreMixedInAndLookLikeAnyOther(t *testing.T) {
 	t.Parallel()
 	k := start(t)
-	k.settings(t, routing, "support", &reviewv1.QueueSettings{GoldShare: 0.1})
+	k.settings(t, &reviewv1.QueueSettings{GoldShare: 0.1})
 	gold := newGold(t, k, "cannot sign in")
 	ordinary := k.apply(t, k.ticket("black screen"))[0]
 	k.draw = 0.05 // below the share
@@ -103,11 +104,7 @@ func tells(t *testing.T, m proto.Message) bool {
 				}
 			}
 		case []any:
-			for _, member := range v {
-				if found(member) {
-					return true
-				}
-			}
+			return slices.ContainsFunc(v, found)
 		}
 		return false
 	}
@@ -119,7 +116,7 @@ func TestErrorRatesComeFromTestItemsAndSecondOpinions(t *testing.T) {
 	k := start(t)
 	newGold(t, k, "cannot sign in")
 	newGold(t, k, "cannot sign in there")
-	k.settings(t, routing, "support", &reviewv1.QueueSettings{SecondOpinionShare: 1, GoldShare: 0.1})
+	k.settings(t, &reviewv1.QueueSettings{SecondOpinionShare: 1, GoldShare: 0.1})
 	// cleo is often wrong: she calls every third item hardware.
 	for i := range 30 {
 		k.apply(t, k.ticket(at(i)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
@@ -57,6 +58,10 @@ func (s *Service) SubmitVerdicts(ctx context.Context, req *reviewv1.SubmitVerdic
 			member, err := s.member(w, p, skills, base, id, result)
 			if err == nil {
 				result.Verdict, err = s.answer(w, p, member, answer, res.GetGroupId())
+			}
+			if result.GetVerdict() != nil {
+				result.Verdict = proto.CloneOf(result.GetVerdict())
+				result.Verdict.Answer = nil // the same for all; five hundred notes would not fit into a message
 			}
 			if err != nil {
 				if result.Error = itemError(err); result.Error == nil {

@@ -23,6 +23,7 @@ import (
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/review"
@@ -44,12 +45,13 @@ type desk struct {
 	now    time.Time
 	events []review.Event
 	draw   float64
+	others map[string]*commonv1.DecisionRecord // decisions of p1 that are no items
 }
 
-// open runs the service on the database in dir. Its background does what is due several times a second; doDue does it at once.
+// open runs the service on the database in dir, or on Postgres when the tests are asked to (internal/db/pgtest). Its background does what is due several times a second; doDue does it at once.
 func open(tb testing.TB, dir string) *desk {
 	tb.Helper()
-	d, err := db.Open(context.Background(), db.Default(filepath.Join(dir, "switchyard.db")))
+	d, err := db.Open(context.Background(), dbtest.Config(tb, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -58,6 +60,14 @@ func open(tb testing.TB, dir string) *desk {
 	k.labels.Set("p1", moderation, "comments", &review.LabelSet{Labels: []string{"ham", "spam"}, Harmless: []string{"ham"}})
 	k.service = review.New(review.Deps{
 		DB: d, Labels: k.labels, Now: k.time,
+		Decision: func(_ context.Context, project, id string) (*commonv1.DecisionRecord, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if r := k.others[id]; r != nil && project == "p1" {
+				return proto.CloneOf(r), nil
+			}
+			return nil, nil
+		},
 		Draw: func() float64 { k.mu.Lock(); defer k.mu.Unlock(); return k.draw },
 		Emit: func(_ *db.Tx, e review.Event) error {
 			k.mu.Lock()
@@ -203,10 +213,10 @@ func (k *desk) apply(tb testing.TB, records ...*commonv1.DecisionRecord) []strin
 	return ids
 }
 
-// settings replaces those of a queue.
-func (k *desk) settings(tb testing.TB, op commonv1.Operation, deployment string, s *reviewv1.QueueSettings) {
+// settings replaces those of routing/support.
+func (k *desk) settings(tb testing.TB, s *reviewv1.QueueSettings) {
 	tb.Helper()
-	_, err := k.UpdateQueue(lead(tb), &reviewv1.UpdateQueueRequest{Operation: op, Deployment: deployment, Settings: s})
+	_, err := k.UpdateQueue(lead(tb), &reviewv1.UpdateQueueRequest{Operation: routing, Deployment: "support", Settings: s})
 	if err != nil {
 		tb.Fatal(err)
 	}

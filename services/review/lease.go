@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -86,11 +87,12 @@ func (s *Service) takeNext(ctx context.Context, p person, req *reviewv1.LeaseIte
 		if err != nil {
 			return err
 		}
-		for _, c := range found {
-			m, err := s.hand(w, p, c.id, req.GetLease())
+		for bytes, i := 0, 0; i < len(found) && bytes < pageBytes; i++ { // more would not fit into a message
+			m, err := s.hand(w, p, found[i].id, req.GetLease())
 			if err != nil {
 				return err
 			}
+			bytes += proto.Size(m)
 			out = append(out, m)
 		}
 		return nil

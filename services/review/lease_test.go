@@ -18,7 +18,7 @@ import (
 func TestNoItemIsLeasedTwiceAtATime(t *testing.T) {
 	t.Parallel()
 	k := start(t)
-	k.settings(t, routing, "support", &reviewv1.QueueSettings{UndoWindow: durationpb.New(0), SecondOpinionShare: 0.3})
+	k.settings(t, &reviewv1.QueueSettings{UndoWindow: durationpb.New(0), SecondOpinionShare: 0.3})
 	const items, people = 150, 8
 	var records []*commonv1.DecisionRecord
 	for i := range items {

@@ -17,12 +17,14 @@ import (
 )
 
 const (
-	// scanRows bounds how many rows one page of a list looks at.
-	scanRows = 20_000
+	// maxScan bounds how many rows one page of a list looks at.
+	maxScan = 20_000
 	// pageBytes bounds a page: with inputs of 100,000 characters a full one would not fit into a message.
 	pageBytes = 2 << 20
 	// maxHistory is how many entries of an item's history GetItem returns.
 	maxHistory = 500
+	// maxFeedback is how much of the feedback on a decision GetItem returns; ListFeedback has all of it.
+	maxFeedback = 50
 )
 
 // ListItems lists items, newest decision first. Ids are UUIDv7 and sort by time, so that the id is the position.
@@ -39,13 +41,13 @@ func (s *Service) ListItems(ctx context.Context, req *reviewv1.ListItemsRequest)
 	if err != nil {
 		return nil, err
 	}
-	before := "~"
+	before := "g" // after every id, in whatever order the database sorts texts
 	if ok {
 		before = after[0]
 	}
 	res := &reviewv1.ListItemsResponse{Page: &commonv1.PageResponse{}}
 	err = s.db.View(ctx, func(tx *db.Tx) error {
-		items, next, err := search(tx, p.project, req, before, db.PageSize(req.GetPage().GetSize()))
+		items, next, err := search(tx, p.project, req, before, db.PageSize(req.GetPage().GetSize()), s.scan)
 		if err != nil {
 			return err
 		}
@@ -80,7 +82,7 @@ func filterOf(req *reviewv1.ListItemsRequest) string {
 
 // search returns the items before an id that pass the filters, and the id before which the next page begins; empty after the last one. The inner query walks
 // along an index over a bounded number of rows, the outer one looks at what each row says.
-func search(tx *db.Tx, project string, req *reviewv1.ListItemsRequest, before string, size int) ([]*item, string, error) {
+func search(tx *db.Tx, project string, req *reviewv1.ListItemsRequest, before string, size, scan int) ([]*item, string, error) {
 	inner := conditions{}
 	inner.add(`project = ?`, project)
 	inner.add(`id < ?`, before)
@@ -99,16 +101,16 @@ func search(tx *db.Tx, project string, req *reviewv1.ListItemsRequest, before st
 	outer.addIf(req.GetText() != "", `EXISTS (SELECT 1 FROM review_records r WHERE r.project = looked.project AND r.id = looked.id AND r.search LIKE ? ESCAPE '!')`,
 		"%"+likeEscape.Replace(strings.ToLower(req.GetText()))+"%")
 	from := `(SELECT * FROM review_items WHERE ` + inner.String() + ` ORDER BY id DESC LIMIT ?) looked`
-	bounded := append(slices.Clone(inner.args), scanRows)
+	bounded := append(slices.Clone(inner.args), scan)
 	query, args := `SELECT `+itemColumns+` FROM `+from, slices.Concat(bounded, outer.args, []any{size + 1})
 	if len(outer.list) > 0 {
 		query += ` WHERE ` + outer.String()
 	}
 	var items []*item
-	err := tx.Each(query+` ORDER BY id DESC LIMIT ?`, args, func(scan func(...any) error) error {
+	err := tx.Each(query+` ORDER BY id DESC LIMIT ?`, args, func(row func(...any) error) error {
 		it := &item{}
 		items = append(items, it)
-		return it.scan(scan)
+		return it.scan(row)
 	})
 	switch {
 	case err != nil:
@@ -122,7 +124,7 @@ func search(tx *db.Tx, project string, req *reviewv1.ListItemsRequest, before st
 	var n int
 	var last string
 	_, err = tx.Get(`SELECT count(*), coalesce(min(id), '') FROM `+from, bounded, &n, &last)
-	if n < scanRows {
+	if n < scan {
 		last = ""
 	}
 	return items, last, err
@@ -177,7 +179,7 @@ func (s *Service) GetItem(ctx context.Context, req *reviewv1.GetItemRequest) (*r
 		if res.History, err = historyOf(tx, it, p); err != nil {
 			return err
 		}
-		res.Feedback, _, err = feedbackOf(tx, p.project, it.id, position{}, db.MaxPageSize)
+		res.Feedback, _, err = feedbackOf(tx, p.project, it.id, position{}, maxFeedback)
 		return err
 	})
 	return res, err

@@ -26,6 +26,9 @@ func (s *Service) message(tx *db.Tx, it *item, p person) (*reviewv1.ReviewItem, 
 		Input: r.GetInput(), InputRetention: r.GetInputRetention(), ContentId: it.content, Model: d.GetModel().GetName(),
 		ModelVersion: d.GetModel().GetVersion(), Uncertainty: it.uncertainty, Harm: it.harm, Round: int32(it.round), Gold: it.gold != "" && p.leads,
 	}
+	if it.gold != "" && it.state == withdrawn && !p.leads {
+		m.State, m.CloseTime = open, nil // what becomes of any other item that is given back
+	}
 	if it.due != never {
 		m.DueTime = timestamp(it.due)
 	}

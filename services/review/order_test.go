@@ -69,7 +69,7 @@ func TestItemsComeByHarmUncertaintyPriorityAndAgeAtAnyTime(t *testing.T) {
 			k.say(t, "anna", k.next(t, "anna"), "access")
 			k.pass(t, time.Hour)
 			s := &reviewv1.QueueSettings{
-				HarmWeight: proto.Float64(2 * r.Float64()), UncertaintyWeight: proto.Float64(2 * r.Float64()), PriorityWeight: proto.Float64(4 * r.Float64()),
+				HarmWeight: new(2 * r.Float64()), UncertaintyWeight: new(2 * r.Float64()), PriorityWeight: new(4 * r.Float64()),
 				AgeDoubling: durationpb.New(time.Duration(1+r.IntN(20)) * time.Hour), LabelHarm: map[string]float64{"billing": 1 + 9*r.Float64(), "access": 0.1},
 			}
 			if seed%2 == 0 {
@@ -77,7 +77,7 @@ func TestItemsComeByHarmUncertaintyPriorityAndAgeAtAnyTime(t *testing.T) {
 			}
 			late := r.IntN(2) == 0
 			if !late {
-				k.settings(t, routing, "support", s)
+				k.settings(t, s)
 			}
 			var records []*commonv1.DecisionRecord
 			priorities := map[string]int{}
@@ -95,7 +95,7 @@ func TestItemsComeByHarmUncertaintyPriorityAndAgeAtAnyTime(t *testing.T) {
 			}
 			k.apply(t, copies...)
 			if late { // items that wait are ranked by the new settings too
-				k.settings(t, routing, "support", s)
+				k.settings(t, s)
 			}
 			k.pass(t, time.Duration(r.Int64N(int64(20*time.Hour))))
 			want := expected(s, records, priorities, k.time())
@@ -123,7 +123,7 @@ func TestReviewersGetOnlyWhatTheyCanJudge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.settings(t, routing, "support", &reviewv1.QueueSettings{LabelSkills: map[string]string{"billing": "accounts"}, LocaleSkills: true})
+	k.settings(t, &reviewv1.QueueSettings{LabelSkills: map[string]string{"billing": "accounts"}, LocaleSkills: true})
 	german := k.ticket("Rechnung falsch", "billing", 0.9, "access", 0.1)
 	german.Input.Locale = "de-AT"
 	ids := k.apply(t, german, k.ticket("black screen", "hardware", 0.9, "access", 0.1))
@@ -151,7 +151,7 @@ func TestReviewersGetOnlyWhatTheyCanJudge(t *testing.T) {
 func TestPriorityAndOverdueItemsComeFirst(t *testing.T) {
 	t.Parallel()
 	k := start(t)
-	k.settings(t, routing, "support", &reviewv1.QueueSettings{DueAfter: durationpb.New(time.Hour)})
+	k.settings(t, &reviewv1.QueueSettings{DueAfter: durationpb.New(time.Hour)})
 	ids := k.apply(t, k.ticket("one"), k.ticket("two"), k.ticket("three"))
 	if _, err := k.PrioritiseItem(lead(t), &reviewv1.PrioritiseItemRequest{ItemId: ids[2], Priority: 2}); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package review
 import (
 	"context"
 
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -29,30 +30,73 @@ func (s *Service) edit(ctx context.Context, reviewer, id string, change func(w *
 }
 
 // ReopenItem opens a closed item again. It comes with a new age and due time; those who judged it before are excluded by what the item has noted of them.
+// A decision that was never an item becomes one.
 func (s *Service) ReopenItem(ctx context.Context, req *reviewv1.ReopenItemRequest) (*reviewv1.ReopenItemResponse, error) {
-	m, err := s.edit(ctx, req.GetReviewer(), req.GetItemId(), func(w *work, it *item, p person) error {
-		if it.state != closed {
+	p, err := who(ctx, req.GetReviewer())
+	if err != nil {
+		return nil, err
+	}
+	// Before the transaction: the decision may have to be asked for elsewhere.
+	r, isItem, err := s.recordOf(ctx, p.project, req.GetItemId())
+	if err != nil {
+		return nil, err
+	}
+	note := noteOf(req.GetReason(), req.GetNote())
+	res := &reviewv1.ReopenItemResponse{}
+	err = s.change(ctx, func(w *work) error {
+		it, err := findItem(w.Tx, p.project, req.GetItemId())
+		switch {
+		case err != nil:
+			return err
+		case it == nil && isItem:
+			return fault.NotFound("review item", req.GetItemId())
+		case it == nil:
+			it, err = w.appeal(r, p)
+		case it.state != closed:
 			return fault.InvalidField("item_id", "names an item that is not closed")
+		default:
+			err = w.reopen(it, r)
 		}
-		before := *it
-		it.state, it.kind, it.role = open, reviewv1.ItemKind_ITEM_KIND_APPEAL, reviewv1.VerdictRole_VERDICT_ROLE_APPEAL
-		it.round, it.closed, it.escalated, it.notSure, it.since = it.round+1, 0, false, 0, w.micros
-		if err := w.place(it); err != nil {
-			return err
-		}
-		if err := w.save(before, it); err != nil {
-			return err
-		}
-		r, err := findRecord(w.Tx, it.project, it.id)
 		if err != nil {
 			return err
 		}
-		if err := w.addBands(it, r.GetInput()); err != nil {
+		if err := w.tell(it, reviewv1.HistoryKind_HISTORY_KIND_REOPENED, p.name, note); err != nil {
 			return err
 		}
-		return w.tell(it, reviewv1.HistoryKind_HISTORY_KIND_REOPENED, p.name, noteOf(req.GetReason(), req.GetNote()))
+		res.Item, err = s.message(w.Tx, it, p)
+		return err
 	})
-	return &reviewv1.ReopenItemResponse{Item: m}, err
+	return res, err
+}
+
+func (w *work) reopen(it *item, r *commonv1.DecisionRecord) error {
+	before := *it
+	it.state, it.kind, it.role = open, reviewv1.ItemKind_ITEM_KIND_APPEAL, reviewv1.VerdictRole_VERDICT_ROLE_APPEAL
+	it.round, it.closed, it.escalated, it.notSure, it.since = it.round+1, 0, false, 0, w.micros
+	if err := w.place(it); err != nil {
+		return err
+	}
+	if err := w.save(before, it); err != nil {
+		return err
+	}
+	return w.addBands(it, r.GetInput())
+}
+
+// appeal makes an item of a decision that nobody has looked at yet. Its verdict is compared with the decision.
+func (w *work) appeal(r *commonv1.DecisionRecord, p person) (*item, error) {
+	d := r.GetDecision()
+	key := queueKey{p.project, d.GetOperation(), d.GetDeployment()}
+	settings, err := w.queue(key)
+	if err != nil {
+		return nil, err
+	}
+	it := newItem(settings, key, r, w.micros)
+	it.kind, it.role, it.second, it.since = reviewv1.ItemKind_ITEM_KIND_APPEAL, reviewv1.VerdictRole_VERDICT_ROLE_APPEAL, false, w.micros
+	it.place(settings, d.GetLabels())
+	if _, err := w.insert(it); err != nil {
+		return nil, err
+	}
+	return it, w.addRecord(it, r)
 }
 
 func noteOf(reason, note string) string {

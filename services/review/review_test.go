@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -161,7 +162,7 @@ func TestTwoPeopleJudgeBlindlyAndAThirdDecidesWhenTheyDiffer(t *testing.T) {
 	k := start(t)
 	k.apply(t, k.ticket("makes the queue"))
 	k.say(t, "anna", k.next(t, "anna"), "hardware")
-	k.settings(t, routing, "support", &reviewv1.QueueSettings{SecondOpinionShare: 1})
+	k.settings(t, &reviewv1.QueueSettings{SecondOpinionShare: 1})
 	id := k.apply(t, k.ticket("hard to say"))[0]
 	k.say(t, "anna", k.next(t, "anna"), "hardware")
 	k.pass(t, time.Minute)
@@ -226,4 +227,65 @@ func TestReopenedItemGoesToSomebodyElseAndMayOverturn(t *testing.T) {
 	}
 	_, err := k.WithdrawItem(lead(t), &reviewv1.WithdrawItemRequest{ItemId: id})
 	wantReason(t, err, "ITEM_CLOSED")
+}
+
+func TestAutomatedDecisionsCanBeAppealedAndGetFeedback(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	r := k.ticket("one")
+	r.Decision.Outcome = commonv1.Outcome_OUTCOME_AUTOMATED
+	id := r.GetDecision().GetDecisionId()
+	k.others = map[string]*commonv1.DecisionRecord{id: r}
+	if _, err := k.GetItem(lead(t), &reviewv1.GetItemRequest{ItemId: id}); err == nil {
+		t.Fatal("it is an item already")
+	}
+	f, err := k.SubmitFeedback(lead(t), &reviewv1.SubmitFeedbackRequest{FeedbackId: "f", DecisionId: id, Labels: []string{"billing"}})
+	if err != nil || f.GetFeedback().GetDeployment() != "support" || f.GetFeedback().GetAgrees() {
+		t.Errorf("feedback is %v %v", err, f)
+	}
+	_, err = k.SubmitFeedback(lead(t), &reviewv1.SubmitFeedbackRequest{FeedbackId: "g", DecisionId: id, Labels: []string{"biling"}})
+	wantReason(t, err, "LABEL_UNKNOWN")
+	opened, err := k.ReopenItem(lead(t), &reviewv1.ReopenItemRequest{ItemId: id, Reason: "appeal"})
+	if err != nil || opened.GetItem().GetKind() != reviewv1.ItemKind_ITEM_KIND_APPEAL {
+		t.Fatalf("reopened: %v %v", err, opened)
+	}
+	k.say(t, "anna", k.next(t, "anna"), "billing")
+	k.pass(t, time.Minute)
+	if v := k.get(t, id).GetItem().GetVerdict(); !v.GetOverturns() || !v.GetFinal() || v.GetAgrees() {
+		t.Errorf("verdict is %v", v)
+	}
+	_, err = k.ReopenItem(as(t.Context(), "p2", "lead", "*"), &reviewv1.ReopenItemRequest{ItemId: id})
+	wantReason(t, err, "NOT_FOUND")
+}
+
+func TestErrorOfAutomationIsEstimatedFromAuditsByTheirProbability(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	// Four audits drawn with probability 0.5, one of them wrong; one drawn with 0.1, wrong: (2 + 10) of (8 + 10).
+	for i := range 5 {
+		r := k.ticket(at(i))
+		r.Decision.Outcome, r.Decision.Audit = commonv1.Outcome_OUTCOME_AUTOMATED, &commonv1.Audit{Selected: true, Probability: 0.5}
+		label := "hardware"
+		if i == 4 {
+			r.Decision.Audit.Probability = 0.1
+		}
+		if i >= 3 {
+			label = "billing"
+		}
+		k.apply(t, r)
+		it := k.next(t, "anna")
+		k.pass(t, time.Duration(10*(i+1))*time.Second)
+		k.say(t, "anna", it, label)
+		k.pass(t, time.Minute)
+	}
+	s, err := k.GetQueueStats(lead(t), &reviewv1.GetQueueStatsRequest{Operation: routing, Deployment: "support"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.GetAudits() != 5 || s.GetAuditErrors() != 2 || math.Abs(s.GetAuditErrorRate()-12.0/18) > 1e-9 || s.GetSuggestionAccepted() != 3 {
+		t.Errorf("figures are %v", s)
+	}
+	if s.GetTimeSpent().AsDuration() != 150*time.Second || s.GetTimeSpentMedian().AsDuration() != 30*time.Second || s.GetWaitMedian().AsDuration() != 30*time.Second || s.GetWaitP90().AsDuration() != 50*time.Second {
+		t.Errorf("times are %v", s)
+	}
 }

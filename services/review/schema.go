@@ -83,10 +83,12 @@ var steps = []string{
 	CREATE TABLE review_records (
 		project TEXT NOT NULL,
 		id      TEXT NOT NULL,
+		subject TEXT NOT NULL,
 		record  BLOB NOT NULL,
 		search  TEXT NOT NULL,
 		PRIMARY KEY (project, id)
 	);
+	CREATE INDEX review_records_subject ON review_records (project, subject) WHERE subject <> '';
 	CREATE TABLE review_bands (
 		project TEXT   NOT NULL,
 		band    BIGINT NOT NULL,

@@ -67,6 +67,7 @@ type Service struct {
 	now      func() time.Time
 	draw     func() float64
 	hub      *hub
+	scan     int // how many rows one page of a list looks at
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -92,7 +93,7 @@ func New(d Deps) *Service {
 		d.Labels = NewLabelTable()
 	}
 	return &Service{
-		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), stop: func() {},
+		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), scan: maxScan, stop: func() {},
 	}
 }
 

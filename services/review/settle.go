@@ -108,7 +108,9 @@ func (s *Service) settle(w *work, it *item, v *reviewv1.Verdict) error {
 	if next.close {
 		it.state, it.closed, it.verdictLabel = closed, w.micros, firstLabel(v.GetAnswer())
 		v.Final = it.gold == ""
-		v.Overturns = v.GetRole() == reviewv1.VerdictRole_VERDICT_ROLE_APPEAL && former != "" && former != key
+		if v.GetRole() == reviewv1.VerdictRole_VERDICT_ROLE_APPEAL {
+			v.Overturns = former != key && (former != "" || !v.GetAgrees()) // without a former verdict it is the decision that was doubted
+		}
 	} else {
 		it.state, it.role = open, next.role
 		if err := w.place(it); err != nil {

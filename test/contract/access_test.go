@@ -60,9 +60,9 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 	f := prepare(t, s.Dial(s.Key), s.Key)
 	names := map[string]any{
 		"deployment": "support", "model": "support", "version": 1, "operation": "OPERATION_ROUTING", "ruleId": firstRule(t, s, f),
-		"keyId": f.vars["narrowId"], "itemId": f.vars["itemId"], "decisionId": f.vars["itemId"], "goldId": f.vars["itemId"],
+		"keyId": f.vars["narrowId"], "itemId": f.vars["itemId"], "decisionId": f.vars["decisionId"], "goldId": f.vars["itemId"],
 		"feedbackId": "x", "labels": []any{"spam"}, "leaseId": "x", "answer": map[string]any{"action": "ACTION_REMOVE"}, "itemIds": []any{f.vars["leasedId"]},
-		"settings": map[string]any{}, "reviewer": "anna", "project": "default", "text": "x", "body": "x", "allProjects": true,
+		"settings": map[string]any{}, "reviewer": "anna", "project": "default", "text": "x", "body": "eA==", "allProjects": true,
 		"webhookId": f.vars["webhookId"], "deliveryId": "x", "spec": map[string]any{"url": "https://hooks.example.com/"}, "oldest": true,
 		"record": map[string]any{"amount": map[string]any{"number": 1}},
 	}
@@ -70,6 +70,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 		{"gRPC", GRPC{s.Dial("")}, f},
 		{"REST", REST{Base: "http://" + s.Addresses.HTTP, Client: http.DefaultClient}, f},
 	}
+	readable(t, doors[0], f)
 	for _, m := range allMethods(t) {
 		if m.Name() == "GetCaller" || strings.HasPrefix(string(m.Name()), "Create") || m.Name() == "RegisterVersion" {
 			continue // these make or name only what is the caller's own
@@ -177,4 +178,17 @@ func firstRule(t *testing.T, s *testkit.System, f fixture) string {
 		t.Fatalf("no rules: %v %s", err, data)
 	}
 	return list.Rules[0].RuleID
+}
+
+// readable proves that the decision which no other project sees is there for its own: else not seeing it would prove nothing.
+func readable(t *testing.T, d door, f fixture) {
+	t.Helper()
+	c := &Case{Call: "switchyard.decisions.v1.DecisionService/GetDecision", Request: map[string]any{"decisionId": f.vars["decisionId"]}, Want: map[string]any{}}
+	if err := c.resolve(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := d.door.Call(t.Context(), c, f.keys["full"])
+	if err != nil || answer.Error != nil {
+		t.Fatalf("the project cannot read its own decision: %v %+v", err, answer)
+	}
 }

@@ -9,7 +9,8 @@ import (
 // volatile are the members that differ between two calls by nature; they are left out when answers of two doors are compared.
 var volatile = map[string]bool{
 	"decisionId": true, "time": true, "latency": true, "cost": true, "audit": true, "certificateId": true,
-	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "ruleId": true, "keyId": true, "revision": true,
+	"caller": true, "requestId": true, "traceparent": true,
+	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "ruleId": true, "keyId": true, "revision": true,
 	"itemId": true, "leaseId": true, "leaseTime": true, "decideTime": true, "submitTime": true, "closeTime": true, "oldestOpenTime": true, "counts": true, "subjectId": true,
 	"history": true, "dueTime": true, "webhookId": true,
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // undecided makes a decision that is left to a person and waits until it is a review item. It returns the decision's id.
-func undecided(t *testing.T, conn grpc.ClientConnInterface, text, contentID string) string {
+func undecided(t testing.TB, conn grpc.ClientConnInterface, text, contentID string) string {
 	t.Helper()
 	id := ""
 	// The deployment may still be on its way to another process, and the bus may still be starting.
@@ -53,7 +53,9 @@ func TestDecisionReachesAPersonAndTheVerdictReachesTheBus(t *testing.T) {
 	var data string
 	s := testkit.Start(t, func(c *app.Config) { data = c.DataDir })
 	conn := s.Dial(s.Key)
+	const spam = "win a free prize now, click the link to claim your cash"
 	testkit.Deploy(t, conn, "uncertified", testkit.Comments, false)
+	testkit.Deploy(t, conn, "comments", testkit.Comments, true)
 	review := reviewv1.NewReviewServiceClient(conn)
 	const op = commonv1.Operation_OPERATION_MODERATION
 	_, err := review.UpdateQueue(t.Context(), &reviewv1.UpdateQueueRequest{
@@ -81,6 +83,17 @@ func TestDecisionReachesAPersonAndTheVerdictReachesTheBus(t *testing.T) {
 	_, err = review.SubmitFeedback(t.Context(), &reviewv1.SubmitFeedbackRequest{FeedbackId: "f1", DecisionId: id, Action: moderationv1.Action_ACTION_ALLOW, Source: "appeal"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	automated, err := moderationv1.NewModerationServiceClient(conn).ModerateText(t.Context(), &moderationv1.ModerateTextRequest{Deployment: "comments", Text: spam})
+	if err != nil || automated.GetDecision().GetOutcome() != commonv1.Outcome_OUTCOME_AUTOMATED {
+		t.Fatalf("automated: %v %v", err, automated)
+	}
+	// It is no item, but known.
+	late, err := review.SubmitFeedback(t.Context(), &reviewv1.SubmitFeedbackRequest{
+		FeedbackId: "f2", DecisionId: automated.GetDecision().GetDecisionId(), Action: moderationv1.Action_ACTION_ALLOW,
+	})
+	if err != nil || late.GetFeedback().GetDeployment() != "comments" || late.GetFeedback().GetAgrees() {
+		t.Errorf("feedback on an automated decision: %v %v", err, late)
 	}
 	s.Stop()
 	got := onTheBus(t, data, 2)
@@ -115,7 +128,9 @@ func onTheBus(t *testing.T, data string, want int) map[string][]byte {
 	}
 	got := map[string][]byte{}
 	err = b.Read(ctx, bus.Position{}, []string{"switchyard.*.verdicts", "switchyard.*.feedback"}, func(d bus.Delivery) error {
-		got[d.Subject] = d.Data
+		if got[d.Subject] == nil { // the first of each
+			got[d.Subject] = d.Data
+		}
 		return nil
 	})
 	if err != nil || len(got) != want {

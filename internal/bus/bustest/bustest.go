@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/switchyard-ai/switchyard/internal/bus"
@@ -122,6 +123,10 @@ func Stored(tb testing.TB, b *bus.Bus, filter string) []jetstream.Msg {
 		for m := range batch.Messages() {
 			all = append(all, m)
 			got++
+		}
+		if errors.Is(batch.Error(), nats.ErrNoResponders) && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond) // the node has not heard of the new consumer yet
+			continue
 		}
 		if got == 0 {
 			tb.Fatalf("the stream gave %d of %d messages: %v", len(all), want, batch.Error())

@@ -37,6 +37,13 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"NewerDatabaseIsRefused", newerDatabase},
 		{"ValuesComeBackAsTheyWent", values},
 		{"CommitsAreHeard", commitsAreHeard},
+		{"KindsOfValues", kindsOfValues},
+		{"TextsAreOrderedByBytes", textsAreOrderedByBytes},
+		{"AFailedStatementEndsTheTransaction", failedStatementEnds},
+		{"AQuotaHoldsAcrossProcesses", quotaHolds},
+		{"ChangesOfOthersAreHeard", changesOfOthers},
+		{"AnOwnChangeHidesNoOther", ownChangeHidesNoOther},
+		{"ProcessesThatStartTogetherMigrateOnce", startsMigrateOnce},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

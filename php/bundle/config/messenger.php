@@ -13,7 +13,7 @@ use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
     $services->set(LaterQueue::class)
-        ->arg('$logger', service('logger')->ignoreOnInvalid())
+        ->arg('$logger', service('logger')->nullOnInvalid())
         ->tag('monolog.logger', ['channel' => 'switchyard']);
     $services->set(ModerateLaterHandler::class)
         ->args([service(Moderator::class), service('event_dispatcher')])

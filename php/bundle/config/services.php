@@ -27,6 +27,6 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$clients', service(Clients::class))
         ->arg('$results', service(ModerationResults::class))
         ->arg('$later', service(LaterQueue::class)->nullOnInvalid())
-        ->arg('$logger', service('logger')->ignoreOnInvalid())
+        ->arg('$logger', service('logger')->nullOnInvalid())
         ->tag('monolog.logger', ['channel' => 'switchyard']);
 };

@@ -125,6 +125,22 @@ final class CommandTest extends TestCase
         self::assertSame(['NOT_FOUND', 'DEPLOYMENT_NOT_FOUND', ['deployment' => 'moderation/nothing']], [$error['code'], $error['reason'], $error['metadata']]);
     }
 
+    public function testExplainReadsADecisionBack(): void
+    {
+        [, $out] = self::command(['command' => 'switchyard:moderate', 'text' => 'what a lovely day', '--json' => true]);
+        $id = \json_decode($out)->decision->decisionId;
+        [$code, $out] = self::command(['command' => 'switchyard:explain', 'decision' => $id]);
+        self::assertSame(0, $code, $out);
+        self::assertStringContainsString('Decision ' . $id, $out);
+        self::assertMatchesRegularExpression('/moderation\/comments answered "review". The outcome is review, because the deployment has no\s+certificate/', $out);
+        self::assertMatchesRegularExpression('/Input +what a lovely day/', $out);
+        self::assertMatchesRegularExpression('/Model +sha256:[0-9a-f]{64}/', $out);
+
+        [$code, $out] = self::command(['command' => 'switchyard:explain', 'decision' => '0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42']);
+        self::assertSame(1, $code);
+        self::assertMatchesRegularExpression('/^NOT_FOUND: /', $out);
+    }
+
     public function testExplainTellsWhatWhenWhyAndByWhat(): void
     {
         self::switchyardFake(DecisionClientInterface::class)->will('getDecision', Records::moderation());

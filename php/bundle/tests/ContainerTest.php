@@ -23,9 +23,15 @@ use Switchyard\Moderation\V1\ModerationClientInterface;
 use Symfony\Bundle\FrameworkBundle\Console\Application;
 use Symfony\Component\Console\Tester\ApplicationTester;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\Exception\InvalidArgumentException;
+use Test\Service\V1\FakeShopClient;
+use Test\Service\V1\ShopClient;
+use Test\Service\V1\ShopClientInterface;
 
 final class ContainerTest extends TestCase
 {
+    private const CONTRACTS = __DIR__ . '/../../../cmd/protoc-gen-php-switchyard/testdata';
+
     /** Of its own for each test: the circuit breaker remembers failures of an address. */
     private string $dsn;
 
@@ -107,6 +113,32 @@ final class ContainerTest extends TestCase
         $kernel->boot();
         self::assertInstanceOf(FakeModerationClient::class, $kernel->getContainer()->get(Autowired::class)->moderation);
         self::assertSame($kernel->getContainer()->get(ModerationClientInterface::class), $kernel->getContainer()->get(Autowired::class)->moderation);
+    }
+
+    /** @dataProvider fakes */
+    public function testClientsOfTheApplicationsOwnContractsAreInjectedToo(bool $fake): void
+    {
+        $kernel = self::kernel(['dsn' => $this->dsn, 'fake' => $fake, 'manifests' => [self::CONTRACTS . '/service/php/manifest.php', self::CONTRACTS . '/shapes/php/manifest.php']]);
+        $kernel->with(static fn (ContainerBuilder $container) => $container->setAlias('test.shop', ShopClientInterface::class)->setPublic(true))->boot();
+        self::assertInstanceOf($fake ? FakeShopClient::class : ShopClient::class, $kernel->getContainer()->get('test.shop'));
+    }
+
+    /** @return iterable<string, array{bool}> */
+    public static function fakes(): iterable
+    {
+        yield 'real' => [false];
+        yield 'fake' => [true];
+    }
+
+    public function testAManifestThatCannotBeUsedIsExplained(): void
+    {
+        $message = self::failure(InvalidArgumentException::class, fn () => self::kernel(['dsn' => $this->dsn, 'manifests' => ['/nowhere/manifest.php']])->boot());
+        self::assertSame('switchyard.manifests: there is no file /nowhere/manifest.php.', $message);
+        $own = \dirname(__DIR__, 3) . '/gen/php/manifest.php';
+        $message = self::failure(InvalidArgumentException::class, fn () => self::kernel(['dsn' => $this->dsn, 'manifests' => [$own]])->boot());
+        self::assertStringContainsString('which ' . $own . ' named before', $message);
+        $message = self::failure(InvalidArgumentException::class, fn () => self::kernel(['dsn' => $this->dsn, 'manifests' => [__DIR__ . '/Support/routes.php']])->boot());
+        self::assertStringContainsString('does not return a manifest', $message);
     }
 
     public function testMiddlewareOfTheApplicationStandsAroundEveryCall(): void

@@ -14,6 +14,7 @@ use Switchyard\Bundle\Validator\Moderated;
 use Switchyard\Moderation\V1\ModerationClientInterface;
 use Symfony\Component\Form\Extension\Core\Type\FormType;
 use Symfony\Component\Form\Extension\Core\Type\TextareaType;
+use Symfony\Component\Form\Extension\Core\Type\TextType;
 use Symfony\Component\Form\FormInterface;
 use Symfony\Component\HttpFoundation\Request;
 
@@ -80,6 +81,21 @@ final class FormTest extends TestCase
         self::assertTrue($this->submit(new Comment(), " \n")->isValid());
         self::assertTrue($this->submit(new Comment(), null)->isValid());
         self::assertNothingModerated();
+    }
+
+    public function testAFormWithoutADataClassIsModeratedByItsFields(): void
+    {
+        self::switchyardRemoves('spam');
+        $form = $this->kernel->getContainer()->get('form.factory')->createNamedBuilder('contact')
+            ->add('subject', TextType::class)
+            ->add('message', TextareaType::class, ['constraints' => [new Moderated(deployment: 'contact', title: 'subject')]])->getForm();
+        $form->handleRequest(Request::create('/', 'POST', ['contact' => ['subject' => 'An offer', 'message' => 'buy now']]));
+
+        self::assertFalse($form->isValid());
+        self::assertCount(1, $form->get('message')->getErrors());
+        $request = self::switchyardCalls(ModerationClientInterface::class)[0]->request();
+        self::assertSame(['contact', 'buy now', 'An offer'], [$request->deployment, $request->text, $request->title]);
+        self::assertSame(ModerationState::REMOVED, $this->kernel->getContainer()->get(ModerationResults::class)->of($form->get('message'))?->state);
     }
 
     private function boot(): TestKernel

@@ -9,6 +9,8 @@ use Switchyard\Bundle\Client\RequestTrace;
 use Switchyard\Bundle\Tests\Support\WebServer;
 use Switchyard\Client\Connection;
 use Switchyard\Client\Tests\Support\Server;
+use Switchyard\Decisions\V1\DecisionClient;
+use Switchyard\Decisions\V1\GetDecisionRequest;
 use Switchyard\Moderation\V1\CreateRuleRequest;
 use Switchyard\Moderation\V1\ModerationClient;
 use Switchyard\Moderation\V1\RuleKind;
@@ -78,6 +80,14 @@ final class ProfilerTest extends TestCase
         $timeline = (string) \preg_replace_callback('/\\\\(?:x|u00)([0-9A-Fa-f]{2})/', static fn (array $m): string => \chr((int) \hexdec($m[1])), $timeline);
         self::assertTrue(\str_contains($timeline, 'switchyard ModerateText #1'));
         self::assertTrue(\str_contains($timeline, 'switchyard StreamModerateText #4'));
+    }
+
+    public function testTheServerRecordsTheTraceOfTheRequest(): void
+    {
+        self::assertSame(1, \preg_match('/switchyard:explain ([0-9a-f-]{36})/', $this->panel(), $match));
+        $server = Server::shared();
+        $record = (new DecisionClient(Connection::open('unix://' . $server->socket, key: $server->key)))->getDecision(new GetDecisionRequest($match[1]))->record;
+        self::assertStringContainsString(\explode('-', self::TRACE)[1], (string) $record?->traceparent);
     }
 
     public function testTheTraceIsThatOfTheMainRequest(): void

@@ -12,3 +12,5 @@ require __DIR__ . '/Support/symfony.php';
 $autoload = require __DIR__ . '/../autoload.php';
 $autoload('Switchyard\\Bundle\\Tests\\', __DIR__);
 $autoload('Switchyard\\Client\\Tests\\', __DIR__ . '/../../client/tests');
+// A contract of somebody else, as the generator writes it.
+$autoload('Test\\Service\\', __DIR__ . '/../../../cmd/protoc-gen-php-switchyard/testdata/service/php/Test/Service');

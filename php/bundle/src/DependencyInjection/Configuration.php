@@ -169,7 +169,7 @@ final class Configuration implements ConfigurationInterface
                 ->scalarNode('decision_url')
                     ->info('Address of a page about a decision, with {id} in place of its id; null for none.')
                     ->defaultNull()
-                    ->example('https://switchyard.example/decisions/{id}')
+                    ->example('https://switchyard.example/console/decisions/{id}')
                 ->end()
             ->end();
     }

@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Switchyard\Bundle\Moderation;
 
 use Psr\Log\LoggerInterface;
-use Psr\Log\NullLogger;
 use Symfony\Component\Messenger\MessageBusInterface;
 use Symfony\Component\Messenger\Stamp\DelayStamp;
 
@@ -17,7 +16,7 @@ final class LaterQueue
         private readonly ?MessageBusInterface $bus,
         private readonly int $delayMillis,
         public readonly bool $routed = false,
-        private readonly LoggerInterface $logger = new NullLogger(),
+        private readonly ?LoggerInterface $logger = null,
     ) {
     }
 
@@ -35,7 +34,7 @@ final class LaterQueue
             $this->bus->dispatch($message, $this->delayMillis > 0 ? [new DelayStamp($this->delayMillis)] : []);
         } catch (\Exception $e) {
             // Each transport throws what its storage throws. A text that nobody keeps must not be accepted.
-            $this->logger->error('text {reference} could not be queued: {message}', ['reference' => $message->reference, 'message' => $e->getMessage(), 'exception' => $e]);
+            $this->logger?->error('text {reference} could not be queued: {message}', ['reference' => $message->reference, 'message' => $e->getMessage(), 'exception' => $e]);
 
             return false;
         }

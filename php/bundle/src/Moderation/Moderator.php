@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Switchyard\Bundle\Moderation;
 
 use Psr\Log\LoggerInterface;
-use Psr\Log\NullLogger;
 use Switchyard\Bundle\Client\Clients;
 use Switchyard\Bundle\Client\Failures;
 use Switchyard\Client\CallOptions;
@@ -23,7 +22,7 @@ final class Moderator
         private readonly int $timeoutMillis,
         private readonly OnUnavailable $onUnavailable,
         private readonly ?LaterQueue $later = null,
-        private readonly LoggerInterface $logger = new NullLogger(),
+        private readonly ?LoggerInterface $logger = null,
     ) {
     }
 
@@ -76,7 +75,7 @@ final class Moderator
             OnUnavailable::QUEUE => $this->keep(ModerateLater::of($text, $reference)) ? ModerationState::QUEUED : ModerationState::UNAVAILABLE,
         };
         // What waiting does not mend is somebody's task: louder than a server that restarts.
-        $this->logger->log(Failures::mayPass($failure) ? 'warning' : 'error', 'text was not moderated, it is {state} ({policy}): {why}', [
+        $this->logger?->log(Failures::mayPass($failure) ? 'warning' : 'error', 'text was not moderated, it is {state} ({policy}): {why}', [
             'state' => $state->value,
             'policy' => $what->value,
             'why' => Failures::sentence($failure),

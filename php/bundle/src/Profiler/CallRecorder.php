@@ -33,6 +33,7 @@ final class CallRecorder implements ResetInterface
     public function begin(string $client, MethodDescriptor $method, string $shape): RecordedCall
     {
         $name = \explode('/', \ltrim($method->path, '/'));
+        $kept = \count($this->calls) < $this->maxCalls;
         $call = new RecordedCall(
             $client,
             $name[0],
@@ -40,9 +41,9 @@ final class CallRecorder implements ResetInterface
             $shape,
             $this->payload,
             // A name of its own for each call: Stopwatch merges what has the same name.
-            $this->stopwatch?->start(\sprintf('switchyard %s #%d', $name[1] ?? $method->path, \count($this->calls) + $this->omitted + 1), 'switchyard'),
+            $kept ? $this->stopwatch?->start(\sprintf('switchyard %s #%d', $name[1] ?? $method->path, \count($this->calls) + 1), 'switchyard') : null,
         );
-        if (\count($this->calls) < $this->maxCalls) {
+        if ($kept) {
             $this->calls[] = $call;
         } else {
             ++$this->omitted;

@@ -37,7 +37,7 @@ final class Fakes
     public static function classOf(string $interface): string
     {
         $class = \preg_replace('/([^\\\\]+)Interface$/', 'Fake$1', $interface);
-        if (!\is_string($class) || !\class_exists($class)) {
+        if (!\is_string($class) || $class === $interface || !\class_exists($class)) {
             throw new \InvalidArgumentException(\sprintf('%s is not the interface of a generated client: there is no %s.', $interface, $class));
         }
 

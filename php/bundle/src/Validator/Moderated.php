@@ -73,7 +73,7 @@ final class Moderated extends Constraint
         ?array $groups = null,
         mixed $payload = null,
     ) {
-        parent::__construct(null, $groups, $payload);
+        parent::__construct(groups: $groups, payload: $payload);
         if (\is_string($onUnavailable)) {
             $onUnavailable = OnUnavailable::tryFrom($onUnavailable) ?? throw new ConstraintDefinitionException(\sprintf('#[Moderated]: onUnavailable is "%s", but must be "queue", "allow" or "reject".', $onUnavailable));
         }

@@ -41,6 +41,24 @@ final class Comments
     }
 
     /**
+     * Decisions that a person has to make, oldest first.
+     *
+     * @return list<string>
+     */
+    public function underReview(): array
+    {
+        return \array_column($this->database->all("SELECT decision FROM comments WHERE state = 'review' AND decision <> '' ORDER BY created"), 'decision');
+    }
+
+    /** What a person said. */
+    public function judge(string $decisionId, bool $mayStand): void
+    {
+        $this->database->write("UPDATE comments SET state = :state WHERE decision = :decision AND state = 'review'", [
+            'state' => ($mayStand ? ModerationState::ALLOWED : ModerationState::REMOVED)->value, 'decision' => $decisionId,
+        ]);
+    }
+
+    /**
      * The newest comments that this visitor may see, newest first.
      *
      * @return list<array{reference: string, author: string, text: string, state: ModerationState, created: int}>

@@ -9,11 +9,20 @@ use App\Tests\Support\Visitor;
 use PHPUnit\Framework\TestCase;
 use Switchyard\Client\Connection;
 use Switchyard\Client\Tests\Support\Server;
+use Switchyard\Client\WellKnown\Duration;
 use Switchyard\Common\V1\Operation;
 use Switchyard\Models\V1\ModelClient;
 use Switchyard\Models\V1\Policy;
 use Switchyard\Models\V1\Uncertified;
 use Switchyard\Models\V1\UpdatePolicyRequest;
+use Switchyard\Moderation\V1\Action;
+use Switchyard\Review\V1\Answer;
+use Switchyard\Review\V1\LeaseItemRequest;
+use Switchyard\Review\V1\ListItemsRequest;
+use Switchyard\Review\V1\QueueSettings;
+use Switchyard\Review\V1\ReviewClient;
+use Switchyard\Review\V1\SubmitVerdictRequest;
+use Switchyard\Review\V1\UpdateQueueRequest;
 
 /** What the application does, by HTTP, with the real server behind it. */
 final class FeaturesTest extends TestCase
@@ -58,6 +67,15 @@ final class FeaturesTest extends TestCase
         self::assertStringNotContainsString('claim.example', $this->visitor->get('/'));
     }
 
+    /** @depends testCommentsWaitForAPersonUntilTheDeploymentMayDecide */
+    public function testWhatAPersonDecidesIsShownToEverybody(): void
+    {
+        $this->verdict('the siding and the lamp', Action::ALLOW);
+        self::assertStringContainsString('ALLOW', self::$site->console('app:take-verdicts'));
+        self::assertStringContainsString('the siding and the lamp', (new Visitor(self::$site->url))->get('/'));
+        self::assertSame('', self::$site->console('app:take-verdicts'), 'nothing is taken twice');
+    }
+
     public function testAnInquiryShowsQueueAndPriority(): void
     {
         $this->visitor->get('/contact');
@@ -80,7 +98,7 @@ final class FeaturesTest extends TestCase
         self::assertSame(303, $this->visitor->status());
         $page = $this->visitor->get($this->visitor->leadsTo());
         self::assertStringContainsString('1000 lines', $page);
-        self::assertStringNotContainsString('could not be labelled', $page);
+        self::assertStringNotContainsString('could not be labelled', $page, self::$site->complaints());
         self::assertStringContainsString('<td>travel</td><td class="number">334</td>', $page);
         self::assertStringContainsString('<td>auto and commute</td><td class="number">333</td>', $page);
         self::assertStringContainsString('<td>kitchen and dining</td><td class="number">333</td>', $page);
@@ -100,6 +118,18 @@ final class FeaturesTest extends TestCase
         self::assertSame($status, $this->visitor->status(), $page . self::$site->complaints());
 
         return $page;
+    }
+
+    /** Somebody answers in the review queue, at once and for good. */
+    private function verdict(string $text, Action $action): void
+    {
+        $server = Server::shared();
+        $reviews = new ReviewClient(Connection::open('unix://' . $server->socket, $server->key));
+        $reviews->updateQueue(new UpdateQueueRequest(Operation::MODERATION, 'comments', new QueueSettings(undoWindow: Duration::ofSeconds(0))));
+        $items = $reviews->listItems(new ListItemsRequest(text: $text))->items;
+        self::assertCount(1, $items);
+        $lease = $reviews->leaseItem(new LeaseItemRequest($items[0]->itemId))->item->lease;
+        $reviews->submitVerdict(new SubmitVerdictRequest($items[0]->itemId, leaseId: $lease->leaseId, answer: new Answer(action: $action)));
     }
 
     private function mayDecide(): void

@@ -6,9 +6,18 @@ namespace App\Tests\Web;
 
 use Switchyard\Bundle\Moderation\ModerateLater;
 use Switchyard\Bundle\Test\SwitchyardAssertionsTrait;
+use Switchyard\Moderation\V1\Action;
 use Switchyard\Moderation\V1\ModerationClientInterface;
+use Switchyard\Review\V1\Answer;
+use Switchyard\Review\V1\GetItemResponse;
+use Switchyard\Review\V1\ItemState;
+use Switchyard\Review\V1\ReviewClientInterface;
+use Switchyard\Review\V1\ReviewItem;
+use Switchyard\Review\V1\Verdict;
+use Symfony\Bundle\FrameworkBundle\Console\Application;
 use Symfony\Bundle\FrameworkBundle\KernelBrowser;
 use Symfony\Bundle\FrameworkBundle\Test\WebTestCase;
+use Symfony\Component\Console\Tester\CommandTester;
 use Symfony\Component\Messenger\MessageBusInterface;
 use Symfony\Component\Messenger\Stamp\ReceivedStamp;
 use Symfony\Component\Messenger\Transport\InMemoryTransport;
@@ -66,6 +75,27 @@ final class CommentTest extends WebTestCase
         self::switchyardAllows();
         self::getContainer()->get(MessageBusInterface::class)->dispatch($message, [new ReceivedStamp('later')]);
         self::assertStringContainsString('written while the server was away', self::asSomebodyElse($browser));
+    }
+
+    /** @dataProvider verdicts */
+    public function testWhatAPersonDecidesIsTaken(ItemState $state, Action $action, bool $isShown): void
+    {
+        $browser = self::createClient();
+        self::switchyardLeavesToReview();
+        self::send($browser, $text = 'an odd remark, ' . $state->name . ' ' . $action->name);
+        self::switchyardFake(ReviewClientInterface::class)->will('getItem', new GetItemResponse(new ReviewItem(state: $state, verdict: new Verdict(answer: new Answer(action: $action)))));
+        $command = new CommandTester((new Application(self::$kernel))->find('app:take-verdicts'));
+        self::assertSame(0, $command->execute([]));
+        self::assertSame($isShown, \str_contains(self::asSomebodyElse($browser), $text));
+    }
+
+    /** @return iterable<array{ItemState, Action, bool}> */
+    public static function verdicts(): iterable
+    {
+        yield [ItemState::CLOSED, Action::ALLOW, true];
+        yield [ItemState::CLOSED, Action::REMOVE, false];
+        yield [ItemState::DECIDED, Action::ALLOW, false]; // its author may take it back
+        yield [ItemState::WITHDRAWN, Action::ALLOW, false];
     }
 
     public function testAnEmptyFormAsksNothing(): void

@@ -855,24 +855,24 @@ var File_switchyard_jobs_v1_task_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_jobs_v1_task_service_proto_rawDesc = "" +
 	"\n" +
-	"%switchyard/jobs/v1/task_service.proto\x12\x12switchyard.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!switchyard/common/v1/policy.proto\"\xec\x02\n" +
+	"%switchyard/jobs/v1/task_service.proto\x12\x12switchyard.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a!switchyard/common/v1/policy.proto\"\xf8\x02\n" +
 	"\x04Task\x12\x17\n" +
-	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x12\n" +
-	"\x04body\x18\x02 \x01(\fR\x04body\x12?\n" +
-	"\aheaders\x18\x03 \x03(\v2%.switchyard.jobs.v1.Task.HeadersEntryR\aheaders\x12\x18\n" +
+	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x18\n" +
+	"\x04body\x18\x02 \x01(\fB\x04\xa0\xd6\x18\x01R\x04body\x12E\n" +
+	"\aheaders\x18\x03 \x03(\v2%.switchyard.jobs.v1.Task.HeadersEntryB\x04\xa0\xd6\x18\x01R\aheaders\x12\x18\n" +
 	"\aattempt\x18\x04 \x01(\x05R\aattempt\x12=\n" +
 	"\fpublish_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vpublishTime\x12\x19\n" +
 	"\blease_id\x18\x06 \x01(\tR\aleaseId\x12F\n" +
 	"\x11lease_expire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x0fleaseExpireTime\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x89\x03\n" +
 	"\x12PublishTaskRequest\x12@\n" +
 	"\x05queue\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\x05queue\x12#\n" +
 	"\atask_id\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\x12\x1d\n" +
-	"\x04body\x18\x03 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@R\x04body\x12g\n" +
-	"\aheaders\x18\x04 \x03(\v23.switchyard.jobs.v1.PublishTaskRequest.HeadersEntryB\x18\xbaH\x15\x9a\x01\x12\x10@\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80@R\aheaders\x12@\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\x12!\n" +
+	"\x04body\x18\x03 \x01(\fB\r\xbaH\x06z\x04\x18\x80\x80@\xa0\xd6\x18\x01R\x04body\x12k\n" +
+	"\aheaders\x18\x04 \x03(\v23.switchyard.jobs.v1.PublishTaskRequest.HeadersEntryB\x1c\xbaH\x15\x9a\x01\x12\x10@\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80@\xa0\xd6\x18\x01R\aheaders\x12@\n" +
 	"\x05delay\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\x05delay\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -892,15 +892,15 @@ const file_switchyard_jobs_v1_task_service_proto_rawDesc = "" +
 	"\atask_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\x12$\n" +
 	"\blease_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aleaseId\"\x11\n" +
-	"\x0fAckTaskResponse\"\xfb\x01\n" +
+	"\x0fAckTaskResponse\"\xff\x01\n" +
 	"\x11RejectTaskRequest\x12\x1d\n" +
 	"\x05queue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05queue\x12#\n" +
 	"\atask_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\x12$\n" +
 	"\blease_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aleaseId\x12\x18\n" +
 	"\arequeue\x18\x04 \x01(\bR\arequeue\x12@\n" +
-	"\x05delay\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\x05delay\x12 \n" +
-	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06reason\"\x14\n" +
+	"\x05delay\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\x05delay\x12$\n" +
+	"\x06reason\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xe8\a\xa0\xd6\x18\x01R\x06reason\"\x14\n" +
 	"\x12RejectTaskResponse\"\xc0\x01\n" +
 	"\x11ExtendTaskRequest\x12\x1d\n" +
 	"\x05queue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05queue\x12#\n" +

@@ -37,18 +37,22 @@ const (
 // are done. A task is delivered until it is acknowledged or rejected, at least once; within a lease nobody else has it. The Messenger transport of the
 // Symfony bundle rides on it.
 type TaskServiceClient interface {
-	// PublishTask stores a task. It is durable when the call returns. Publishing the same task_id again within 24 hours of the task's end does nothing and answers the same.
+	// PublishTask stores a task. It is durable when the call returns. Publishing the same task_id again does nothing and answers the same, until 24 hours after the task is
+	// done, or 14 days after it was given up.
 	//
-	// Fails with ALREADY_EXISTS (the id stands for another body or queue), QUOTA_EXCEEDED (1,000,000 tasks that are not done in one queue) and STORAGE_FULL.
+	// Fails with ALREADY_EXISTS (the id stands for another body or other headers), QUOTA_EXCEEDED (1,000,000 tasks that are not done in one queue, dead ones included, or
+	// 1,000 queues in the project) and STORAGE_FULL.
 	PublishTask(ctx context.Context, in *PublishTaskRequest, opts ...grpc.CallOption) (*PublishTaskResponse, error)
 	// PullTasks takes tasks that are due, oldest first, and leases them to the caller. Without any it waits as long as `wait` says for the first one. A lease that ends
-	// before the task is acknowledged makes the task due again.
+	// before the task is acknowledged makes the task due again. Of several callers that wait the first is served first. A server that shuts down answers calls that
+	// wait at once, with no tasks.
 	PullTasks(ctx context.Context, in *PullTasksRequest, opts ...grpc.CallOption) (*PullTasksResponse, error)
 	// AckTask ends a task: it is done. Acknowledging again under the same lease does nothing.
 	//
-	// Fails with NOT_FOUND and LEASE_LOST (the lease ended, and the task is due again, leased to another or done).
+	// Fails with NOT_FOUND and LEASE_LOST (the lease ended: the task is due again, leased to another, done or rejected).
 	AckTask(ctx context.Context, in *AckTaskRequest, opts ...grpc.CallOption) (*AckTaskResponse, error)
-	// RejectTask gives a task back: to be tried again after a pause, or never again. A task that is not tried again is kept for 14 days as dead.
+	// RejectTask gives a task back: to be tried again after a pause, or never again. A task that is not tried again is kept for 14 days as dead. Rejecting again under
+	// the same lease does nothing.
 	//
 	// Fails with NOT_FOUND and LEASE_LOST.
 	RejectTask(ctx context.Context, in *RejectTaskRequest, opts ...grpc.CallOption) (*RejectTaskResponse, error)
@@ -136,18 +140,22 @@ func (c *taskServiceClient) GetQueue(ctx context.Context, in *GetQueueRequest, o
 // are done. A task is delivered until it is acknowledged or rejected, at least once; within a lease nobody else has it. The Messenger transport of the
 // Symfony bundle rides on it.
 type TaskServiceServer interface {
-	// PublishTask stores a task. It is durable when the call returns. Publishing the same task_id again within 24 hours of the task's end does nothing and answers the same.
+	// PublishTask stores a task. It is durable when the call returns. Publishing the same task_id again does nothing and answers the same, until 24 hours after the task is
+	// done, or 14 days after it was given up.
 	//
-	// Fails with ALREADY_EXISTS (the id stands for another body or queue), QUOTA_EXCEEDED (1,000,000 tasks that are not done in one queue) and STORAGE_FULL.
+	// Fails with ALREADY_EXISTS (the id stands for another body or other headers), QUOTA_EXCEEDED (1,000,000 tasks that are not done in one queue, dead ones included, or
+	// 1,000 queues in the project) and STORAGE_FULL.
 	PublishTask(context.Context, *PublishTaskRequest) (*PublishTaskResponse, error)
 	// PullTasks takes tasks that are due, oldest first, and leases them to the caller. Without any it waits as long as `wait` says for the first one. A lease that ends
-	// before the task is acknowledged makes the task due again.
+	// before the task is acknowledged makes the task due again. Of several callers that wait the first is served first. A server that shuts down answers calls that
+	// wait at once, with no tasks.
 	PullTasks(context.Context, *PullTasksRequest) (*PullTasksResponse, error)
 	// AckTask ends a task: it is done. Acknowledging again under the same lease does nothing.
 	//
-	// Fails with NOT_FOUND and LEASE_LOST (the lease ended, and the task is due again, leased to another or done).
+	// Fails with NOT_FOUND and LEASE_LOST (the lease ended: the task is due again, leased to another, done or rejected).
 	AckTask(context.Context, *AckTaskRequest) (*AckTaskResponse, error)
-	// RejectTask gives a task back: to be tried again after a pause, or never again. A task that is not tried again is kept for 14 days as dead.
+	// RejectTask gives a task back: to be tried again after a pause, or never again. A task that is not tried again is kept for 14 days as dead. Rejecting again under
+	// the same lease does nothing.
 	//
 	// Fails with NOT_FOUND and LEASE_LOST.
 	RejectTask(context.Context, *RejectTaskRequest) (*RejectTaskResponse, error)

@@ -910,7 +910,7 @@ type Verdict struct {
 	Blind bool `protobuf:"varint,13,opt,name=blind,proto3" json:"blind,omitempty"`
 	// True when it says the same as the decision.
 	Agrees bool `protobuf:"varint,14,opt,name=agrees,proto3" json:"agrees,omitempty"`
-	// True when it changes a former final verdict, after an appeal.
+	// True when it says, after an appeal, something else than the former verdict, or than the decision when there was none.
 	Overturns bool `protobuf:"varint,15,opt,name=overturns,proto3" json:"overturns,omitempty"`
 	// How often the item had been opened again.
 	Round int32 `protobuf:"varint,16,opt,name=round,proto3" json:"round,omitempty"`
@@ -1879,7 +1879,7 @@ type LeaseItemsRequest struct {
 	Operation v1.Operation `protobuf:"varint,2,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Only of this deployment; all when empty.
 	Deployment string `protobuf:"bytes,3,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// How many at most, 1 to 50; 0 means 1.
+	// How many at most, 1 to 50; 0 means 1. Less come when they make 2 MiB together.
 	MaxItems int32 `protobuf:"varint,4,opt,name=max_items,json=maxItems,proto3" json:"max_items,omitempty"`
 	// How long each is leased, 1 second to 12 hours; as the queue says when absent.
 	Lease *durationpb.Duration `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
@@ -2561,7 +2561,7 @@ type GroupResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The item.
 	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
-	// The verdict.
+	// The verdict; its answer is left out for all but the leased item.
 	Verdict *Verdict `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// Why it takes no part; the item stays as it is.
 	Error *v1.ItemError `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
@@ -3067,7 +3067,7 @@ type GetItemResponse struct {
 	Verdicts []*Verdict `protobuf:"bytes,2,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
 	// What happened, oldest first; at most the newest 500 entries.
 	History []*HistoryEntry `protobuf:"bytes,3,rep,name=history,proto3" json:"history,omitempty"`
-	// What the application said later, oldest first.
+	// What the application said later, oldest first; at most 50, ListFeedback has all.
 	Feedback      []*Feedback `protobuf:"bytes,4,rep,name=feedback,proto3" json:"feedback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5712,7 +5712,7 @@ var File_switchyard_review_v1_review_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\n" +
-	")switchyard/review/v1/review_service.proto\x12\x14switchyard.review.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a1switchyard/moderation/v1/moderation_service.proto\"\x9d\v\n" +
+	")switchyard/review/v1/review_service.proto\x12\x14switchyard.review.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a1switchyard/moderation/v1/moderation_service.proto\"\x9d\v\n" +
 	"\n" +
 	"ReviewItem\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12=\n" +
@@ -5753,29 +5753,29 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"close_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12\x14\n" +
 	"\x05round\x18\x1d \x01(\x05R\x05round\x129\n" +
 	"\bopinions\x18\x1e \x03(\v2\x1d.switchyard.review.v1.OpinionR\bopinions\x12\x12\n" +
-	"\x04gold\x18\x1f \x01(\bR\x04gold\"\x87\x01\n" +
+	"\x04gold\x18\x1f \x01(\bR\x04gold\"\x8d\x01\n" +
 	"\aOpinion\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\tR\x06labels\x128\n" +
 	"\x06action\x18\x02 \x01(\x0e2 .switchyard.moderation.v1.ActionR\x06action\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04note\x18\x04 \x01(\tR\x04note\"\xb6\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\x04note\x18\x04 \x01(\tB\x04\xa0\xd6\x18\x01R\x04note\"\xbc\x01\n" +
 	"\x05Lease\x12\x19\n" +
-	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12\x1a\n" +
-	"\breviewer\x18\x02 \x01(\tR\breviewer\x129\n" +
+	"\blease_id\x18\x01 \x01(\tR\aleaseId\x12 \n" +
+	"\breviewer\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x02R\breviewer\x129\n" +
 	"\n" +
 	"lease_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tleaseTime\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xbf\x02\n" +
+	"expireTime\"\xc3\x02\n" +
 	"\x06Answer\x12+\n" +
 	"\x06labels\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10d\x18\x01\"\ar\x05\x10\x01\x18\x80\x02R\x06labels\x12B\n" +
 	"\x06action\x18\x02 \x01(\x0e2 .switchyard.moderation.v1.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12 \n" +
 	"\fout_of_scope\x18\x03 \x01(\bR\n" +
 	"outOfScope\x12\x19\n" +
 	"\bnot_sure\x18\x04 \x01(\bR\anotSure\x12\x1f\n" +
-	"\x06reason\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\x12\x1c\n" +
-	"\x04note\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12H\n" +
+	"\x06reason\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\x12 \n" +
+	"\x04note\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xa0\x1f\xa0\xd6\x18\x01R\x04note\x12H\n" +
 	"\n" +
-	"time_spent\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\ttimeSpent\"\x8c\a\n" +
+	"time_spent\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\ttimeSpent\"\x98\a\n" +
 	"\aVerdict\x12\x1d\n" +
 	"\n" +
 	"verdict_id\x18\x01 \x01(\tR\tverdictId\x12\x17\n" +
@@ -5788,8 +5788,8 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"deployment\x18\x06 \x01(\tR\n" +
 	"deployment\x124\n" +
 	"\x06answer\x18\a \x01(\v2\x1c.switchyard.review.v1.AnswerR\x06answer\x125\n" +
-	"\x04role\x18\b \x01(\x0e2!.switchyard.review.v1.VerdictRoleR\x04role\x12\x1a\n" +
-	"\breviewer\x18\t \x01(\tR\breviewer\x12\x15\n" +
+	"\x04role\x18\b \x01(\x0e2!.switchyard.review.v1.VerdictRoleR\x04role\x12 \n" +
+	"\breviewer\x18\t \x01(\tB\x04\xa0\xd6\x18\x02R\breviewer\x12\x15\n" +
 	"\x06key_id\x18\n" +
 	" \x01(\tR\x05keyId\x12;\n" +
 	"\vsubmit_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -5808,9 +5808,9 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\vdecide_time\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"decideTime\x12!\n" +
 	"\fmodel_digest\x18\x17 \x01(\tR\vmodelDigest\x12!\n" +
-	"\finput_sha256\x18\x18 \x01(\fR\vinputSha256\x12\x1d\n" +
+	"\finput_sha256\x18\x18 \x01(\fR\vinputSha256\x12#\n" +
 	"\n" +
-	"subject_id\x18\x19 \x01(\tR\tsubjectId\"\xaf\x04\n" +
+	"subject_id\x18\x19 \x01(\tB\x04\xa0\xd6\x18\x02R\tsubjectId\"\xbb\x04\n" +
 	"\bFeedback\x12\x1f\n" +
 	"\vfeedback_id\x18\x01 \x01(\tR\n" +
 	"feedbackId\x12\x1f\n" +
@@ -5825,16 +5825,16 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x06action\x18\a \x01(\x0e2 .switchyard.moderation.v1.ActionR\x06action\x12 \n" +
 	"\fout_of_scope\x18\b \x01(\bR\n" +
 	"outOfScope\x12\x16\n" +
-	"\x06source\x18\t \x01(\tR\x06source\x12\x12\n" +
+	"\x06source\x18\t \x01(\tR\x06source\x12\x18\n" +
 	"\x04note\x18\n" +
-	" \x01(\tR\x04note\x12=\n" +
+	" \x01(\tB\x04\xa0\xd6\x18\x01R\x04note\x12=\n" +
 	"\fobserve_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vobserveTime\x12;\n" +
 	"\vsubmit_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"submitTime\x12\x15\n" +
 	"\x06key_id\x18\r \x01(\tR\x05keyId\x12\x16\n" +
-	"\x06agrees\x18\x0e \x01(\bR\x06agrees\x12\x1d\n" +
+	"\x06agrees\x18\x0e \x01(\bR\x06agrees\x12#\n" +
 	"\n" +
-	"subject_id\x18\x0f \x01(\tR\tsubjectId\"\xd3\x02\n" +
+	"subject_id\x18\x0f \x01(\tB\x04\xa0\xd6\x18\x02R\tsubjectId\"\xd9\x02\n" +
 	"\tItemEvent\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x17\n" +
 	"\aitem_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n" +
@@ -5844,14 +5844,14 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"deployment\x18\x05 \x01(\tR\n" +
 	"deployment\x125\n" +
 	"\x04kind\x18\x06 \x01(\x0e2!.switchyard.review.v1.HistoryKindR\x04kind\x12.\n" +
-	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1a\n" +
-	"\breviewer\x18\b \x01(\tR\breviewer\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reason\"\xa5\x01\n" +
+	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12 \n" +
+	"\breviewer\x18\b \x01(\tB\x04\xa0\xd6\x18\x02R\breviewer\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\xb1\x01\n" +
 	"\fHistoryEntry\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x125\n" +
-	"\x04kind\x18\x02 \x01(\x0e2!.switchyard.review.v1.HistoryKindR\x04kind\x12\x1a\n" +
-	"\breviewer\x18\x03 \x01(\tR\breviewer\x12\x12\n" +
-	"\x04note\x18\x04 \x01(\tR\x04note\"\xff\t\n" +
+	"\x04kind\x18\x02 \x01(\x0e2!.switchyard.review.v1.HistoryKindR\x04kind\x12 \n" +
+	"\breviewer\x18\x03 \x01(\tB\x04\xa0\xd6\x18\x02R\breviewer\x12\x18\n" +
+	"\x04note\x18\x04 \x01(\tB\x04\xa0\xd6\x18\x01R\x04note\"\xff\t\n" +
 	"\rQueueSettings\x12=\n" +
 	"\vharm_weight\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\n" +
 	"harmWeight\x88\x01\x01\x12K\n" +
@@ -5902,9 +5902,9 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\brevision\x18\x06 \x01(\x03R\brevision\x12;\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12!\n" +
-	"\fknown_labels\x18\b \x03(\tR\vknownLabels\"\xea\x03\n" +
-	"\x11LeaseItemsRequest\x12G\n" +
-	"\breviewer\x18\x01 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12G\n" +
+	"\fknown_labels\x18\b \x03(\tR\vknownLabels\"\xee\x03\n" +
+	"\x11LeaseItemsRequest\x12K\n" +
+	"\breviewer\x18\x01 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12G\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12M\n" +
 	"\n" +
 	"deployment\x18\x03 \x01(\tB-\xbaH*r(\x18@2$^([a-z0-9]([a-z0-9._-]*[a-z0-9])?)?$R\n" +
@@ -5915,40 +5915,40 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x04wait\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b\x142\x00R\x04wait\x12L\n" +
 	"\x06skills\x18\a \x03(\tB4\xbaH1\x92\x01.\x10 \x18\x01\"(r&\x18@2\"^[a-z0-9]([a-z0-9._:-]*[a-z0-9])?$R\x06skills\"L\n" +
 	"\x12LeaseItemsResponse\x126\n" +
-	"\x05items\x18\x01 \x03(\v2 .switchyard.review.v1.ReviewItemR\x05items\"\xc1\x01\n" +
+	"\x05items\x18\x01 \x03(\v2 .switchyard.review.v1.ReviewItemR\x05items\"\xc5\x01\n" +
 	"\x10LeaseItemRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12A\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12A\n" +
 	"\x05lease\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x04\b\xc0\xd1\x022\x02\b\x01R\x05lease\"I\n" +
 	"\x11LeaseItemResponse\x124\n" +
-	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xe9\x01\n" +
+	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xed\x01\n" +
 	"\x12ExtendLeaseRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12$\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12$\n" +
 	"\blease_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aleaseId\x12A\n" +
 	"\x05lease\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x04\b\xc0\xd1\x022\x02\b\x01R\x05lease\"R\n" +
 	"\x13ExtendLeaseResponse\x12;\n" +
 	"\vexpire_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xa6\x01\n" +
+	"expireTime\"\xaa\x01\n" +
 	"\x12ReleaseItemRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12$\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12$\n" +
 	"\blease_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aleaseId\"\x15\n" +
-	"\x13ReleaseItemResponse\"\xe6\x01\n" +
+	"\x13ReleaseItemResponse\"\xea\x01\n" +
 	"\x14SubmitVerdictRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12$\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12$\n" +
 	"\blease_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aleaseId\x12<\n" +
 	"\x06answer\x18\x04 \x01(\v2\x1c.switchyard.review.v1.AnswerB\x06\xbaH\x03\xc8\x01\x01R\x06answer\"\x8b\x01\n" +
 	"\x15SubmitVerdictResponse\x127\n" +
 	"\averdict\x18\x01 \x01(\v2\x1d.switchyard.review.v1.VerdictR\averdict\x129\n" +
 	"\n" +
-	"undo_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tundoUntil\"\x98\x02\n" +
+	"undo_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tundoUntil\"\x9c\x02\n" +
 	"\x15SubmitVerdictsRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12$\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12$\n" +
 	"\blease_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aleaseId\x12<\n" +
 	"\x06answer\x18\x04 \x01(\v2\x1c.switchyard.review.v1.AnswerB\x06\xbaH\x03\xc8\x01\x01R\x06answer\x12/\n" +
 	"\bitem_ids\x18\x05 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xf4\x03\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"\xb6\x01\n" +
@@ -5963,12 +5963,12 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\aresults\x18\x01 \x03(\v2!.switchyard.review.v1.GroupResultR\aresults\x129\n" +
 	"\n" +
 	"undo_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tundoUntil\x12\x19\n" +
-	"\bgroup_id\x18\x03 \x01(\tR\agroupId\"\x80\x01\n" +
+	"\bgroup_id\x18\x03 \x01(\tR\agroupId\"\x84\x01\n" +
 	"\x12UndoVerdictRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\"K\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\"K\n" +
 	"\x13UndoVerdictResponse\x124\n" +
-	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xbd\x05\n" +
+	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xc5\x05\n" +
 	"\x10ListItemsRequest\x12G\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12M\n" +
 	"\n" +
@@ -5977,22 +5977,22 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\x0e2\x1f.switchyard.review.v1.ItemStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12<\n" +
 	"\x04kind\x18\x04 \x01(\x0e2\x1e.switchyard.review.v1.ItemKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1e\n" +
 	"\x05label\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05label\x12-\n" +
-	"\rverdict_label\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\fverdictLabel\x12#\n" +
-	"\breviewer\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\breviewer\x12?\n" +
+	"\rverdict_label\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\fverdictLabel\x12'\n" +
+	"\breviewer\x18\a \x01(\tB\v\xbaH\x04r\x02\x18d\xa0\xd6\x18\x02R\breviewer\x12?\n" +
 	"\rdecided_after\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fdecidedAfter\x12A\n" +
-	"\x0edecided_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\rdecidedBefore\x12\x1c\n" +
+	"\x0edecided_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\rdecidedBefore\x12 \n" +
 	"\x04text\x18\n" +
-	" \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12\x1c\n" +
+	" \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xa0\xd6\x18\x01R\x04text\x12\x1c\n" +
 	"\tescalated\x18\v \x01(\bR\tescalated\x12'\n" +
 	"\n" +
 	"content_id\x18\f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tcontentId\x125\n" +
 	"\x04page\x18\r \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x83\x01\n" +
 	"\x11ListItemsResponse\x126\n" +
 	"\x05items\x18\x01 \x03(\v2 .switchyard.review.v1.ReviewItemR\x05items\x126\n" +
-	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"|\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x80\x01\n" +
 	"\x0eGetItemRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\"\xfc\x01\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\"\xfc\x01\n" +
 	"\x0fGetItemResponse\x124\n" +
 	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\x129\n" +
 	"\bverdicts\x18\x02 \x03(\v2\x1d.switchyard.review.v1.VerdictR\bverdicts\x12<\n" +
@@ -6010,23 +6010,23 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"similarity\x12'\n" +
 	"\x0fsame_suggestion\x18\x03 \x01(\bR\x0esameSuggestion\"S\n" +
 	"\x18ListSimilarItemsResponse\x127\n" +
-	"\x05items\x18\x01 \x03(\v2!.switchyard.review.v1.SimilarItemR\x05items\"\xbe\x01\n" +
+	"\x05items\x18\x01 \x03(\v2!.switchyard.review.v1.SimilarItemR\x05items\"\xc6\x01\n" +
 	"\x11ReopenItemRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12\x1f\n" +
-	"\x06reason\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\x12\x1c\n" +
-	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\"J\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12\x1f\n" +
+	"\x06reason\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\x12 \n" +
+	"\x04note\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\xa0\x1f\xa0\xd6\x18\x01R\x04note\"J\n" +
 	"\x12ReopenItemResponse\x124\n" +
-	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xa2\x01\n" +
+	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xa6\x01\n" +
 	"\x13WithdrawItemRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12\x1f\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12\x1f\n" +
 	"\x06reason\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\"L\n" +
 	"\x14WithdrawItemResponse\x124\n" +
-	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xb3\x01\n" +
+	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xb7\x01\n" +
 	"\x15PrioritiseItemRequest\x12!\n" +
-	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12G\n" +
-	"\breviewer\x18\x02 \x01(\tB+\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$R\breviewer\x12.\n" +
+	"\aitem_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06itemId\x12K\n" +
+	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12.\n" +
 	"\bpriority\x18\x03 \x01(\x05B\x12\xbaH\x0f\x1a\r\x18\x04(\xfc\xff\xff\xff\xff\xff\xff\xff\xff\x01R\bpriority\"N\n" +
 	"\x16PrioritiseItemResponse\x124\n" +
 	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"J\n" +
@@ -6089,16 +6089,16 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
 	"deployment\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xac\x01\n" +
-	"\rPairAgreement\x12\x14\n" +
-	"\x05first\x18\x01 \x01(\tR\x05first\x12\x16\n" +
-	"\x06second\x18\x02 \x01(\tR\x06second\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xb8\x01\n" +
+	"\rPairAgreement\x12\x1a\n" +
+	"\x05first\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x02R\x05first\x12\x1c\n" +
+	"\x06second\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x02R\x06second\x12\x14\n" +
 	"\x05items\x18\x03 \x01(\x03R\x05items\x12\x1c\n" +
 	"\tagreement\x18\x04 \x01(\x01R\tagreement\x12\x14\n" +
 	"\x05kappa\x18\x05 \x01(\x01R\x05kappa\x12#\n" +
-	"\rkappa_defined\x18\x06 \x01(\bR\fkappaDefined\"\xea\x01\n" +
-	"\x0fReviewerQuality\x12\x1a\n" +
-	"\breviewer\x18\x01 \x01(\tR\breviewer\x12\x14\n" +
+	"\rkappa_defined\x18\x06 \x01(\bR\fkappaDefined\"\xf0\x01\n" +
+	"\x0fReviewerQuality\x12 \n" +
+	"\breviewer\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x02R\breviewer\x12\x14\n" +
 	"\x05items\x18\x02 \x01(\x03R\x05items\x12\x1d\n" +
 	"\n" +
 	"error_rate\x18\x03 \x01(\x01R\terrorRate\x12\x1d\n" +
@@ -6153,9 +6153,9 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\":\n" +
 	"\x15DeleteGoldItemRequest\x12!\n" +
 	"\agold_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06goldId\"\x18\n" +
-	"\x16DeleteGoldItemResponse\"\xcf\x02\n" +
-	"\bReviewer\x12\x1a\n" +
-	"\breviewer\x18\x01 \x01(\tR\breviewer\x12\x16\n" +
+	"\x16DeleteGoldItemResponse\"\xd5\x02\n" +
+	"\bReviewer\x12 \n" +
+	"\breviewer\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x02R\breviewer\x12\x16\n" +
 	"\x06skills\x18\x02 \x03(\tR\x06skills\x12\x16\n" +
 	"\x06leased\x18\x03 \x01(\x03R\x06leased\x12\x1a\n" +
 	"\bverdicts\x18\x04 \x01(\x03R\bverdicts\x12\x19\n" +
@@ -6166,19 +6166,19 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"goldErrors\x128\n" +
 	"\n" +
 	"time_spent\x18\b \x01(\v2\x19.google.protobuf.DurationR\ttimeSpent\x12F\n" +
-	"\x11last_verdict_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0flastVerdictTime\"\xa4\x01\n" +
+	"\x11last_verdict_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0flastVerdictTime\"\xa8\x01\n" +
 	"\x14ListReviewersRequest\x120\n" +
-	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12#\n" +
-	"\breviewer\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\breviewer\x125\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12'\n" +
+	"\breviewer\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18d\xa0\xd6\x18\x02R\breviewer\x125\n" +
 	"\x04page\x18\x03 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x8d\x01\n" +
 	"\x15ListReviewersResponse\x12<\n" +
 	"\treviewers\x18\x01 \x03(\v2\x1e.switchyard.review.v1.ReviewerR\treviewers\x126\n" +
-	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x8c\x01\n" +
-	"\x15UpdateReviewerRequest\x12%\n" +
-	"\breviewer\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\breviewer\x12L\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x90\x01\n" +
+	"\x15UpdateReviewerRequest\x12)\n" +
+	"\breviewer\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa0\xd6\x18\x02R\breviewer\x12L\n" +
 	"\x06skills\x18\x02 \x03(\tB4\xbaH1\x92\x01.\x10 \x18\x01\"(r&\x18@2\"^[a-z0-9]([a-z0-9._:-]*[a-z0-9])?$R\x06skills\"T\n" +
 	"\x16UpdateReviewerResponse\x12:\n" +
-	"\breviewer\x18\x01 \x01(\v2\x1e.switchyard.review.v1.ReviewerR\breviewer\"\x80\x03\n" +
+	"\breviewer\x18\x01 \x01(\v2\x1e.switchyard.review.v1.ReviewerR\breviewer\"\x84\x03\n" +
 	"\x15SubmitFeedbackRequest\x12+\n" +
 	"\vfeedback_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\n" +
@@ -6189,8 +6189,8 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x06action\x18\x04 \x01(\x0e2 .switchyard.moderation.v1.ActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06action\x12 \n" +
 	"\fout_of_scope\x18\x05 \x01(\bR\n" +
 	"outOfScope\x12\x1f\n" +
-	"\x06source\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06source\x12\x1c\n" +
-	"\x04note\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\x12=\n" +
+	"\x06source\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06source\x12 \n" +
+	"\x04note\x18\a \x01(\tB\f\xbaH\x05r\x03\x18\xa0\x1f\xa0\xd6\x18\x01R\x04note\x12=\n" +
 	"\fobserve_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vobserveTime\"T\n" +
 	"\x16SubmitFeedbackResponse\x12:\n" +
 	"\bfeedback\x18\x01 \x01(\v2\x1e.switchyard.review.v1.FeedbackR\bfeedback\"w\n" +
@@ -6236,7 +6236,7 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x16HISTORY_KIND_WITHDRAWN\x10\v\x12\x1a\n" +
 	"\x16HISTORY_KIND_ESCALATED\x10\f\x12\x1c\n" +
 	"\x18HISTORY_KIND_PRIORITISED\x10\r\x12\x19\n" +
-	"\x15HISTORY_KIND_FEEDBACK\x10\x0e2\xa5\"\n" +
+	"\x15HISTORY_KIND_FEEDBACK\x10\x0e2\xa6\"\n" +
 	"\rReviewService\x12\x97\x01\n" +
 	"\n" +
 	"LeaseItems\x12'.switchyard.review.v1.LeaseItemsRequest\x1a(.switchyard.review.v1.LeaseItemsResponse\"6\x9a\xd6\x18\x11\n" +
@@ -6278,9 +6278,9 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\freview:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x026:\x01*\"1/v1/review/queues/{operation}/{deployment}:update\x12\xb9\x01\n" +
 	"\rGetQueueStats\x12*.switchyard.review.v1.GetQueueStatsRequest\x1a+.switchyard.review.v1.GetQueueStatsResponse\"O\x9a\xd6\x18\x13\n" +
 	"\vreview:read\x12\x02\b\n" +
-	"\x18\x01\x82\xd3\xe4\x93\x022\x120/v1/review/queues/{operation}/{deployment}/stats\x12\xba\x01\n" +
-	"\fGetAgreement\x12).switchyard.review.v1.GetAgreementRequest\x1a*.switchyard.review.v1.GetAgreementResponse\"S\x9a\xd6\x18\x13\n" +
-	"\vreview:read\x12\x02\b\x14\x18\x01\x82\xd3\xe4\x93\x026\x124/v1/review/queues/{operation}/{deployment}/agreement\x12\x9c\x01\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x022\x120/v1/review/queues/{operation}/{deployment}/stats\x12\xbb\x01\n" +
+	"\fGetAgreement\x12).switchyard.review.v1.GetAgreementRequest\x1a*.switchyard.review.v1.GetAgreementResponse\"T\x9a\xd6\x18\x14\n" +
+	"\freview:write\x12\x02\b\x14\x18\x01\x82\xd3\xe4\x93\x026\x124/v1/review/queues/{operation}/{deployment}/agreement\x12\x9c\x01\n" +
 	"\vWatchQueues\x12(.switchyard.review.v1.WatchQueuesRequest\x1a).switchyard.review.v1.WatchQueuesResponse\"6\x9a\xd6\x18\x13\n" +
 	"\vreview:read\x12\x02\b\x1e\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/review/queues:watch0\x01\x12\x9f\x01\n" +
 	"\x0eCreateGoldItem\x12+.switchyard.review.v1.CreateGoldItemRequest\x1a,.switchyard.review.v1.CreateGoldItemResponse\"2\x9a\xd6\x18\x14\n" +

@@ -101,6 +101,7 @@ type ReviewServiceClient interface {
 	// Fails with NOT_FOUND.
 	ListSimilarItems(ctx context.Context, in *ListSimilarItemsRequest, opts ...grpc.CallOption) (*ListSimilarItemsResponse, error)
 	// ReopenItem opens a closed item again, for an appeal or because the verdict is doubted. Whoever judged it before does not get it again. The next verdict upholds or overturns the former.
+	// An automated decision that nobody has looked at becomes an item.
 	//
 	// Fails with NOT_FOUND and INVALID_ARGUMENT (the item is not closed).
 	ReopenItem(ctx context.Context, in *ReopenItemRequest, opts ...grpc.CallOption) (*ReopenItemResponse, error)
@@ -126,7 +127,8 @@ type ReviewServiceClient interface {
 	//
 	// Fails with NOT_FOUND.
 	GetQueueStats(ctx context.Context, in *GetQueueStatsRequest, opts ...grpc.CallOption) (*GetQueueStatsResponse, error)
-	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs.
+	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs. It is for those who lead: whoever could ask after each answer
+	// would learn which items are tests.
 	//
 	// Fails with NOT_FOUND.
 	GetAgreement(ctx context.Context, in *GetAgreementRequest, opts ...grpc.CallOption) (*GetAgreementResponse, error)
@@ -486,6 +488,7 @@ type ReviewServiceServer interface {
 	// Fails with NOT_FOUND.
 	ListSimilarItems(context.Context, *ListSimilarItemsRequest) (*ListSimilarItemsResponse, error)
 	// ReopenItem opens a closed item again, for an appeal or because the verdict is doubted. Whoever judged it before does not get it again. The next verdict upholds or overturns the former.
+	// An automated decision that nobody has looked at becomes an item.
 	//
 	// Fails with NOT_FOUND and INVALID_ARGUMENT (the item is not closed).
 	ReopenItem(context.Context, *ReopenItemRequest) (*ReopenItemResponse, error)
@@ -511,7 +514,8 @@ type ReviewServiceServer interface {
 	//
 	// Fails with NOT_FOUND.
 	GetQueueStats(context.Context, *GetQueueStatsRequest) (*GetQueueStatsResponse, error)
-	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs.
+	// GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs. It is for those who lead: whoever could ask after each answer
+	// would learn which items are tests.
 	//
 	// Fails with NOT_FOUND.
 	GetAgreement(context.Context, *GetAgreementRequest) (*GetAgreementResponse, error)

@@ -43,13 +43,13 @@ final class ClassificationResult implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->decision) {
-            $v = $this->decision->encode();
+        if (null !== $v = $this->decision) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->error) {
-            $v = $this->error->encode();
+        if (null !== $v = $this->error) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -57,24 +57,24 @@ final class ClassifyTextRequest implements Message
         $v = "{$this->deployment}\0{$this->text}\0{$this->subjectId}\0{$this->contentId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.classification.v1.ClassifyTextRequest.deployment' => $this->deployment, 'switchyard.classification.v1.ClassifyTextRequest.text' => $this->text, 'switchyard.classification.v1.ClassifyTextRequest.subject_id' => $this->subjectId, 'switchyard.classification.v1.ClassifyTextRequest.content_id' => $this->contentId]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->maxEvidence) {
-            $b .= "\x28" . ($this->maxEvidence >= 0 && $this->maxEvidence < 0x4000 ? ($this->maxEvidence < 0x80 ? \chr($this->maxEvidence) : \chr($this->maxEvidence | 0x80) . \chr($this->maxEvidence >> 7)) : Wire::int32($this->maxEvidence));
+        if (null !== $v = $this->maxEvidence) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

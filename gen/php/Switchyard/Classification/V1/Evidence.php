@@ -54,22 +54,22 @@ final class Evidence implements Message
         $v = "{$this->feature}\0{$this->label}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.classification.v1.Evidence.feature' => $this->feature, 'switchyard.classification.v1.Evidence.label' => $this->label]);
         $b = '';
-        if ('' !== $this->feature) {
-            $n = \strlen($this->feature);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->feature;
+        if ('' !== $v = $this->feature) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->weight)) {
             $b .= "\x19" . $v;
         }
-        if (0 !== $this->start) {
-            $b .= "\x20" . ($this->start >= 0 && $this->start < 0x4000 ? ($this->start < 0x80 ? \chr($this->start) : \chr($this->start | 0x80) . \chr($this->start >> 7)) : Wire::int32($this->start));
+        if (0 !== $v = $this->start) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (0 !== $this->end) {
-            $b .= "\x28" . ($this->end >= 0 && $this->end < 0x4000 ? ($this->end < 0x80 ? \chr($this->end) : \chr($this->end | 0x80) . \chr($this->end >> 7)) : Wire::int32($this->end));
+        if (0 !== $v = $this->end) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

@@ -60,13 +60,13 @@ final class RecordItem implements Message
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.classification.v1.RecordItem.record') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x0a" . Wire::bytes($p);
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

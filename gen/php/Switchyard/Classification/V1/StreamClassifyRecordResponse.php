@@ -42,11 +42,11 @@ final class StreamClassifyRecordResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->index) {
-            $b .= "\x08" . ($this->index >= 0 && $this->index < 0x4000 ? ($this->index < 0x80 ? \chr($this->index) : \chr($this->index | 0x80) . \chr($this->index >> 7)) : Wire::varint($this->index));
+        if (0 !== $v = $this->index) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->result) {
-            $v = $this->result->encode();
+        if (null !== $v = $this->result) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

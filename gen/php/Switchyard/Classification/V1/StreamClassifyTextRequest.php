@@ -44,12 +44,12 @@ final class StreamClassifyTextRequest implements Message
     {
         '' === $this->deployment || (\extension_loaded('mbstring') ? \mb_check_encoding($this->deployment, 'UTF-8') : Wire::utf8($this->deployment)) || throw EncodeException::utf8In(['switchyard.classification.v1.StreamClassifyTextRequest.deployment' => $this->deployment]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->item) {
-            $v = $this->item->encode();
+        if (null !== $v = $this->item) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -50,17 +50,17 @@ final class TextItem implements Message
         $v = "{$this->text}\0{$this->subjectId}\0{$this->contentId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.classification.v1.TextItem.text' => $this->text, 'switchyard.classification.v1.TextItem.subject_id' => $this->subjectId, 'switchyard.classification.v1.TextItem.content_id' => $this->contentId]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

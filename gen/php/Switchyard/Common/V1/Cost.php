@@ -57,21 +57,21 @@ final class Cost implements Message
     {
         '' === $this->currency || (\extension_loaded('mbstring') ? \mb_check_encoding($this->currency, 'UTF-8') : Wire::utf8($this->currency)) || throw EncodeException::utf8In(['switchyard.common.v1.Cost.currency' => $this->currency]);
         $b = '';
-        if (0 !== $this->totalMicros) {
-            $b .= "\x08" . ($this->totalMicros >= 0 && $this->totalMicros < 0x4000 ? ($this->totalMicros < 0x80 ? \chr($this->totalMicros) : \chr($this->totalMicros | 0x80) . \chr($this->totalMicros >> 7)) : Wire::varint($this->totalMicros));
+        if (0 !== $v = $this->totalMicros) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->computeMicros) {
-            $b .= "\x10" . ($this->computeMicros >= 0 && $this->computeMicros < 0x4000 ? ($this->computeMicros < 0x80 ? \chr($this->computeMicros) : \chr($this->computeMicros | 0x80) . \chr($this->computeMicros >> 7)) : Wire::varint($this->computeMicros));
+        if (0 !== $v = $this->computeMicros) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->reviewMicros) {
-            $b .= "\x18" . ($this->reviewMicros >= 0 && $this->reviewMicros < 0x4000 ? ($this->reviewMicros < 0x80 ? \chr($this->reviewMicros) : \chr($this->reviewMicros | 0x80) . \chr($this->reviewMicros >> 7)) : Wire::varint($this->reviewMicros));
+        if (0 !== $v = $this->reviewMicros) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if ('' !== $this->currency) {
-            $n = \strlen($this->currency);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
+        if ('' !== $v = $this->currency) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->compute) {
-            $v = $this->compute->encode();
+        if (null !== $v = $this->compute) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

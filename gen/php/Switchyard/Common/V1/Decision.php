@@ -111,23 +111,23 @@ final class Decision implements Message
         $v = "{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->policyDigest}\0{$this->certificateId}" . "\0" . \implode("\0", $this->chosenLabels);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.Decision.decision_id' => $this->decisionId, 'switchyard.common.v1.Decision.project' => $this->project, 'switchyard.common.v1.Decision.deployment' => $this->deployment, 'switchyard.common.v1.Decision.chosen_labels' => \implode("\0", $this->chosenLabels), 'switchyard.common.v1.Decision.policy_digest' => $this->policyDigest, 'switchyard.common.v1.Decision.certificate_id' => $this->certificateId]);
         $b = '';
-        if ('' !== $this->decisionId) {
-            $n = \strlen($this->decisionId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->decisionId;
+        if ('' !== $v = $this->decisionId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x18" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->time) {
-            $v = Timestamp::bytesOf($this->time);
+        if (null !== $v = $this->time) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -149,34 +149,34 @@ final class Decision implements Message
         if (0 !== $v = \is_int($this->stage) ? $this->stage : $this->stage->value) {
             $b .= "\x50" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->model) {
-            $v = $this->model->encode();
+        if (null !== $v = $this->model) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->policyDigest) {
-            $n = \strlen($this->policyDigest);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->policyDigest;
+        if ('' !== $v = $this->policyDigest) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->certificateId) {
-            $n = \strlen($this->certificateId);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->certificateId;
+        if ('' !== $v = $this->certificateId) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->variant) ? $this->variant : $this->variant->value) {
             $b .= "\x70" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->audit) {
-            $v = $this->audit->encode();
+        if (null !== $v = $this->audit) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->latency) {
-            $v = $this->latency->encode();
+        if (null !== $v = $this->latency) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->cost) {
-            $v = $this->cost->encode();
+        if (null !== $v = $this->cost) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x8a\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -97,36 +97,36 @@ final class DecisionRecord implements Message
         $v = "{$this->caller}\0{$this->traceparent}\0{$this->idempotencyKey}\0{$this->subjectId}\0{$this->requestId}\0{$this->contentId}" . "\0" . \implode("\0", $this->ruleIds);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.DecisionRecord.caller' => $this->caller, 'switchyard.common.v1.DecisionRecord.traceparent' => $this->traceparent, 'switchyard.common.v1.DecisionRecord.idempotency_key' => $this->idempotencyKey, 'switchyard.common.v1.DecisionRecord.subject_id' => $this->subjectId, 'switchyard.common.v1.DecisionRecord.rule_ids' => \implode("\0", $this->ruleIds), 'switchyard.common.v1.DecisionRecord.request_id' => $this->requestId, 'switchyard.common.v1.DecisionRecord.content_id' => $this->contentId]);
         $b = '';
-        if (null !== $this->decision) {
-            $v = $this->decision->encode();
+        if (null !== $v = $this->decision) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->caller) {
-            $n = \strlen($this->caller);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->caller;
+        if ('' !== $v = $this->caller) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->traceparent) {
-            $n = \strlen($this->traceparent);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->traceparent;
+        if ('' !== $v = $this->traceparent) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->idempotencyKey) {
-            $n = \strlen($this->idempotencyKey);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->idempotencyKey;
+        if ('' !== $v = $this->idempotencyKey) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->inputSha256) {
-            $n = \strlen($this->inputSha256);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->inputSha256;
+        if ('' !== $v = $this->inputSha256) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->inputRetention) ? $this->inputRetention : $this->inputRetention->value) {
             $b .= "\x38" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->input) {
-            $v = $this->input->encode();
+        if (null !== $v = $this->input) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -141,16 +141,16 @@ final class DecisionRecord implements Message
             $n = \strlen($x);
             $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (0 !== $this->action) {
-            $b .= "\x58" . ($this->action >= 0 && $this->action < 0x4000 ? ($this->action < 0x80 ? \chr($this->action) : \chr($this->action | 0x80) . \chr($this->action >> 7)) : Wire::int32($this->action));
+        if (0 !== $v = $this->action) {
+            $b .= "\x58" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->requestId) {
-            $n = \strlen($this->requestId);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->requestId;
+        if ('' !== $v = $this->requestId) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -80,16 +80,16 @@ final class FieldValue implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->number) {
-            $b .= "\x09" . \pack('e', $this->number);
+        if (null !== $v = $this->number) {
+            $b .= "\x09" . \pack('e', $v);
         }
-        if (null !== $this->text) {
-            Wire::utf8($this->text) || throw EncodeException::utf8('switchyard.common.v1.FieldValue.text');
-            $n = \strlen($this->text);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if (null !== $v = $this->text) {
+            Wire::utf8($v) || throw EncodeException::utf8('switchyard.common.v1.FieldValue.text');
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->boolean) {
-            $b .= "\x18" . ($this->boolean ? "\x01" : "\x00");
+        if (null !== $v = $this->boolean) {
+            $b .= "\x18" . ($v ? "\x01" : "\x00");
         }
 
         return $b . $this->unknownFields;

@@ -51,20 +51,20 @@ final class ItemError implements Message
         $v = "{$this->reason}\0{$this->message}\0{$this->field}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.ItemError.reason' => $this->reason, 'switchyard.common.v1.ItemError.message' => $this->message, 'switchyard.common.v1.ItemError.field' => $this->field]);
         $b = '';
-        if (0 !== $this->code) {
-            $b .= "\x08" . ($this->code >= 0 && $this->code < 0x4000 ? ($this->code < 0x80 ? \chr($this->code) : \chr($this->code | 0x80) . \chr($this->code >> 7)) : Wire::int32($this->code));
+        if (0 !== $v = $this->code) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->message) {
-            $n = \strlen($this->message);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->message;
+        if ('' !== $v = $this->message) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->field) {
-            $n = \strlen($this->field);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->field;
+        if ('' !== $v = $this->field) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -44,9 +44,9 @@ final class LabelProbability implements Message
     {
         '' === $this->label || (\extension_loaded('mbstring') ? \mb_check_encoding($this->label, 'UTF-8') : Wire::utf8($this->label)) || throw EncodeException::utf8In(['switchyard.common.v1.LabelProbability.label' => $this->label]);
         $b = '';
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->probability)) {
             $b .= "\x11" . $v;

@@ -52,12 +52,12 @@ final class MethodPolicy implements Message
     {
         '' === $this->scope || (\extension_loaded('mbstring') ? \mb_check_encoding($this->scope, 'UTF-8') : Wire::utf8($this->scope)) || throw EncodeException::utf8In(['switchyard.common.v1.MethodPolicy.scope' => $this->scope]);
         $b = '';
-        if ('' !== $this->scope) {
-            $n = \strlen($this->scope);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->scope;
+        if ('' !== $v = $this->scope) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->timeout) {
-            $v = $this->timeout->encode();
+        if (null !== $v = $this->timeout) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

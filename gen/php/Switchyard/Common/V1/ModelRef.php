@@ -48,16 +48,16 @@ final class ModelRef implements Message
         $v = "{$this->name}\0{$this->digest}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.ModelRef.name' => $this->name, 'switchyard.common.v1.ModelRef.digest' => $this->digest]);
         $b = '';
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->version) {
-            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x4000 ? ($this->version < 0x80 ? \chr($this->version) : \chr($this->version | 0x80) . \chr($this->version >> 7)) : Wire::int32($this->version));
+        if (0 !== $v = $this->version) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->digest) {
-            $n = \strlen($this->digest);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->digest;
+        if ('' !== $v = $this->digest) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -44,12 +44,12 @@ final class PageRequest implements Message
     {
         '' === $this->token || (\extension_loaded('mbstring') ? \mb_check_encoding($this->token, 'UTF-8') : Wire::utf8($this->token)) || throw EncodeException::utf8In(['switchyard.common.v1.PageRequest.token' => $this->token]);
         $b = '';
-        if (0 !== $this->size) {
-            $b .= "\x08" . ($this->size >= 0 && $this->size < 0x4000 ? ($this->size < 0x80 ? \chr($this->size) : \chr($this->size | 0x80) . \chr($this->size >> 7)) : Wire::int32($this->size));
+        if (0 !== $v = $this->size) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->token) {
-            $n = \strlen($this->token);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->token;
+        if ('' !== $v = $this->token) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -42,9 +42,9 @@ final class PageResponse implements Message
     {
         '' === $this->nextToken || (\extension_loaded('mbstring') ? \mb_check_encoding($this->nextToken, 'UTF-8') : Wire::utf8($this->nextToken)) || throw EncodeException::utf8In(['switchyard.common.v1.PageResponse.next_token' => $this->nextToken]);
         $b = '';
-        if ('' !== $this->nextToken) {
-            $n = \strlen($this->nextToken);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->nextToken;
+        if ('' !== $v = $this->nextToken) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -59,25 +59,25 @@ final class RecordedInput implements Message
         $v = "{$this->text}\0{$this->title}\0{$this->locale}\0{$this->channel}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.RecordedInput.text' => $this->text, 'switchyard.common.v1.RecordedInput.title' => $this->title, 'switchyard.common.v1.RecordedInput.locale' => $this->locale, 'switchyard.common.v1.RecordedInput.channel' => $this->channel]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->title) {
-            $n = \strlen($this->title);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->title;
+        if ('' !== $v = $this->title) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->fields as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.common.v1.RecordedInput.fields') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x1a" . Wire::bytes($p);
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->channel) {
-            $n = \strlen($this->channel);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->channel;
+        if ('' !== $v = $this->channel) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

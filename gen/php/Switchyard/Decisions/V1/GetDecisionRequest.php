@@ -42,9 +42,9 @@ final class GetDecisionRequest implements Message
     {
         '' === $this->decisionId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->decisionId, 'UTF-8') : Wire::utf8($this->decisionId)) || throw EncodeException::utf8In(['switchyard.decisions.v1.GetDecisionRequest.decision_id' => $this->decisionId]);
         $b = '';
-        if ('' !== $this->decisionId) {
-            $n = \strlen($this->decisionId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->decisionId;
+        if ('' !== $v = $this->decisionId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

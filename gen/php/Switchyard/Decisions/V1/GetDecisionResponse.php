@@ -39,8 +39,8 @@ final class GetDecisionResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->record) {
-            $v = $this->record->encode();
+        if (null !== $v = $this->record) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

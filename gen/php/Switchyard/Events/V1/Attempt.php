@@ -52,20 +52,20 @@ final class Attempt implements Message
     {
         '' === $this->error || (\extension_loaded('mbstring') ? \mb_check_encoding($this->error, 'UTF-8') : Wire::utf8($this->error)) || throw EncodeException::utf8In(['switchyard.events.v1.Attempt.error' => $this->error]);
         $b = '';
-        if (null !== $this->time) {
-            $v = Timestamp::bytesOf($this->time);
+        if (null !== $v = $this->time) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->status) {
-            $b .= "\x10" . ($this->status >= 0 && $this->status < 0x4000 ? ($this->status < 0x80 ? \chr($this->status) : \chr($this->status | 0x80) . \chr($this->status >> 7)) : Wire::int32($this->status));
+        if (0 !== $v = $this->status) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->error) {
-            $n = \strlen($this->error);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->error;
+        if ('' !== $v = $this->error) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->latency) {
-            $v = $this->latency->encode();
+        if (null !== $v = $this->latency) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -38,8 +38,8 @@ final class CreateWebhookRequest implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->spec) {
-            $v = $this->spec->encode();
+        if (null !== $v = $this->spec) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -74,40 +74,40 @@ final class Delivery implements Message
         $v = "{$this->deliveryId}\0{$this->messageId}\0{$this->eventId}\0{$this->eventType}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.Delivery.delivery_id' => $this->deliveryId, 'switchyard.events.v1.Delivery.message_id' => $this->messageId, 'switchyard.events.v1.Delivery.event_id' => $this->eventId, 'switchyard.events.v1.Delivery.event_type' => $this->eventType]);
         $b = '';
-        if ('' !== $this->deliveryId) {
-            $n = \strlen($this->deliveryId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deliveryId;
+        if ('' !== $v = $this->deliveryId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->messageId) {
-            $n = \strlen($this->messageId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->messageId;
+        if ('' !== $v = $this->messageId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->eventId) {
-            $n = \strlen($this->eventId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->eventId;
+        if ('' !== $v = $this->eventId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->eventType) {
-            $n = \strlen($this->eventType);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->eventType;
+        if ('' !== $v = $this->eventType) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->state) ? $this->state : $this->state->value) {
             $b .= "\x28" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (0 !== $this->attempts) {
-            $b .= "\x30" . ($this->attempts >= 0 && $this->attempts < 0x4000 ? ($this->attempts < 0x80 ? \chr($this->attempts) : \chr($this->attempts | 0x80) . \chr($this->attempts >> 7)) : Wire::int32($this->attempts));
+        if (0 !== $v = $this->attempts) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->lastAttempt) {
-            $v = $this->lastAttempt->encode();
+        if (null !== $v = $this->lastAttempt) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->nextAttemptTime) {
-            $v = Timestamp::bytesOf($this->nextAttemptTime);
+        if (null !== $v = $this->nextAttemptTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -83,58 +83,58 @@ final class Event implements Message
         $v = "{$this->cursor}\0{$this->id}\0{$this->source}\0{$this->type}\0{$this->kind}\0{$this->subject}\0{$this->deployment}\0{$this->traceparent}\0{$this->rawContentType}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.Event.cursor' => $this->cursor, 'switchyard.events.v1.Event.id' => $this->id, 'switchyard.events.v1.Event.source' => $this->source, 'switchyard.events.v1.Event.type' => $this->type, 'switchyard.events.v1.Event.kind' => $this->kind, 'switchyard.events.v1.Event.subject' => $this->subject, 'switchyard.events.v1.Event.deployment' => $this->deployment, 'switchyard.events.v1.Event.traceparent' => $this->traceparent, 'switchyard.events.v1.Event.raw_content_type' => $this->rawContentType]);
         $b = '';
-        if ('' !== $this->cursor) {
-            $n = \strlen($this->cursor);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->cursor;
+        if ('' !== $v = $this->cursor) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->id) {
-            $n = \strlen($this->id);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->id;
+        if ('' !== $v = $this->id) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->source) {
-            $n = \strlen($this->source);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->source;
+        if ('' !== $v = $this->source) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->type) {
-            $n = \strlen($this->type);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->type;
+        if ('' !== $v = $this->type) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->time) {
-            $v = Timestamp::bytesOf($this->time);
+        if (null !== $v = $this->time) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->kind) {
-            $n = \strlen($this->kind);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->kind;
+        if ('' !== $v = $this->kind) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x40" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->traceparent) {
-            $n = \strlen($this->traceparent);
-            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->traceparent;
+        if ('' !== $v = $this->traceparent) {
+            $n = \strlen($v);
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->data) {
-            $v = $this->data->encode();
+        if (null !== $v = $this->data) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->rawData) {
-            $n = \strlen($this->rawData);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->rawData;
+        if ('' !== $v = $this->rawData) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->rawContentType) {
-            $n = \strlen($this->rawContentType);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->rawContentType;
+        if ('' !== $v = $this->rawContentType) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -49,15 +49,15 @@ final class ListDeliveriesRequest implements Message
     {
         '' === $this->webhookId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->webhookId, 'UTF-8') : Wire::utf8($this->webhookId)) || throw EncodeException::utf8In(['switchyard.events.v1.ListDeliveriesRequest.webhook_id' => $this->webhookId]);
         $b = '';
-        if ('' !== $this->webhookId) {
-            $n = \strlen($this->webhookId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->webhookId;
+        if ('' !== $v = $this->webhookId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->state) ? $this->state : $this->state->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -52,22 +52,22 @@ final class ListEventsRequest implements Message
     {
         '' === $this->cursor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->cursor, 'UTF-8') : Wire::utf8($this->cursor)) || throw EncodeException::utf8In(['switchyard.events.v1.ListEventsRequest.cursor' => $this->cursor]);
         $b = '';
-        if (null !== $this->since) {
-            $v = Timestamp::bytesOf($this->since);
+        if (null !== $v = $this->since) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->cursor) {
-            $n = \strlen($this->cursor);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->cursor;
+        if ('' !== $v = $this->cursor) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->filter) {
-            $v = $this->filter->encode();
+        if (null !== $v = $this->filter) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

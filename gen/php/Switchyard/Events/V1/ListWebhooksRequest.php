@@ -39,8 +39,8 @@ final class ListWebhooksRequest implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -47,13 +47,13 @@ final class ReplayDeliveryRequest implements Message
         $v = "{$this->webhookId}\0{$this->deliveryId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.ReplayDeliveryRequest.webhook_id' => $this->webhookId, 'switchyard.events.v1.ReplayDeliveryRequest.delivery_id' => $this->deliveryId]);
         $b = '';
-        if ('' !== $this->webhookId) {
-            $n = \strlen($this->webhookId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->webhookId;
+        if ('' !== $v = $this->webhookId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->deliveryId) {
-            $n = \strlen($this->deliveryId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deliveryId;
+        if ('' !== $v = $this->deliveryId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

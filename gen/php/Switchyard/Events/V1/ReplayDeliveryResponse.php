@@ -38,8 +38,8 @@ final class ReplayDeliveryResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->delivery) {
-            $v = $this->delivery->encode();
+        if (null !== $v = $this->delivery) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

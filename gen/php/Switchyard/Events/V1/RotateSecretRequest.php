@@ -46,12 +46,12 @@ final class RotateSecretRequest implements Message
     {
         '' === $this->webhookId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->webhookId, 'UTF-8') : Wire::utf8($this->webhookId)) || throw EncodeException::utf8In(['switchyard.events.v1.RotateSecretRequest.webhook_id' => $this->webhookId]);
         $b = '';
-        if ('' !== $this->webhookId) {
-            $n = \strlen($this->webhookId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->webhookId;
+        if ('' !== $v = $this->webhookId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->grace) {
-            $v = $this->grace->encode();
+        if (null !== $v = $this->grace) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

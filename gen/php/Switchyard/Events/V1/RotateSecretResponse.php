@@ -46,12 +46,12 @@ final class RotateSecretResponse implements Message
     {
         '' === $this->secret || (\extension_loaded('mbstring') ? \mb_check_encoding($this->secret, 'UTF-8') : Wire::utf8($this->secret)) || throw EncodeException::utf8In(['switchyard.events.v1.RotateSecretResponse.secret' => $this->secret]);
         $b = '';
-        if ('' !== $this->secret) {
-            $n = \strlen($this->secret);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->secret;
+        if ('' !== $v = $this->secret) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->oldExpireTime) {
-            $v = Timestamp::bytesOf($this->oldExpireTime);
+        if (null !== $v = $this->oldExpireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -55,25 +55,25 @@ final class SubscribeRequest implements Message
     {
         '' === $this->cursor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->cursor, 'UTF-8') : Wire::utf8($this->cursor)) || throw EncodeException::utf8In(['switchyard.events.v1.SubscribeRequest.cursor' => $this->cursor]);
         $b = '';
-        if ('' !== $this->cursor) {
-            $n = \strlen($this->cursor);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->cursor;
+        if ('' !== $v = $this->cursor) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->since) {
-            $v = Timestamp::bytesOf($this->since);
+        if (null !== $v = $this->since) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->oldest) {
             $b .= "\x18\x01";
         }
-        if (null !== $this->filter) {
-            $v = $this->filter->encode();
+        if (null !== $v = $this->filter) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->heartbeat) {
-            $v = $this->heartbeat->encode();
+        if (null !== $v = $this->heartbeat) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

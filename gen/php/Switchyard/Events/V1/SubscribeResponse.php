@@ -47,14 +47,14 @@ final class SubscribeResponse implements Message
     {
         '' === $this->cursor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->cursor, 'UTF-8') : Wire::utf8($this->cursor)) || throw EncodeException::utf8In(['switchyard.events.v1.SubscribeResponse.cursor' => $this->cursor]);
         $b = '';
-        if (null !== $this->event) {
-            $v = $this->event->encode();
+        if (null !== $v = $this->event) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->cursor) {
-            $n = \strlen($this->cursor);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->cursor;
+        if ('' !== $v = $this->cursor) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->gap) {
             $b .= "\x18\x01";

@@ -42,9 +42,9 @@ final class TestWebhookRequest implements Message
     {
         '' === $this->webhookId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->webhookId, 'UTF-8') : Wire::utf8($this->webhookId)) || throw EncodeException::utf8In(['switchyard.events.v1.TestWebhookRequest.webhook_id' => $this->webhookId]);
         $b = '';
-        if ('' !== $this->webhookId) {
-            $n = \strlen($this->webhookId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->webhookId;
+        if ('' !== $v = $this->webhookId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -38,8 +38,8 @@ final class TestWebhookResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->attempt) {
-            $v = $this->attempt->encode();
+        if (null !== $v = $this->attempt) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -38,8 +38,8 @@ final class UpdateWebhookResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->webhook) {
-            $v = $this->webhook->encode();
+        if (null !== $v = $this->webhook) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

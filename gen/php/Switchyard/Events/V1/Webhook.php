@@ -76,47 +76,47 @@ final class Webhook implements Message
         $v = "{$this->webhookId}\0{$this->stateReason}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.Webhook.webhook_id' => $this->webhookId, 'switchyard.events.v1.Webhook.state_reason' => $this->stateReason]);
         $b = '';
-        if ('' !== $this->webhookId) {
-            $n = \strlen($this->webhookId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->webhookId;
+        if ('' !== $v = $this->webhookId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->spec) {
-            $v = $this->spec->encode();
+        if (null !== $v = $this->spec) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->state) ? $this->state : $this->state->value) {
             $b .= "\x18" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->stateReason) {
-            $n = \strlen($this->stateReason);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stateReason;
+        if ('' !== $v = $this->stateReason) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->updateTime) {
-            $v = Timestamp::bytesOf($this->updateTime);
+        if (null !== $v = $this->updateTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->failingSince) {
-            $v = Timestamp::bytesOf($this->failingSince);
+        if (null !== $v = $this->failingSince) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lastSuccessTime) {
-            $v = Timestamp::bytesOf($this->lastSuccessTime);
+        if (null !== $v = $this->lastSuccessTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->pending) {
-            $b .= "\x48" . ($this->pending >= 0 && $this->pending < 0x4000 ? ($this->pending < 0x80 ? \chr($this->pending) : \chr($this->pending | 0x80) . \chr($this->pending >> 7)) : Wire::varint($this->pending));
+        if (0 !== $v = $this->pending) {
+            $b .= "\x48" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->dead) {
-            $b .= "\x50" . ($this->dead >= 0 && $this->dead < 0x4000 ? ($this->dead < 0x80 ? \chr($this->dead) : \chr($this->dead | 0x80) . \chr($this->dead >> 7)) : Wire::varint($this->dead));
+        if (0 !== $v = $this->dead) {
+            $b .= "\x50" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;

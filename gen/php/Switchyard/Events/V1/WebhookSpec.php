@@ -51,16 +51,16 @@ final class WebhookSpec implements Message
         $v = "{$this->url}\0{$this->description}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.events.v1.WebhookSpec.url' => $this->url, 'switchyard.events.v1.WebhookSpec.description' => $this->description]);
         $b = '';
-        if ('' !== $this->url) {
-            $n = \strlen($this->url);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->url;
+        if ('' !== $v = $this->url) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->filter) {
-            $v = $this->filter->encode();
+        if (null !== $v = $this->filter) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -54,16 +54,16 @@ final class CreateKeyRequest implements Message
         $v = $this->name . "\0" . \implode("\0", $this->scopes);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateKeyRequest.name' => $this->name, 'switchyard.identity.v1.CreateKeyRequest.scopes' => \implode("\0", $this->scopes)]);
         $b = '';
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->scopes as $x) {
             $n = \strlen($x);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->lifetime) {
-            $v = $this->lifetime->encode();
+        if (null !== $v = $this->lifetime) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

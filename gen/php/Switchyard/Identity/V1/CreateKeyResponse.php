@@ -44,14 +44,14 @@ final class CreateKeyResponse implements Message
     {
         '' === $this->secret || (\extension_loaded('mbstring') ? \mb_check_encoding($this->secret, 'UTF-8') : Wire::utf8($this->secret)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateKeyResponse.secret' => $this->secret]);
         $b = '';
-        if (null !== $this->key) {
-            $v = $this->key->encode();
+        if (null !== $v = $this->key) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->secret) {
-            $n = \strlen($this->secret);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->secret;
+        if ('' !== $v = $this->secret) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

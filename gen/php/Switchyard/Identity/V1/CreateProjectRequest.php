@@ -41,9 +41,9 @@ final class CreateProjectRequest implements Message
     {
         '' === $this->name || (\extension_loaded('mbstring') ? \mb_check_encoding($this->name, 'UTF-8') : Wire::utf8($this->name)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateProjectRequest.name' => $this->name]);
         $b = '';
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

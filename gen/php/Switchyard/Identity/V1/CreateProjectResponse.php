@@ -47,19 +47,19 @@ final class CreateProjectResponse implements Message
     {
         '' === $this->secret || (\extension_loaded('mbstring') ? \mb_check_encoding($this->secret, 'UTF-8') : Wire::utf8($this->secret)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateProjectResponse.secret' => $this->secret]);
         $b = '';
-        if (null !== $this->project) {
-            $v = $this->project->encode();
+        if (null !== $v = $this->project) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->key) {
-            $v = $this->key->encode();
+        if (null !== $v = $this->key) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->secret) {
-            $n = \strlen($this->secret);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->secret;
+        if ('' !== $v = $this->secret) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -74,39 +74,39 @@ final class Key implements Message
         $v = "{$this->keyId}\0{$this->project}\0{$this->name}" . "\0" . \implode("\0", $this->scopes);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $this->keyId, 'switchyard.identity.v1.Key.project' => $this->project, 'switchyard.identity.v1.Key.name' => $this->name, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $this->scopes)]);
         $b = '';
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->scopes as $x) {
             $n = \strlen($x);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->expireTime) {
-            $v = Timestamp::bytesOf($this->expireTime);
+        if (null !== $v = $this->expireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->revokeTime) {
-            $v = Timestamp::bytesOf($this->revokeTime);
+        if (null !== $v = $this->revokeTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lastUsedTime) {
-            $v = Timestamp::bytesOf($this->lastUsedTime);
+        if (null !== $v = $this->lastUsedTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

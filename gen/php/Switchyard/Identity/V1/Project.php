@@ -46,12 +46,12 @@ final class Project implements Message
     {
         '' === $this->name || (\extension_loaded('mbstring') ? \mb_check_encoding($this->name, 'UTF-8') : Wire::utf8($this->name)) || throw EncodeException::utf8In(['switchyard.identity.v1.Project.name' => $this->name]);
         $b = '';
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -42,9 +42,9 @@ final class RevokeKeyRequest implements Message
     {
         '' === $this->keyId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->keyId, 'UTF-8') : Wire::utf8($this->keyId)) || throw EncodeException::utf8In(['switchyard.identity.v1.RevokeKeyRequest.key_id' => $this->keyId]);
         $b = '';
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -38,8 +38,8 @@ final class RevokeKeyResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->key) {
-            $v = $this->key->encode();
+        if (null !== $v = $this->key) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -46,12 +46,12 @@ final class RotateKeyRequest implements Message
     {
         '' === $this->keyId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->keyId, 'UTF-8') : Wire::utf8($this->keyId)) || throw EncodeException::utf8In(['switchyard.identity.v1.RotateKeyRequest.key_id' => $this->keyId]);
         $b = '';
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->grace) {
-            $v = $this->grace->encode();
+        if (null !== $v = $this->grace) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

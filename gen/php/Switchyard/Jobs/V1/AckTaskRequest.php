@@ -50,17 +50,17 @@ final class AckTaskRequest implements Message
         $v = "{$this->queue}\0{$this->taskId}\0{$this->leaseId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.AckTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.AckTaskRequest.task_id' => $this->taskId, 'switchyard.jobs.v1.AckTaskRequest.lease_id' => $this->leaseId]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->leaseId) {
-            $n = \strlen($this->leaseId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->leaseId;
+        if ('' !== $v = $this->leaseId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -40,8 +40,8 @@ final class ExtendTaskResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->leaseExpireTime) {
-            $v = Timestamp::bytesOf($this->leaseExpireTime);
+        if (null !== $v = $this->leaseExpireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -41,9 +41,9 @@ final class GetQueueRequest implements Message
     {
         '' === $this->queue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->queue, 'UTF-8') : Wire::utf8($this->queue)) || throw EncodeException::utf8In(['switchyard.jobs.v1.GetQueueRequest.queue' => $this->queue]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

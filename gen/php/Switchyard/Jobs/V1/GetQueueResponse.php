@@ -53,20 +53,20 @@ final class GetQueueResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->due) {
-            $b .= "\x08" . ($this->due >= 0 && $this->due < 0x4000 ? ($this->due < 0x80 ? \chr($this->due) : \chr($this->due | 0x80) . \chr($this->due >> 7)) : Wire::varint($this->due));
+        if (0 !== $v = $this->due) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->delayed) {
-            $b .= "\x10" . ($this->delayed >= 0 && $this->delayed < 0x4000 ? ($this->delayed < 0x80 ? \chr($this->delayed) : \chr($this->delayed | 0x80) . \chr($this->delayed >> 7)) : Wire::varint($this->delayed));
+        if (0 !== $v = $this->delayed) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->leased) {
-            $b .= "\x18" . ($this->leased >= 0 && $this->leased < 0x4000 ? ($this->leased < 0x80 ? \chr($this->leased) : \chr($this->leased | 0x80) . \chr($this->leased >> 7)) : Wire::varint($this->leased));
+        if (0 !== $v = $this->leased) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->dead) {
-            $b .= "\x20" . ($this->dead >= 0 && $this->dead < 0x4000 ? ($this->dead < 0x80 ? \chr($this->dead) : \chr($this->dead | 0x80) . \chr($this->dead >> 7)) : Wire::varint($this->dead));
+        if (0 !== $v = $this->dead) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->oldestDueTime) {
-            $v = Timestamp::bytesOf($this->oldestDueTime);
+        if (null !== $v = $this->oldestDueTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -61,24 +61,24 @@ final class PublishTaskRequest implements Message
         $v = "{$this->queue}\0{$this->taskId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.PublishTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.PublishTaskRequest.task_id' => $this->taskId]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->body) {
-            $n = \strlen($this->body);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->body;
+        if ('' !== $v = $this->body) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->headers as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.jobs.v1.PublishTaskRequest.headers') . "\x12" . Wire::text($x, 'switchyard.jobs.v1.PublishTaskRequest.headers');
             $b .= "\x22" . Wire::bytes($p);
         }
-        if (null !== $this->delay) {
-            $v = $this->delay->encode();
+        if (null !== $v = $this->delay) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

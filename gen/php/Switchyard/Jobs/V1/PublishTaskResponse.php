@@ -40,8 +40,8 @@ final class PublishTaskResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->publishTime) {
-            $v = Timestamp::bytesOf($this->publishTime);
+        if (null !== $v = $this->publishTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

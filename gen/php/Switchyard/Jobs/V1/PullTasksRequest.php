@@ -52,20 +52,20 @@ final class PullTasksRequest implements Message
     {
         '' === $this->queue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->queue, 'UTF-8') : Wire::utf8($this->queue)) || throw EncodeException::utf8In(['switchyard.jobs.v1.PullTasksRequest.queue' => $this->queue]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->maxTasks) {
-            $b .= "\x10" . ($this->maxTasks >= 0 && $this->maxTasks < 0x4000 ? ($this->maxTasks < 0x80 ? \chr($this->maxTasks) : \chr($this->maxTasks | 0x80) . \chr($this->maxTasks >> 7)) : Wire::int32($this->maxTasks));
+        if (0 !== $v = $this->maxTasks) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->lease) {
-            $v = $this->lease->encode();
+        if (null !== $v = $this->lease) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->wait) {
-            $v = $this->wait->encode();
+        if (null !== $v = $this->wait) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -60,29 +60,29 @@ final class RejectTaskRequest implements Message
         $v = "{$this->queue}\0{$this->taskId}\0{$this->leaseId}\0{$this->reason}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.RejectTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.RejectTaskRequest.task_id' => $this->taskId, 'switchyard.jobs.v1.RejectTaskRequest.lease_id' => $this->leaseId, 'switchyard.jobs.v1.RejectTaskRequest.reason' => $this->reason]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->leaseId) {
-            $n = \strlen($this->leaseId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->leaseId;
+        if ('' !== $v = $this->leaseId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->requeue) {
             $b .= "\x20\x01";
         }
-        if (null !== $this->delay) {
-            $v = $this->delay->encode();
+        if (null !== $v = $this->delay) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

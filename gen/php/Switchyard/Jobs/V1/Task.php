@@ -70,32 +70,32 @@ final class Task implements Message
         $v = "{$this->taskId}\0{$this->leaseId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $this->taskId, 'switchyard.jobs.v1.Task.lease_id' => $this->leaseId]);
         $b = '';
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->body) {
-            $n = \strlen($this->body);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->body;
+        if ('' !== $v = $this->body) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->headers as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.jobs.v1.Task.headers') . "\x12" . Wire::text($x, 'switchyard.jobs.v1.Task.headers');
             $b .= "\x1a" . Wire::bytes($p);
         }
-        if (0 !== $this->attempt) {
-            $b .= "\x20" . ($this->attempt >= 0 && $this->attempt < 0x4000 ? ($this->attempt < 0x80 ? \chr($this->attempt) : \chr($this->attempt | 0x80) . \chr($this->attempt >> 7)) : Wire::int32($this->attempt));
+        if (0 !== $v = $this->attempt) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->publishTime) {
-            $v = Timestamp::bytesOf($this->publishTime);
+        if (null !== $v = $this->publishTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->leaseId) {
-            $n = \strlen($this->leaseId);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->leaseId;
+        if ('' !== $v = $this->leaseId) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->leaseExpireTime) {
-            $v = Timestamp::bytesOf($this->leaseExpireTime);
+        if (null !== $v = $this->leaseExpireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

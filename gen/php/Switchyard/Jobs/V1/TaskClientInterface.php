@@ -17,9 +17,11 @@ use Switchyard\Client\RpcException;
 interface TaskClientInterface
 {
     /**
-     * PublishTask stores a task. It is durable when the call returns. Publishing the same task_id again within 24 hours of the task's end does nothing and answers the same.
+     * PublishTask stores a task. It is durable when the call returns. Publishing the same task_id again does nothing and answers the same, until 24 hours after the task is
+     * done, or 14 days after it was given up.
      *
-     * Fails with ALREADY_EXISTS (the id stands for another body or queue), QUOTA_EXCEEDED (1,000,000 tasks that are not done in one queue) and STORAGE_FULL.
+     * Fails with ALREADY_EXISTS (the id stands for another body or other headers), QUOTA_EXCEEDED (1,000,000 tasks that are not done in one queue, dead ones included, or
+     * 1,000 queues in the project) and STORAGE_FULL.
      *
      * Scope jobs:submit; deadline 5000 ms; idempotent: retried when the server is unavailable.
      *
@@ -29,7 +31,8 @@ interface TaskClientInterface
 
     /**
      * PullTasks takes tasks that are due, oldest first, and leases them to the caller. Without any it waits as long as `wait` says for the first one. A lease that ends
-     * before the task is acknowledged makes the task due again.
+     * before the task is acknowledged makes the task due again. Of several callers that wait the first is served first. A server that shuts down answers calls that
+     * wait at once, with no tasks.
      *
      * Scope jobs:work; deadline 30000 ms.
      *
@@ -40,7 +43,7 @@ interface TaskClientInterface
     /**
      * AckTask ends a task: it is done. Acknowledging again under the same lease does nothing.
      *
-     * Fails with NOT_FOUND and LEASE_LOST (the lease ended, and the task is due again, leased to another or done).
+     * Fails with NOT_FOUND and LEASE_LOST (the lease ended: the task is due again, leased to another, done or rejected).
      *
      * Scope jobs:work; deadline 5000 ms; idempotent: retried when the server is unavailable.
      *
@@ -49,7 +52,8 @@ interface TaskClientInterface
     public function ackTask(AckTaskRequest $request, ?CallOptions $options = null): AckTaskResponse;
 
     /**
-     * RejectTask gives a task back: to be tried again after a pause, or never again. A task that is not tried again is kept for 14 days as dead.
+     * RejectTask gives a task back: to be tried again after a pause, or never again. A task that is not tried again is kept for 14 days as dead. Rejecting again under
+     * the same lease does nothing.
      *
      * Fails with NOT_FOUND and LEASE_LOST.
      *

@@ -84,13 +84,13 @@ final class Certificate implements Message
         $v = "{$this->certificateId}\0{$this->side}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $this->certificateId, 'switchyard.models.v1.Certificate.side' => $this->side]);
         $b = '';
-        if ('' !== $this->certificateId) {
-            $n = \strlen($this->certificateId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->certificateId;
+        if ('' !== $v = $this->certificateId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->side) {
-            $n = \strlen($this->side);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->side;
+        if ('' !== $v = $this->side) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->maxError)) {
             $b .= "\x19" . $v;
@@ -101,14 +101,14 @@ final class Certificate implements Message
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->threshold)) {
             $b .= "\x29" . $v;
         }
-        if (0 !== $this->rows) {
-            $b .= "\x30" . ($this->rows >= 0 && $this->rows < 0x4000 ? ($this->rows < 0x80 ? \chr($this->rows) : \chr($this->rows | 0x80) . \chr($this->rows >> 7)) : Wire::varint($this->rows));
+        if (0 !== $v = $this->rows) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->accepted) {
-            $b .= "\x38" . ($this->accepted >= 0 && $this->accepted < 0x4000 ? ($this->accepted < 0x80 ? \chr($this->accepted) : \chr($this->accepted | 0x80) . \chr($this->accepted >> 7)) : Wire::varint($this->accepted));
+        if (0 !== $v = $this->accepted) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->errors) {
-            $b .= "\x40" . ($this->errors >= 0 && $this->errors < 0x4000 ? ($this->errors < 0x80 ? \chr($this->errors) : \chr($this->errors | 0x80) . \chr($this->errors >> 7)) : Wire::varint($this->errors));
+        if (0 !== $v = $this->errors) {
+            $b .= "\x40" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->pValue)) {
             $b .= "\x49" . $v;
@@ -119,11 +119,11 @@ final class Certificate implements Message
         if ($this->certified) {
             $b .= "\x58\x01";
         }
-        if (0 !== $this->labelsNeeded) {
-            $b .= "\x60" . ($this->labelsNeeded >= 0 && $this->labelsNeeded < 0x4000 ? ($this->labelsNeeded < 0x80 ? \chr($this->labelsNeeded) : \chr($this->labelsNeeded | 0x80) . \chr($this->labelsNeeded >> 7)) : Wire::varint($this->labelsNeeded));
+        if (0 !== $v = $this->labelsNeeded) {
+            $b .= "\x60" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -65,9 +65,9 @@ final class CertificationSample implements Message
     {
         '' === $this->side || (\extension_loaded('mbstring') ? \mb_check_encoding($this->side, 'UTF-8') : Wire::utf8($this->side)) || throw EncodeException::utf8In(['switchyard.models.v1.CertificationSample.side' => $this->side]);
         $b = '';
-        if ('' !== $this->side) {
-            $n = \strlen($this->side);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->side;
+        if ('' !== $v = $this->side) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ([] !== $this->scores) {
             $p = '';

@@ -62,24 +62,24 @@ final class DeployRequest implements Message
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->version) {
-            $b .= "\x20" . ($this->version >= 0 && $this->version < 0x4000 ? ($this->version < 0x80 ? \chr($this->version) : \chr($this->version | 0x80) . \chr($this->version >> 7)) : Wire::int32($this->version));
+        if (0 !== $v = $this->version) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->policy) {
-            $v = $this->policy->encode();
+        if (null !== $v = $this->policy) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->expectedRevision) {
-            $b .= "\x30" . ($this->expectedRevision >= 0 && $this->expectedRevision < 0x4000 ? ($this->expectedRevision < 0x80 ? \chr($this->expectedRevision) : \chr($this->expectedRevision | 0x80) . \chr($this->expectedRevision >> 7)) : Wire::varint($this->expectedRevision));
+        if (0 !== $v = $this->expectedRevision) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;

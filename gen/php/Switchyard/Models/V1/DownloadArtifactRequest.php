@@ -48,16 +48,16 @@ final class DownloadArtifactRequest implements Message
         $v = "{$this->model}\0{$this->project}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.DownloadArtifactRequest.model' => $this->model, 'switchyard.models.v1.DownloadArtifactRequest.project' => $this->project]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->version) {
-            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x4000 ? ($this->version < 0x80 ? \chr($this->version) : \chr($this->version | 0x80) . \chr($this->version >> 7)) : Wire::int32($this->version));
+        if (0 !== $v = $this->version) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

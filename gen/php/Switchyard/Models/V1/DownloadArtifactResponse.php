@@ -39,9 +39,9 @@ final class DownloadArtifactResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if ('' !== $this->chunk) {
-            $n = \strlen($this->chunk);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->chunk;
+        if ('' !== $v = $this->chunk) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

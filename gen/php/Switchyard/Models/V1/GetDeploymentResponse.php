@@ -38,8 +38,8 @@ final class GetDeploymentResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->deployment) {
-            $v = $this->deployment->encode();
+        if (null !== $v = $this->deployment) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

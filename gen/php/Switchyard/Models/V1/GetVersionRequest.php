@@ -44,12 +44,12 @@ final class GetVersionRequest implements Message
     {
         '' === $this->model || (\extension_loaded('mbstring') ? \mb_check_encoding($this->model, 'UTF-8') : Wire::utf8($this->model)) || throw EncodeException::utf8In(['switchyard.models.v1.GetVersionRequest.model' => $this->model]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->version) {
-            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x4000 ? ($this->version < 0x80 ? \chr($this->version) : \chr($this->version | 0x80) . \chr($this->version >> 7)) : Wire::int32($this->version));
+        if (0 !== $v = $this->version) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

@@ -45,14 +45,14 @@ final class GetVersionResponse implements Message
     {
         '' === $this->evaluationJson || (\extension_loaded('mbstring') ? \mb_check_encoding($this->evaluationJson, 'UTF-8') : Wire::utf8($this->evaluationJson)) || throw EncodeException::utf8In(['switchyard.models.v1.GetVersionResponse.evaluation_json' => $this->evaluationJson]);
         $b = '';
-        if (null !== $this->version) {
-            $v = $this->version->encode();
+        if (null !== $v = $this->version) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->evaluationJson) {
-            $n = \strlen($this->evaluationJson);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->evaluationJson;
+        if ('' !== $v = $this->evaluationJson) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -64,26 +64,26 @@ final class Lineage implements Message
         $v = "{$this->datasetSha256}\0{$this->codeVersion}\0{$this->notice}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Lineage.dataset_sha256' => $this->datasetSha256, 'switchyard.models.v1.Lineage.code_version' => $this->codeVersion, 'switchyard.models.v1.Lineage.notice' => $this->notice]);
         $b = '';
-        if ('' !== $this->datasetSha256) {
-            $n = \strlen($this->datasetSha256);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->datasetSha256;
+        if ('' !== $v = $this->datasetSha256) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->trainRows) {
-            $b .= "\x10" . ($this->trainRows >= 0 && $this->trainRows < 0x4000 ? ($this->trainRows < 0x80 ? \chr($this->trainRows) : \chr($this->trainRows | 0x80) . \chr($this->trainRows >> 7)) : Wire::varint($this->trainRows));
+        if (0 !== $v = $this->trainRows) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->certificationRows) {
-            $b .= "\x18" . ($this->certificationRows >= 0 && $this->certificationRows < 0x4000 ? ($this->certificationRows < 0x80 ? \chr($this->certificationRows) : \chr($this->certificationRows | 0x80) . \chr($this->certificationRows >> 7)) : Wire::varint($this->certificationRows));
+        if (0 !== $v = $this->certificationRows) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->seed) {
-            $b .= "\x20" . ($this->seed >= 0 && $this->seed < 0x4000 ? ($this->seed < 0x80 ? \chr($this->seed) : \chr($this->seed | 0x80) . \chr($this->seed >> 7)) : Wire::varint($this->seed));
+        if (0 !== $v = $this->seed) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if ('' !== $this->codeVersion) {
-            $n = \strlen($this->codeVersion);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->codeVersion;
+        if ('' !== $v = $this->codeVersion) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->notice) {
-            $n = \strlen($this->notice);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->notice;
+        if ('' !== $v = $this->notice) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->starter) {
             $b .= "\x38\x01";

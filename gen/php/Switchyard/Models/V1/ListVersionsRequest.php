@@ -45,12 +45,12 @@ final class ListVersionsRequest implements Message
     {
         '' === $this->model || (\extension_loaded('mbstring') ? \mb_check_encoding($this->model, 'UTF-8') : Wire::utf8($this->model)) || throw EncodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $this->model]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

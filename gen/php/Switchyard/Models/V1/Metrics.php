@@ -53,8 +53,8 @@ final class Metrics implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->rows) {
-            $b .= "\x08" . ($this->rows >= 0 && $this->rows < 0x4000 ? ($this->rows < 0x80 ? \chr($this->rows) : \chr($this->rows | 0x80) . \chr($this->rows >> 7)) : Wire::varint($this->rows));
+        if (0 !== $v = $this->rows) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->accuracy)) {
             $b .= "\x11" . $v;

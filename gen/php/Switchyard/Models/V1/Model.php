@@ -54,18 +54,18 @@ final class Model implements Message
     {
         '' === $this->name || (\extension_loaded('mbstring') ? \mb_check_encoding($this->name, 'UTF-8') : Wire::utf8($this->name)) || throw EncodeException::utf8In(['switchyard.models.v1.Model.name' => $this->name]);
         $b = '';
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (0 !== $this->latestVersion) {
-            $b .= "\x18" . ($this->latestVersion >= 0 && $this->latestVersion < 0x4000 ? ($this->latestVersion < 0x80 ? \chr($this->latestVersion) : \chr($this->latestVersion | 0x80) . \chr($this->latestVersion >> 7)) : Wire::int32($this->latestVersion));
+        if (0 !== $v = $this->latestVersion) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

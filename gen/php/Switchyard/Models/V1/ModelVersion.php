@@ -97,23 +97,23 @@ final class ModelVersion implements Message
         $v = "{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels)]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->version) {
-            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x4000 ? ($this->version < 0x80 ? \chr($this->version) : \chr($this->version | 0x80) . \chr($this->version >> 7)) : Wire::int32($this->version));
+        if (0 !== $v = $this->version) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->digest) {
-            $n = \strlen($this->digest);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->digest;
+        if ('' !== $v = $this->digest) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->kind) {
-            $n = \strlen($this->kind);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->kind;
+        if ('' !== $v = $this->kind) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->labels as $x) {
             $n = \strlen($x);
@@ -122,29 +122,29 @@ final class ModelVersion implements Message
         if ($this->multiLabel) {
             $b .= "\x38\x01";
         }
-        if ('' !== $this->outOfScopeLabel) {
-            $n = \strlen($this->outOfScopeLabel);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->outOfScopeLabel;
+        if ('' !== $v = $this->outOfScopeLabel) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->harmlessLabels as $x) {
             $n = \strlen($x);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (0 !== $this->sizeBytes) {
-            $b .= "\x50" . ($this->sizeBytes >= 0 && $this->sizeBytes < 0x4000 ? ($this->sizeBytes < 0x80 ? \chr($this->sizeBytes) : \chr($this->sizeBytes | 0x80) . \chr($this->sizeBytes >> 7)) : Wire::varint($this->sizeBytes));
+        if (0 !== $v = $this->sizeBytes) {
+            $b .= "\x50" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->metrics) {
-            $v = $this->metrics->encode();
+        if (null !== $v = $this->metrics) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lineage) {
-            $v = $this->lineage->encode();
+        if (null !== $v = $this->lineage) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

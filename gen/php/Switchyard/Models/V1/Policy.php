@@ -148,15 +148,15 @@ final class Policy implements Message
         if (0 !== $v = \is_int($this->profanity) ? $this->profanity : $this->profanity->value) {
             $b .= "\x50" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->currency) {
-            $n = \strlen($this->currency);
-            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
+        if ('' !== $v = $this->currency) {
+            $n = \strlen($v);
+            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->computeHourMicros) {
-            $b .= "\x60" . ($this->computeHourMicros >= 0 && $this->computeHourMicros < 0x4000 ? ($this->computeHourMicros < 0x80 ? \chr($this->computeHourMicros) : \chr($this->computeHourMicros | 0x80) . \chr($this->computeHourMicros >> 7)) : Wire::varint($this->computeHourMicros));
+        if (0 !== $v = $this->computeHourMicros) {
+            $b .= "\x60" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->reviewerHourMicros) {
-            $b .= "\x68" . ($this->reviewerHourMicros >= 0 && $this->reviewerHourMicros < 0x4000 ? ($this->reviewerHourMicros < 0x80 ? \chr($this->reviewerHourMicros) : \chr($this->reviewerHourMicros | 0x80) . \chr($this->reviewerHourMicros >> 7)) : Wire::varint($this->reviewerHourMicros));
+        if (0 !== $v = $this->reviewerHourMicros) {
+            $b .= "\x68" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->reviewSeconds)) {
             $b .= "\x71" . $v;

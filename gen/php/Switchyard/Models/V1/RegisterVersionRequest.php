@@ -72,14 +72,14 @@ final class RegisterVersionRequest implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->spec) {
-            $v = $this->spec->encode();
+        if (null !== $v = $this->spec) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->chunk) {
-            $n = \strlen($this->chunk);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->chunk;
+        if (null !== $v = $this->chunk) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

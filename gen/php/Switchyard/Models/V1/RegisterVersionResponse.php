@@ -41,8 +41,8 @@ final class RegisterVersionResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->version) {
-            $v = $this->version->encode();
+        if (null !== $v = $this->version) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

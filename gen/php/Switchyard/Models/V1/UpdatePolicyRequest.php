@@ -55,17 +55,17 @@ final class UpdatePolicyRequest implements Message
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->policy) {
-            $v = $this->policy->encode();
+        if (null !== $v = $this->policy) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->expectedRevision) {
-            $b .= "\x20" . ($this->expectedRevision >= 0 && $this->expectedRevision < 0x4000 ? ($this->expectedRevision < 0x80 ? \chr($this->expectedRevision) : \chr($this->expectedRevision | 0x80) . \chr($this->expectedRevision >> 7)) : Wire::varint($this->expectedRevision));
+        if (0 !== $v = $this->expectedRevision) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;

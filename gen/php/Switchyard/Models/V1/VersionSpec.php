@@ -78,28 +78,28 @@ final class VersionSpec implements Message
         $v = "{$this->model}\0{$this->digest}\0{$this->evaluationJson}" . "\0" . \implode("\0", $this->harmlessLabels);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.VersionSpec.model' => $this->model, 'switchyard.models.v1.VersionSpec.digest' => $this->digest, 'switchyard.models.v1.VersionSpec.harmless_labels' => \implode("\0", $this->harmlessLabels), 'switchyard.models.v1.VersionSpec.evaluation_json' => $this->evaluationJson]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->digest) {
-            $n = \strlen($this->digest);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->digest;
+        if ('' !== $v = $this->digest) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->harmlessLabels as $x) {
             $n = \strlen($x);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->metrics) {
-            $v = $this->metrics->encode();
+        if (null !== $v = $this->metrics) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lineage) {
-            $v = $this->lineage->encode();
+        if (null !== $v = $this->lineage) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -108,9 +108,9 @@ final class VersionSpec implements Message
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->evaluationJson) {
-            $n = \strlen($this->evaluationJson);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->evaluationJson;
+        if ('' !== $v = $this->evaluationJson) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -49,9 +49,9 @@ final class BatchModerateTextRequest implements Message
     {
         '' === $this->deployment || (\extension_loaded('mbstring') ? \mb_check_encoding($this->deployment, 'UTF-8') : Wire::utf8($this->deployment)) || throw EncodeException::utf8In(['switchyard.moderation.v1.BatchModerateTextRequest.deployment' => $this->deployment]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->items as $x) {
             $v = $x->encode();

@@ -38,8 +38,8 @@ final class CreateRuleResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->rule) {
-            $v = $this->rule->encode();
+        if (null !== $v = $this->rule) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -42,9 +42,9 @@ final class DeleteRuleRequest implements Message
     {
         '' === $this->ruleId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->ruleId, 'UTF-8') : Wire::utf8($this->ruleId)) || throw EncodeException::utf8In(['switchyard.moderation.v1.DeleteRuleRequest.rule_id' => $this->ruleId]);
         $b = '';
-        if ('' !== $this->ruleId) {
-            $n = \strlen($this->ruleId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->ruleId;
+        if ('' !== $v = $this->ruleId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

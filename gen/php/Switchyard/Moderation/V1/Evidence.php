@@ -51,19 +51,19 @@ final class Evidence implements Message
         $v = "{$this->ngram}\0{$this->label}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.Evidence.ngram' => $this->ngram, 'switchyard.moderation.v1.Evidence.label' => $this->label]);
         $b = '';
-        if ('' !== $this->ngram) {
-            $n = \strlen($this->ngram);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->ngram;
+        if ('' !== $v = $this->ngram) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->weight)) {
             $b .= "\x19" . $v;
         }
-        if (null !== $this->span) {
-            $v = $this->span->encode();
+        if (null !== $v = $this->span) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

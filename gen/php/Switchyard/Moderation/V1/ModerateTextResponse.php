@@ -62,8 +62,8 @@ final class ModerateTextResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->decision) {
-            $v = $this->decision->encode();
+        if (null !== $v = $this->decision) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

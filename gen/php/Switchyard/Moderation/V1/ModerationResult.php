@@ -56,8 +56,8 @@ final class ModerationResult implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->decision) {
-            $v = $this->decision->encode();
+        if (null !== $v = $this->decision) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -69,8 +69,8 @@ final class ModerationResult implements Message
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->error) {
-            $v = $this->error->encode();
+        if (null !== $v = $this->error) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -52,19 +52,19 @@ final class RuleMatch implements Message
         $v = "{$this->ruleId}\0{$this->category}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.RuleMatch.rule_id' => $this->ruleId, 'switchyard.moderation.v1.RuleMatch.category' => $this->category]);
         $b = '';
-        if ('' !== $this->ruleId) {
-            $n = \strlen($this->ruleId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->ruleId;
+        if ('' !== $v = $this->ruleId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->category) {
-            $n = \strlen($this->category);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->category;
+        if ('' !== $v = $this->category) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->span) {
-            $v = $this->span->encode();
+        if (null !== $v = $this->span) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

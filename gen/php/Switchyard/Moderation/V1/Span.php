@@ -45,11 +45,11 @@ final class Span implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->start) {
-            $b .= "\x08" . ($this->start >= 0 && $this->start < 0x4000 ? ($this->start < 0x80 ? \chr($this->start) : \chr($this->start | 0x80) . \chr($this->start >> 7)) : Wire::int32($this->start));
+        if (0 !== $v = $this->start) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (0 !== $this->end) {
-            $b .= "\x10" . ($this->end >= 0 && $this->end < 0x4000 ? ($this->end < 0x80 ? \chr($this->end) : \chr($this->end | 0x80) . \chr($this->end >> 7)) : Wire::int32($this->end));
+        if (0 !== $v = $this->end) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
         if ($this->inTitle) {
             $b .= "\x18\x01";

@@ -56,25 +56,25 @@ final class TextItem implements Message
         $v = "{$this->text}\0{$this->title}\0{$this->locale}\0{$this->authorId}\0{$this->contentId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.TextItem.text' => $this->text, 'switchyard.moderation.v1.TextItem.title' => $this->title, 'switchyard.moderation.v1.TextItem.locale' => $this->locale, 'switchyard.moderation.v1.TextItem.author_id' => $this->authorId, 'switchyard.moderation.v1.TextItem.content_id' => $this->contentId]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->title) {
-            $n = \strlen($this->title);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->title;
+        if ('' !== $v = $this->title) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->authorId) {
-            $n = \strlen($this->authorId);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->authorId;
+        if ('' !== $v = $this->authorId) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -83,16 +83,16 @@ final class Answer implements Message
         if ($this->notSure) {
             $b .= "\x20\x01";
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->note) {
-            $n = \strlen($this->note);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
+        if ('' !== $v = $this->note) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->timeSpent) {
-            $v = $this->timeSpent->encode();
+        if (null !== $v = $this->timeSpent) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

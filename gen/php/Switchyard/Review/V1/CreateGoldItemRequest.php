@@ -50,16 +50,16 @@ final class CreateGoldItemRequest implements Message
         $v = "{$this->goldId}\0{$this->itemId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.CreateGoldItemRequest.gold_id' => $this->goldId, 'switchyard.review.v1.CreateGoldItemRequest.item_id' => $this->itemId]);
         $b = '';
-        if ('' !== $this->goldId) {
-            $n = \strlen($this->goldId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->goldId;
+        if ('' !== $v = $this->goldId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->answer) {
-            $v = $this->answer->encode();
+        if (null !== $v = $this->answer) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

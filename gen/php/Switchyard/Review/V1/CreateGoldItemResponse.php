@@ -38,8 +38,8 @@ final class CreateGoldItemResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->gold) {
-            $v = $this->gold->encode();
+        if (null !== $v = $this->gold) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -42,9 +42,9 @@ final class DeleteGoldItemRequest implements Message
     {
         '' === $this->goldId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->goldId, 'UTF-8') : Wire::utf8($this->goldId)) || throw EncodeException::utf8In(['switchyard.review.v1.DeleteGoldItemRequest.gold_id' => $this->goldId]);
         $b = '';
-        if ('' !== $this->goldId) {
-            $n = \strlen($this->goldId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->goldId;
+        if ('' !== $v = $this->goldId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

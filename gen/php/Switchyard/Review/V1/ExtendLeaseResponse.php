@@ -40,8 +40,8 @@ final class ExtendLeaseResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->expireTime) {
-            $v = Timestamp::bytesOf($this->expireTime);
+        if (null !== $v = $this->expireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -99,24 +99,24 @@ final class Feedback implements Message
         $v = "{$this->feedbackId}\0{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->source}\0{$this->note}\0{$this->keyId}\0{$this->subjectId}" . "\0" . \implode("\0", $this->labels);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Feedback.feedback_id' => $this->feedbackId, 'switchyard.review.v1.Feedback.decision_id' => $this->decisionId, 'switchyard.review.v1.Feedback.project' => $this->project, 'switchyard.review.v1.Feedback.deployment' => $this->deployment, 'switchyard.review.v1.Feedback.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.Feedback.source' => $this->source, 'switchyard.review.v1.Feedback.note' => $this->note, 'switchyard.review.v1.Feedback.key_id' => $this->keyId, 'switchyard.review.v1.Feedback.subject_id' => $this->subjectId]);
         $b = '';
-        if ('' !== $this->feedbackId) {
-            $n = \strlen($this->feedbackId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->feedbackId;
+        if ('' !== $v = $this->feedbackId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->decisionId) {
-            $n = \strlen($this->decisionId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->decisionId;
+        if ('' !== $v = $this->decisionId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->labels as $x) {
             $n = \strlen($x);
@@ -128,34 +128,34 @@ final class Feedback implements Message
         if ($this->outOfScope) {
             $b .= "\x40\x01";
         }
-        if ('' !== $this->source) {
-            $n = \strlen($this->source);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->source;
+        if ('' !== $v = $this->source) {
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->note) {
-            $n = \strlen($this->note);
-            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
+        if ('' !== $v = $this->note) {
+            $n = \strlen($v);
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->observeTime) {
-            $v = Timestamp::bytesOf($this->observeTime);
+        if (null !== $v = $this->observeTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->submitTime) {
-            $v = Timestamp::bytesOf($this->submitTime);
+        if (null !== $v = $this->submitTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->agrees) {
             $b .= "\x70\x01";
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

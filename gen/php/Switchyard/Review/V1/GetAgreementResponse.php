@@ -67,8 +67,8 @@ final class GetAgreementResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->items) {
-            $b .= "\x08" . ($this->items >= 0 && $this->items < 0x4000 ? ($this->items < 0x80 ? \chr($this->items) : \chr($this->items | 0x80) . \chr($this->items >> 7)) : Wire::varint($this->items));
+        if (0 !== $v = $this->items) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->alpha)) {
             $b .= "\x11" . $v;

@@ -46,7 +46,7 @@ final class GetItemResponse implements Message
          */
         public readonly array $history = [],
         /**
-         * What the application said later, oldest first.
+         * What the application said later, oldest first; at most 50, ListFeedback has all.
          *
          * @var list<Feedback>
          */
@@ -64,8 +64,8 @@ final class GetItemResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->item) {
-            $v = $this->item->encode();
+        if (null !== $v = $this->item) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -95,58 +95,58 @@ final class GetQueueStatsResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->counts) {
-            $v = $this->counts->encode();
+        if (null !== $v = $this->counts) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->verdicts) {
-            $b .= "\x10" . ($this->verdicts >= 0 && $this->verdicts < 0x4000 ? ($this->verdicts < 0x80 ? \chr($this->verdicts) : \chr($this->verdicts | 0x80) . \chr($this->verdicts >> 7)) : Wire::varint($this->verdicts));
+        if (0 !== $v = $this->verdicts) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->itemsClosed) {
-            $b .= "\x18" . ($this->itemsClosed >= 0 && $this->itemsClosed < 0x4000 ? ($this->itemsClosed < 0x80 ? \chr($this->itemsClosed) : \chr($this->itemsClosed | 0x80) . \chr($this->itemsClosed >> 7)) : Wire::varint($this->itemsClosed));
+        if (0 !== $v = $this->itemsClosed) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->notSure) {
-            $b .= "\x20" . ($this->notSure >= 0 && $this->notSure < 0x4000 ? ($this->notSure < 0x80 ? \chr($this->notSure) : \chr($this->notSure | 0x80) . \chr($this->notSure >> 7)) : Wire::varint($this->notSure));
+        if (0 !== $v = $this->notSure) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->secondOpinions) {
-            $b .= "\x28" . ($this->secondOpinions >= 0 && $this->secondOpinions < 0x4000 ? ($this->secondOpinions < 0x80 ? \chr($this->secondOpinions) : \chr($this->secondOpinions | 0x80) . \chr($this->secondOpinions >> 7)) : Wire::varint($this->secondOpinions));
+        if (0 !== $v = $this->secondOpinions) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->disagreements) {
-            $b .= "\x30" . ($this->disagreements >= 0 && $this->disagreements < 0x4000 ? ($this->disagreements < 0x80 ? \chr($this->disagreements) : \chr($this->disagreements | 0x80) . \chr($this->disagreements >> 7)) : Wire::varint($this->disagreements));
+        if (0 !== $v = $this->disagreements) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->overturned) {
-            $b .= "\x38" . ($this->overturned >= 0 && $this->overturned < 0x4000 ? ($this->overturned < 0x80 ? \chr($this->overturned) : \chr($this->overturned | 0x80) . \chr($this->overturned >> 7)) : Wire::varint($this->overturned));
+        if (0 !== $v = $this->overturned) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->suggestionAccepted) {
-            $b .= "\x40" . ($this->suggestionAccepted >= 0 && $this->suggestionAccepted < 0x4000 ? ($this->suggestionAccepted < 0x80 ? \chr($this->suggestionAccepted) : \chr($this->suggestionAccepted | 0x80) . \chr($this->suggestionAccepted >> 7)) : Wire::varint($this->suggestionAccepted));
+        if (0 !== $v = $this->suggestionAccepted) {
+            $b .= "\x40" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->audits) {
-            $b .= "\x48" . ($this->audits >= 0 && $this->audits < 0x4000 ? ($this->audits < 0x80 ? \chr($this->audits) : \chr($this->audits | 0x80) . \chr($this->audits >> 7)) : Wire::varint($this->audits));
+        if (0 !== $v = $this->audits) {
+            $b .= "\x48" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->auditErrors) {
-            $b .= "\x50" . ($this->auditErrors >= 0 && $this->auditErrors < 0x4000 ? ($this->auditErrors < 0x80 ? \chr($this->auditErrors) : \chr($this->auditErrors | 0x80) . \chr($this->auditErrors >> 7)) : Wire::varint($this->auditErrors));
+        if (0 !== $v = $this->auditErrors) {
+            $b .= "\x50" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->auditErrorRate)) {
             $b .= "\x59" . $v;
         }
-        if (null !== $this->timeSpent) {
-            $v = $this->timeSpent->encode();
+        if (null !== $v = $this->timeSpent) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->timeSpentMedian) {
-            $v = $this->timeSpentMedian->encode();
+        if (null !== $v = $this->timeSpentMedian) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->waitMedian) {
-            $v = $this->waitMedian->encode();
+        if (null !== $v = $this->waitMedian) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->waitP90) {
-            $v = $this->waitP90->encode();
+        if (null !== $v = $this->waitP90) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -72,39 +72,39 @@ final class GoldItem implements Message
         $v = "{$this->goldId}\0{$this->deployment}\0{$this->sourceItemId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.GoldItem.gold_id' => $this->goldId, 'switchyard.review.v1.GoldItem.deployment' => $this->deployment, 'switchyard.review.v1.GoldItem.source_item_id' => $this->sourceItemId]);
         $b = '';
-        if ('' !== $this->goldId) {
-            $n = \strlen($this->goldId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->goldId;
+        if ('' !== $v = $this->goldId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->answer) {
-            $v = $this->answer->encode();
+        if (null !== $v = $this->answer) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->sourceItemId) {
-            $n = \strlen($this->sourceItemId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->sourceItemId;
+        if ('' !== $v = $this->sourceItemId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->answered) {
-            $b .= "\x30" . ($this->answered >= 0 && $this->answered < 0x4000 ? ($this->answered < 0x80 ? \chr($this->answered) : \chr($this->answered | 0x80) . \chr($this->answered >> 7)) : Wire::varint($this->answered));
+        if (0 !== $v = $this->answered) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->errors) {
-            $b .= "\x38" . ($this->errors >= 0 && $this->errors < 0x4000 ? ($this->errors < 0x80 ? \chr($this->errors) : \chr($this->errors | 0x80) . \chr($this->errors >> 7)) : Wire::varint($this->errors));
+        if (0 !== $v = $this->errors) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->input) {
-            $v = $this->input->encode();
+        if (null !== $v = $this->input) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -32,7 +32,7 @@ final class GroupResult implements Message
     public function __construct(
         /** The item. */
         public readonly string $itemId = '',
-        /** The verdict. */
+        /** The verdict; its answer is left out for all but the leased item. */
         public readonly ?Verdict $verdict = null,
         /** Why it takes no part; the item stays as it is. */
         public readonly ?ItemError $error = null,
@@ -52,17 +52,17 @@ final class GroupResult implements Message
     {
         '' === $this->itemId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->itemId, 'UTF-8') : Wire::utf8($this->itemId)) || throw EncodeException::utf8In(['switchyard.review.v1.GroupResult.item_id' => $this->itemId]);
         $b = '';
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->verdict) {
-            $v = $this->verdict->encode();
+        if (null !== $v = $this->verdict) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->error) {
-            $v = $this->error->encode();
+        if (null !== $v = $this->error) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

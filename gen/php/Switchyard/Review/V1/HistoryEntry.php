@@ -52,21 +52,21 @@ final class HistoryEntry implements Message
         $v = "{$this->reviewer}\0{$this->note}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.HistoryEntry.reviewer' => $this->reviewer, 'switchyard.review.v1.HistoryEntry.note' => $this->note]);
         $b = '';
-        if (null !== $this->time) {
-            $v = Timestamp::bytesOf($this->time);
+        if (null !== $v = $this->time) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->note) {
-            $n = \strlen($this->note);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
+        if ('' !== $v = $this->note) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -70,40 +70,40 @@ final class ItemEvent implements Message
         $v = "{$this->eventId}\0{$this->itemId}\0{$this->project}\0{$this->deployment}\0{$this->reviewer}\0{$this->reason}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.ItemEvent.event_id' => $this->eventId, 'switchyard.review.v1.ItemEvent.item_id' => $this->itemId, 'switchyard.review.v1.ItemEvent.project' => $this->project, 'switchyard.review.v1.ItemEvent.deployment' => $this->deployment, 'switchyard.review.v1.ItemEvent.reviewer' => $this->reviewer, 'switchyard.review.v1.ItemEvent.reason' => $this->reason]);
         $b = '';
-        if ('' !== $this->eventId) {
-            $n = \strlen($this->eventId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->eventId;
+        if ('' !== $v = $this->eventId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x30" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->time) {
-            $v = Timestamp::bytesOf($this->time);
+        if (null !== $v = $this->time) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -55,21 +55,21 @@ final class Lease implements Message
         $v = "{$this->leaseId}\0{$this->reviewer}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Lease.lease_id' => $this->leaseId, 'switchyard.review.v1.Lease.reviewer' => $this->reviewer]);
         $b = '';
-        if ('' !== $this->leaseId) {
-            $n = \strlen($this->leaseId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->leaseId;
+        if ('' !== $v = $this->leaseId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->leaseTime) {
-            $v = Timestamp::bytesOf($this->leaseTime);
+        if (null !== $v = $this->leaseTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->expireTime) {
-            $v = Timestamp::bytesOf($this->expireTime);
+        if (null !== $v = $this->expireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -41,7 +41,7 @@ final class LeaseItemsRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Only of this deployment; all when empty. */
         public readonly string $deployment = '',
-        /** How many at most, 1 to 50; 0 means 1. */
+        /** How many at most, 1 to 50; 0 means 1. Less come when they make 2 MiB together. */
         public readonly int $maxItems = 0,
         /** How long each is leased, 1 second to 12 hours; as the queue says when absent. */
         public readonly ?Duration $lease = null,
@@ -68,27 +68,27 @@ final class LeaseItemsRequest implements Message
         $v = "{$this->reviewer}\0{$this->deployment}" . "\0" . \implode("\0", $this->skills);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.LeaseItemsRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.LeaseItemsRequest.deployment' => $this->deployment, 'switchyard.review.v1.LeaseItemsRequest.skills' => \implode("\0", $this->skills)]);
         $b = '';
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->maxItems) {
-            $b .= "\x20" . ($this->maxItems >= 0 && $this->maxItems < 0x4000 ? ($this->maxItems < 0x80 ? \chr($this->maxItems) : \chr($this->maxItems | 0x80) . \chr($this->maxItems >> 7)) : Wire::int32($this->maxItems));
+        if (0 !== $v = $this->maxItems) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->lease) {
-            $v = $this->lease->encode();
+        if (null !== $v = $this->lease) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->wait) {
-            $v = $this->wait->encode();
+        if (null !== $v = $this->wait) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -46,12 +46,12 @@ final class ListFeedbackRequest implements Message
     {
         '' === $this->decisionId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->decisionId, 'UTF-8') : Wire::utf8($this->decisionId)) || throw EncodeException::utf8In(['switchyard.review.v1.ListFeedbackRequest.decision_id' => $this->decisionId]);
         $b = '';
-        if ('' !== $this->decisionId) {
-            $n = \strlen($this->decisionId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->decisionId;
+        if ('' !== $v = $this->decisionId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

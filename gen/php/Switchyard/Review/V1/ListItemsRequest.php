@@ -88,9 +88,9 @@ final class ListItemsRequest implements Message
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->state) ? $this->state : $this->state->value) {
             $b .= "\x18" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -98,41 +98,41 @@ final class ListItemsRequest implements Message
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->verdictLabel) {
-            $n = \strlen($this->verdictLabel);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->verdictLabel;
+        if ('' !== $v = $this->verdictLabel) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->decidedAfter) {
-            $v = Timestamp::bytesOf($this->decidedAfter);
+        if (null !== $v = $this->decidedAfter) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->decidedBefore) {
-            $v = Timestamp::bytesOf($this->decidedBefore);
+        if (null !== $v = $this->decidedBefore) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->escalated) {
             $b .= "\x58\x01";
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

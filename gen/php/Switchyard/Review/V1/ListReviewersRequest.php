@@ -49,17 +49,17 @@ final class ListReviewersRequest implements Message
     {
         '' === $this->reviewer || (\extension_loaded('mbstring') ? \mb_check_encoding($this->reviewer, 'UTF-8') : Wire::utf8($this->reviewer)) || throw EncodeException::utf8In(['switchyard.review.v1.ListReviewersRequest.reviewer' => $this->reviewer]);
         $b = '';
-        if (null !== $this->since) {
-            $v = Timestamp::bytesOf($this->since);
+        if (null !== $v = $this->since) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -50,15 +50,15 @@ final class ListSimilarItemsRequest implements Message
     {
         '' === $this->itemId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->itemId, 'UTF-8') : Wire::utf8($this->itemId)) || throw EncodeException::utf8In(['switchyard.review.v1.ListSimilarItemsRequest.item_id' => $this->itemId]);
         $b = '';
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->minSimilarity)) {
             $b .= "\x11" . $v;
         }
-        if (0 !== $this->maxItems) {
-            $b .= "\x18" . ($this->maxItems >= 0 && $this->maxItems < 0x4000 ? ($this->maxItems < 0x80 ? \chr($this->maxItems) : \chr($this->maxItems | 0x80) . \chr($this->maxItems >> 7)) : Wire::int32($this->maxItems));
+        if (0 !== $v = $this->maxItems) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

@@ -58,16 +58,16 @@ final class PairAgreement implements Message
         $v = "{$this->first}\0{$this->second}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.PairAgreement.first' => $this->first, 'switchyard.review.v1.PairAgreement.second' => $this->second]);
         $b = '';
-        if ('' !== $this->first) {
-            $n = \strlen($this->first);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->first;
+        if ('' !== $v = $this->first) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->second) {
-            $n = \strlen($this->second);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->second;
+        if ('' !== $v = $this->second) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->items) {
-            $b .= "\x18" . ($this->items >= 0 && $this->items < 0x4000 ? ($this->items < 0x80 ? \chr($this->items) : \chr($this->items | 0x80) . \chr($this->items >> 7)) : Wire::varint($this->items));
+        if (0 !== $v = $this->items) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->agreement)) {
             $b .= "\x21" . $v;

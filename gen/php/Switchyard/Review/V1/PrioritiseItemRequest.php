@@ -49,16 +49,16 @@ final class PrioritiseItemRequest implements Message
         $v = "{$this->itemId}\0{$this->reviewer}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.PrioritiseItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.PrioritiseItemRequest.reviewer' => $this->reviewer]);
         $b = '';
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->priority) {
-            $b .= "\x18" . ($this->priority >= 0 && $this->priority < 0x4000 ? ($this->priority < 0x80 ? \chr($this->priority) : \chr($this->priority | 0x80) . \chr($this->priority >> 7)) : Wire::int32($this->priority));
+        if (0 !== $v = $this->priority) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

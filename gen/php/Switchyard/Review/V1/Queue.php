@@ -76,30 +76,30 @@ final class Queue implements Message
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->settings) {
-            $v = $this->settings->encode();
+        if (null !== $v = $this->settings) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->counts) {
-            $v = $this->counts->encode();
+        if (null !== $v = $this->counts) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->oldestOpenTime) {
-            $v = Timestamp::bytesOf($this->oldestOpenTime);
+        if (null !== $v = $this->oldestOpenTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->revision) {
-            $b .= "\x30" . ($this->revision >= 0 && $this->revision < 0x4000 ? ($this->revision < 0x80 ? \chr($this->revision) : \chr($this->revision | 0x80) . \chr($this->revision >> 7)) : Wire::varint($this->revision));
+        if (0 !== $v = $this->revision) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->updateTime) {
-            $v = Timestamp::bytesOf($this->updateTime);
+        if (null !== $v = $this->updateTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -54,23 +54,23 @@ final class QueueCounts implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->open) {
-            $b .= "\x08" . ($this->open >= 0 && $this->open < 0x4000 ? ($this->open < 0x80 ? \chr($this->open) : \chr($this->open | 0x80) . \chr($this->open >> 7)) : Wire::varint($this->open));
+        if (0 !== $v = $this->open) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->leased) {
-            $b .= "\x10" . ($this->leased >= 0 && $this->leased < 0x4000 ? ($this->leased < 0x80 ? \chr($this->leased) : \chr($this->leased | 0x80) . \chr($this->leased >> 7)) : Wire::varint($this->leased));
+        if (0 !== $v = $this->leased) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->decided) {
-            $b .= "\x18" . ($this->decided >= 0 && $this->decided < 0x4000 ? ($this->decided < 0x80 ? \chr($this->decided) : \chr($this->decided | 0x80) . \chr($this->decided >> 7)) : Wire::varint($this->decided));
+        if (0 !== $v = $this->decided) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->closed) {
-            $b .= "\x20" . ($this->closed >= 0 && $this->closed < 0x4000 ? ($this->closed < 0x80 ? \chr($this->closed) : \chr($this->closed | 0x80) . \chr($this->closed >> 7)) : Wire::varint($this->closed));
+        if (0 !== $v = $this->closed) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->withdrawn) {
-            $b .= "\x28" . ($this->withdrawn >= 0 && $this->withdrawn < 0x4000 ? ($this->withdrawn < 0x80 ? \chr($this->withdrawn) : \chr($this->withdrawn | 0x80) . \chr($this->withdrawn >> 7)) : Wire::varint($this->withdrawn));
+        if (0 !== $v = $this->withdrawn) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->escalated) {
-            $b .= "\x30" . ($this->escalated >= 0 && $this->escalated < 0x4000 ? ($this->escalated < 0x80 ? \chr($this->escalated) : \chr($this->escalated | 0x80) . \chr($this->escalated >> 7)) : Wire::varint($this->escalated));
+        if (0 !== $v = $this->escalated) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;

@@ -115,17 +115,17 @@ final class QueueSettings implements Message
     {
         [] === $this->skills || (\extension_loaded('mbstring') ? \mb_check_encoding(\implode("\0", $this->skills), 'UTF-8') : Wire::utf8(\implode("\0", $this->skills))) || throw EncodeException::utf8In(['switchyard.review.v1.QueueSettings.skills' => \implode("\0", $this->skills)]);
         $b = '';
-        if (null !== $this->harmWeight) {
-            $b .= "\x09" . \pack('e', $this->harmWeight);
+        if (null !== $v = $this->harmWeight) {
+            $b .= "\x09" . \pack('e', $v);
         }
-        if (null !== $this->uncertaintyWeight) {
-            $b .= "\x11" . \pack('e', $this->uncertaintyWeight);
+        if (null !== $v = $this->uncertaintyWeight) {
+            $b .= "\x11" . \pack('e', $v);
         }
-        if (null !== $this->priorityWeight) {
-            $b .= "\x19" . \pack('e', $this->priorityWeight);
+        if (null !== $v = $this->priorityWeight) {
+            $b .= "\x19" . \pack('e', $v);
         }
-        if (null !== $this->ageDoubling) {
-            $v = $this->ageDoubling->encode();
+        if (null !== $v = $this->ageDoubling) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -133,18 +133,18 @@ final class QueueSettings implements Message
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.review.v1.QueueSettings.label_harm') . "\x11" . \pack('e', $x);
             $b .= "\x2a" . Wire::bytes($p);
         }
-        if (null !== $this->dueAfter) {
-            $v = $this->dueAfter->encode();
+        if (null !== $v = $this->dueAfter) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lease) {
-            $v = $this->lease->encode();
+        if (null !== $v = $this->lease) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->undoWindow) {
-            $v = $this->undoWindow->encode();
+        if (null !== $v = $this->undoWindow) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -165,8 +165,8 @@ final class QueueSettings implements Message
         if ($this->localeSkills) {
             $b .= "\x68\x01";
         }
-        if (0 !== $this->notSureLimit) {
-            $b .= "\x70" . ($this->notSureLimit >= 0 && $this->notSureLimit < 0x4000 ? ($this->notSureLimit < 0x80 ? \chr($this->notSureLimit) : \chr($this->notSureLimit | 0x80) . \chr($this->notSureLimit >> 7)) : Wire::int32($this->notSureLimit));
+        if (0 !== $v = $this->notSureLimit) {
+            $b .= "\x70" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

@@ -226,7 +226,7 @@ final class ReviewClient implements ReviewClientInterface
             GetAgreementResponse::class,
             timeoutMillis: 20000,
             idempotent: true,
-            scope: 'review:read',
+            scope: 'review:write',
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }

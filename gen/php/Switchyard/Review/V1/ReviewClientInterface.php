@@ -132,6 +132,7 @@ interface ReviewClientInterface
 
     /**
      * ReopenItem opens a closed item again, for an appeal or because the verdict is doubted. Whoever judged it before does not get it again. The next verdict upholds or overturns the former.
+     * An automated decision that nobody has looked at becomes an item.
      *
      * Fails with NOT_FOUND and INVALID_ARGUMENT (the item is not closed).
      *
@@ -206,11 +207,12 @@ interface ReviewClientInterface
     public function getQueueStats(GetQueueStatsRequest $request, ?CallOptions $options = null): GetQueueStatsResponse;
 
     /**
-     * GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs.
+     * GetAgreement tells how far reviewers agree where two judged the same item independently, and how often each errs. It is for those who lead: whoever could ask after each answer
+     * would learn which items are tests.
      *
      * Fails with NOT_FOUND.
      *
-     * Scope review:read; deadline 20000 ms; idempotent: retried when the server is unavailable.
+     * Scope review:write; deadline 20000 ms; idempotent: retried when the server is unavailable.
      *
      * @throws RpcException
      */

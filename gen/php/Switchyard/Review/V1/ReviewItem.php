@@ -179,16 +179,16 @@ final class ReviewItem implements Message
         $v = "{$this->itemId}\0{$this->deployment}\0{$this->contentId}\0{$this->model}" . "\0" . \implode("\0", $this->skills) . "\0" . \implode("\0", $this->suggestedLabels) . "\0" . \implode("\0", $this->ruleIds);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.ReviewItem.item_id' => $this->itemId, 'switchyard.review.v1.ReviewItem.deployment' => $this->deployment, 'switchyard.review.v1.ReviewItem.skills' => \implode("\0", $this->skills), 'switchyard.review.v1.ReviewItem.suggested_labels' => \implode("\0", $this->suggestedLabels), 'switchyard.review.v1.ReviewItem.rule_ids' => \implode("\0", $this->ruleIds), 'switchyard.review.v1.ReviewItem.content_id' => $this->contentId, 'switchyard.review.v1.ReviewItem.model' => $this->model]);
         $b = '';
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->state) ? $this->state : $this->state->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -196,26 +196,26 @@ final class ReviewItem implements Message
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x28" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->decideTime) {
-            $v = Timestamp::bytesOf($this->decideTime);
+        if (null !== $v = $this->decideTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->dueTime) {
-            $v = Timestamp::bytesOf($this->dueTime);
+        if (null !== $v = $this->dueTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->escalated) {
             $b .= "\x48\x01";
         }
-        if (0 !== $this->priority) {
-            $b .= "\x50" . ($this->priority >= 0 && $this->priority < 0x4000 ? ($this->priority < 0x80 ? \chr($this->priority) : \chr($this->priority | 0x80) . \chr($this->priority >> 7)) : Wire::int32($this->priority));
+        if (0 !== $v = $this->priority) {
+            $b .= "\x50" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
         foreach ($this->skills as $x) {
             $n = \strlen($x);
@@ -243,24 +243,24 @@ final class ReviewItem implements Message
             $n = \strlen($x);
             $b .= "\x8a\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->input) {
-            $v = $this->input->encode();
+        if (null !== $v = $this->input) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x92\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->inputRetention) ? $this->inputRetention : $this->inputRetention->value) {
             $b .= "\x98\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->modelVersion) {
-            $b .= "\xb0\x01" . ($this->modelVersion >= 0 && $this->modelVersion < 0x4000 ? ($this->modelVersion < 0x80 ? \chr($this->modelVersion) : \chr($this->modelVersion | 0x80) . \chr($this->modelVersion >> 7)) : Wire::int32($this->modelVersion));
+        if (0 !== $v = $this->modelVersion) {
+            $b .= "\xb0\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->uncertainty)) {
             $b .= "\xb9\x01" . $v;
@@ -268,28 +268,28 @@ final class ReviewItem implements Message
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->harm)) {
             $b .= "\xc1\x01" . $v;
         }
-        if (null !== $this->lease) {
-            $v = $this->lease->encode();
+        if (null !== $v = $this->lease) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\xca\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->verdict) {
-            $v = $this->verdict->encode();
+        if (null !== $v = $this->verdict) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\xd2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->undoUntil) {
-            $v = Timestamp::bytesOf($this->undoUntil);
+        if (null !== $v = $this->undoUntil) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\xda\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->closeTime) {
-            $v = Timestamp::bytesOf($this->closeTime);
+        if (null !== $v = $this->closeTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\xe2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->round) {
-            $b .= "\xe8\x01" . ($this->round >= 0 && $this->round < 0x4000 ? ($this->round < 0x80 ? \chr($this->round) : \chr($this->round | 0x80) . \chr($this->round >> 7)) : Wire::int32($this->round));
+        if (0 !== $v = $this->round) {
+            $b .= "\xe8\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
         foreach ($this->opinions as $x) {
             $v = $x->encode();

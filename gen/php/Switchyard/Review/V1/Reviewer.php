@@ -78,36 +78,36 @@ final class Reviewer implements Message
         $v = $this->reviewer . "\0" . \implode("\0", $this->skills);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Reviewer.reviewer' => $this->reviewer, 'switchyard.review.v1.Reviewer.skills' => \implode("\0", $this->skills)]);
         $b = '';
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->skills as $x) {
             $n = \strlen($x);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (0 !== $this->leased) {
-            $b .= "\x18" . ($this->leased >= 0 && $this->leased < 0x4000 ? ($this->leased < 0x80 ? \chr($this->leased) : \chr($this->leased | 0x80) . \chr($this->leased >> 7)) : Wire::varint($this->leased));
+        if (0 !== $v = $this->leased) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->verdicts) {
-            $b .= "\x20" . ($this->verdicts >= 0 && $this->verdicts < 0x4000 ? ($this->verdicts < 0x80 ? \chr($this->verdicts) : \chr($this->verdicts | 0x80) . \chr($this->verdicts >> 7)) : Wire::varint($this->verdicts));
+        if (0 !== $v = $this->verdicts) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->notSure) {
-            $b .= "\x28" . ($this->notSure >= 0 && $this->notSure < 0x4000 ? ($this->notSure < 0x80 ? \chr($this->notSure) : \chr($this->notSure | 0x80) . \chr($this->notSure >> 7)) : Wire::varint($this->notSure));
+        if (0 !== $v = $this->notSure) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->goldItems) {
-            $b .= "\x30" . ($this->goldItems >= 0 && $this->goldItems < 0x4000 ? ($this->goldItems < 0x80 ? \chr($this->goldItems) : \chr($this->goldItems | 0x80) . \chr($this->goldItems >> 7)) : Wire::varint($this->goldItems));
+        if (0 !== $v = $this->goldItems) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->goldErrors) {
-            $b .= "\x38" . ($this->goldErrors >= 0 && $this->goldErrors < 0x4000 ? ($this->goldErrors < 0x80 ? \chr($this->goldErrors) : \chr($this->goldErrors | 0x80) . \chr($this->goldErrors >> 7)) : Wire::varint($this->goldErrors));
+        if (0 !== $v = $this->goldErrors) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->timeSpent) {
-            $v = $this->timeSpent->encode();
+        if (null !== $v = $this->timeSpent) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lastVerdictTime) {
-            $v = Timestamp::bytesOf($this->lastVerdictTime);
+        if (null !== $v = $this->lastVerdictTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

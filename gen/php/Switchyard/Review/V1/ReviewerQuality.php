@@ -63,21 +63,21 @@ final class ReviewerQuality implements Message
     {
         '' === $this->reviewer || (\extension_loaded('mbstring') ? \mb_check_encoding($this->reviewer, 'UTF-8') : Wire::utf8($this->reviewer)) || throw EncodeException::utf8In(['switchyard.review.v1.ReviewerQuality.reviewer' => $this->reviewer]);
         $b = '';
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->items) {
-            $b .= "\x10" . ($this->items >= 0 && $this->items < 0x4000 ? ($this->items < 0x80 ? \chr($this->items) : \chr($this->items | 0x80) . \chr($this->items >> 7)) : Wire::varint($this->items));
+        if (0 !== $v = $this->items) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->errorRate)) {
             $b .= "\x19" . $v;
         }
-        if (0 !== $this->goldItems) {
-            $b .= "\x20" . ($this->goldItems >= 0 && $this->goldItems < 0x4000 ? ($this->goldItems < 0x80 ? \chr($this->goldItems) : \chr($this->goldItems | 0x80) . \chr($this->goldItems >> 7)) : Wire::varint($this->goldItems));
+        if (0 !== $v = $this->goldItems) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->goldErrors) {
-            $b .= "\x28" . ($this->goldErrors >= 0 && $this->goldErrors < 0x4000 ? ($this->goldErrors < 0x80 ? \chr($this->goldErrors) : \chr($this->goldErrors | 0x80) . \chr($this->goldErrors >> 7)) : Wire::varint($this->goldErrors));
+        if (0 !== $v = $this->goldErrors) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->goldErrorUpper)) {
             $b .= "\x31" . $v;

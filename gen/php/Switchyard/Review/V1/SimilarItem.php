@@ -46,8 +46,8 @@ final class SimilarItem implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->item) {
-            $v = $this->item->encode();
+        if (null !== $v = $this->item) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

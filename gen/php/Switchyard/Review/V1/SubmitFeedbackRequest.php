@@ -74,13 +74,13 @@ final class SubmitFeedbackRequest implements Message
         $v = "{$this->feedbackId}\0{$this->decisionId}\0{$this->source}\0{$this->note}" . "\0" . \implode("\0", $this->labels);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.SubmitFeedbackRequest.feedback_id' => $this->feedbackId, 'switchyard.review.v1.SubmitFeedbackRequest.decision_id' => $this->decisionId, 'switchyard.review.v1.SubmitFeedbackRequest.labels' => \implode("\0", $this->labels), 'switchyard.review.v1.SubmitFeedbackRequest.source' => $this->source, 'switchyard.review.v1.SubmitFeedbackRequest.note' => $this->note]);
         $b = '';
-        if ('' !== $this->feedbackId) {
-            $n = \strlen($this->feedbackId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->feedbackId;
+        if ('' !== $v = $this->feedbackId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->decisionId) {
-            $n = \strlen($this->decisionId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->decisionId;
+        if ('' !== $v = $this->decisionId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->labels as $x) {
             $n = \strlen($x);
@@ -92,16 +92,16 @@ final class SubmitFeedbackRequest implements Message
         if ($this->outOfScope) {
             $b .= "\x28\x01";
         }
-        if ('' !== $this->source) {
-            $n = \strlen($this->source);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->source;
+        if ('' !== $v = $this->source) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->note) {
-            $n = \strlen($this->note);
-            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->note;
+        if ('' !== $v = $this->note) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->observeTime) {
-            $v = Timestamp::bytesOf($this->observeTime);
+        if (null !== $v = $this->observeTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

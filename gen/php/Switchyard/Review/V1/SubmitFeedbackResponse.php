@@ -38,8 +38,8 @@ final class SubmitFeedbackResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->feedback) {
-            $v = $this->feedback->encode();
+        if (null !== $v = $this->feedback) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

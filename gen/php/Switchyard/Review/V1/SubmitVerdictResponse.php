@@ -43,13 +43,13 @@ final class SubmitVerdictResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->verdict) {
-            $v = $this->verdict->encode();
+        if (null !== $v = $this->verdict) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->undoUntil) {
-            $v = Timestamp::bytesOf($this->undoUntil);
+        if (null !== $v = $this->undoUntil) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

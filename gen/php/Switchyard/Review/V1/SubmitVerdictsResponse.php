@@ -60,14 +60,14 @@ final class SubmitVerdictsResponse implements Message
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->undoUntil) {
-            $v = Timestamp::bytesOf($this->undoUntil);
+        if (null !== $v = $this->undoUntil) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->groupId) {
-            $n = \strlen($this->groupId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->groupId;
+        if ('' !== $v = $this->groupId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -46,13 +46,13 @@ final class UndoVerdictRequest implements Message
         $v = "{$this->itemId}\0{$this->reviewer}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.UndoVerdictRequest.item_id' => $this->itemId, 'switchyard.review.v1.UndoVerdictRequest.reviewer' => $this->reviewer]);
         $b = '';
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

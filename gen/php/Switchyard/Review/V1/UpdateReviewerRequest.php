@@ -50,9 +50,9 @@ final class UpdateReviewerRequest implements Message
         $v = $this->reviewer . "\0" . \implode("\0", $this->skills);
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.UpdateReviewerRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.UpdateReviewerRequest.skills' => \implode("\0", $this->skills)]);
         $b = '';
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->skills as $x) {
             $n = \strlen($x);

@@ -38,8 +38,8 @@ final class UpdateReviewerResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->reviewer) {
-            $v = $this->reviewer->encode();
+        if (null !== $v = $this->reviewer) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -92,7 +92,7 @@ final class Verdict implements Message
         public readonly bool $blind = false,
         /** True when it says the same as the decision. */
         public readonly bool $agrees = false,
-        /** True when it changes a former final verdict, after an appeal. */
+        /** True when it says, after an appeal, something else than the former verdict, or than the decision when there was none. */
         public readonly bool $overturns = false,
         /** How often the item had been opened again. */
         public readonly int $round = 0,
@@ -129,47 +129,47 @@ final class Verdict implements Message
         $v = "{$this->verdictId}\0{$this->itemId}\0{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->reviewer}\0{$this->keyId}\0{$this->groupId}\0{$this->modelDigest}\0{$this->subjectId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.Verdict.verdict_id' => $this->verdictId, 'switchyard.review.v1.Verdict.item_id' => $this->itemId, 'switchyard.review.v1.Verdict.decision_id' => $this->decisionId, 'switchyard.review.v1.Verdict.project' => $this->project, 'switchyard.review.v1.Verdict.deployment' => $this->deployment, 'switchyard.review.v1.Verdict.reviewer' => $this->reviewer, 'switchyard.review.v1.Verdict.key_id' => $this->keyId, 'switchyard.review.v1.Verdict.group_id' => $this->groupId, 'switchyard.review.v1.Verdict.model_digest' => $this->modelDigest, 'switchyard.review.v1.Verdict.subject_id' => $this->subjectId]);
         $b = '';
-        if ('' !== $this->verdictId) {
-            $n = \strlen($this->verdictId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->verdictId;
+        if ('' !== $v = $this->verdictId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->decisionId) {
-            $n = \strlen($this->decisionId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->decisionId;
+        if ('' !== $v = $this->decisionId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x28" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->answer) {
-            $v = $this->answer->encode();
+        if (null !== $v = $this->answer) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->role) ? $this->role : $this->role->value) {
             $b .= "\x40" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->submitTime) {
-            $v = Timestamp::bytesOf($this->submitTime);
+        if (null !== $v = $this->submitTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -185,14 +185,14 @@ final class Verdict implements Message
         if ($this->overturns) {
             $b .= "\x78\x01";
         }
-        if (0 !== $this->round) {
-            $b .= "\x80\x01" . ($this->round >= 0 && $this->round < 0x4000 ? ($this->round < 0x80 ? \chr($this->round) : \chr($this->round | 0x80) . \chr($this->round >> 7)) : Wire::int32($this->round));
+        if (0 !== $v = $this->round) {
+            $b .= "\x80\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
         if (0 !== $v = \is_int($this->outcome) ? $this->outcome : $this->outcome->value) {
             $b .= "\x88\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->audit) {
-            $v = $this->audit->encode();
+        if (null !== $v = $this->audit) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x92\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -202,26 +202,26 @@ final class Verdict implements Message
         if ($this->goldRight) {
             $b .= "\xa0\x01\x01";
         }
-        if ('' !== $this->groupId) {
-            $n = \strlen($this->groupId);
-            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->groupId;
+        if ('' !== $v = $this->groupId) {
+            $n = \strlen($v);
+            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->decideTime) {
-            $v = Timestamp::bytesOf($this->decideTime);
+        if (null !== $v = $this->decideTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->modelDigest) {
-            $n = \strlen($this->modelDigest);
-            $b .= "\xba\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->modelDigest;
+        if ('' !== $v = $this->modelDigest) {
+            $n = \strlen($v);
+            $b .= "\xba\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->inputSha256) {
-            $n = \strlen($this->inputSha256);
-            $b .= "\xc2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->inputSha256;
+        if ('' !== $v = $this->inputSha256) {
+            $n = \strlen($v);
+            $b .= "\xc2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\xca\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\xca\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -41,8 +41,8 @@ final class WatchQueuesResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->queue) {
-            $v = $this->queue->encode();
+        if (null !== $v = $this->queue) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

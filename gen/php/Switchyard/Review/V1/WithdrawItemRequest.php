@@ -49,17 +49,17 @@ final class WithdrawItemRequest implements Message
         $v = "{$this->itemId}\0{$this->reviewer}\0{$this->reason}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.review.v1.WithdrawItemRequest.item_id' => $this->itemId, 'switchyard.review.v1.WithdrawItemRequest.reviewer' => $this->reviewer, 'switchyard.review.v1.WithdrawItemRequest.reason' => $this->reason]);
         $b = '';
-        if ('' !== $this->itemId) {
-            $n = \strlen($this->itemId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->itemId;
+        if ('' !== $v = $this->itemId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reviewer) {
-            $n = \strlen($this->reviewer);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reviewer;
+        if ('' !== $v = $this->reviewer) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -44,9 +44,9 @@ final class Language implements Message
     {
         '' === $this->code || (\extension_loaded('mbstring') ? \mb_check_encoding($this->code, 'UTF-8') : Wire::utf8($this->code)) || throw EncodeException::utf8In(['switchyard.routing.v1.Language.code' => $this->code]);
         $b = '';
-        if ('' !== $this->code) {
-            $n = \strlen($this->code);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->code;
+        if ('' !== $v = $this->code) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->confidence)) {
             $b .= "\x11" . $v;

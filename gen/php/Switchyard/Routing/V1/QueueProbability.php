@@ -44,9 +44,9 @@ final class QueueProbability implements Message
     {
         '' === $this->queue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->queue, 'UTF-8') : Wire::utf8($this->queue)) || throw EncodeException::utf8In(['switchyard.routing.v1.QueueProbability.queue' => $this->queue]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->probability)) {
             $b .= "\x11" . $v;

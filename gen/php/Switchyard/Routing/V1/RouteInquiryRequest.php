@@ -71,37 +71,37 @@ final class RouteInquiryRequest implements Message
         $v = "{$this->deployment}\0{$this->subject}\0{$this->body}\0{$this->channel}\0{$this->locale}\0{$this->customerId}\0{$this->inquiryId}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.routing.v1.RouteInquiryRequest.deployment' => $this->deployment, 'switchyard.routing.v1.RouteInquiryRequest.subject' => $this->subject, 'switchyard.routing.v1.RouteInquiryRequest.body' => $this->body, 'switchyard.routing.v1.RouteInquiryRequest.channel' => $this->channel, 'switchyard.routing.v1.RouteInquiryRequest.locale' => $this->locale, 'switchyard.routing.v1.RouteInquiryRequest.customer_id' => $this->customerId, 'switchyard.routing.v1.RouteInquiryRequest.inquiry_id' => $this->inquiryId]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->body) {
-            $n = \strlen($this->body);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->body;
+        if ('' !== $v = $this->body) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->channel) {
-            $n = \strlen($this->channel);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->channel;
+        if ('' !== $v = $this->channel) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->customerId) {
-            $n = \strlen($this->customerId);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->customerId;
+        if ('' !== $v = $this->customerId) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->attributes as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.routing.v1.RouteInquiryRequest.attributes') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x3a" . Wire::bytes($p);
         }
-        if ('' !== $this->inquiryId) {
-            $n = \strlen($this->inquiryId);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->inquiryId;
+        if ('' !== $v = $this->inquiryId) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -63,14 +63,14 @@ final class RouteInquiryResponse implements Message
     {
         '' === $this->queue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->queue, 'UTF-8') : Wire::utf8($this->queue)) || throw EncodeException::utf8In(['switchyard.routing.v1.RouteInquiryResponse.queue' => $this->queue]);
         $b = '';
-        if (null !== $this->decision) {
-            $v = $this->decision->encode();
+        if (null !== $v = $this->decision) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->alternatives as $x) {
             $v = $x->encode();
@@ -83,8 +83,8 @@ final class RouteInquiryResponse implements Message
         if (0 !== $v = \is_int($this->priority) ? $this->priority : $this->priority->value) {
             $b .= "\x28" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->language) {
-            $v = $this->language->encode();
+        if (null !== $v = $this->language) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

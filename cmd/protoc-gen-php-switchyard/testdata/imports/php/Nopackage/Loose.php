@@ -39,9 +39,9 @@ final class Loose implements Message
     {
         '' === $this->text || (\extension_loaded('mbstring') ? \mb_check_encoding($this->text, 'UTF-8') : Wire::utf8($this->text)) || throw EncodeException::utf8In(['Loose.text' => $this->text]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

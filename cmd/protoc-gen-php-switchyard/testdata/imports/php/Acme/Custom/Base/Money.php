@@ -41,12 +41,12 @@ final class Money implements Message
     {
         '' === $this->currency || (\extension_loaded('mbstring') ? \mb_check_encoding($this->currency, 'UTF-8') : Wire::utf8($this->currency)) || throw EncodeException::utf8In(['acme.base.Money.currency' => $this->currency]);
         $b = '';
-        if ('' !== $this->currency) {
-            $n = \strlen($this->currency);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
+        if ('' !== $v = $this->currency) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->units) {
-            $b .= "\x10" . ($this->units >= 0 && $this->units < 0x4000 ? ($this->units < 0x80 ? \chr($this->units) : \chr($this->units | 0x80) . \chr($this->units >> 7)) : Wire::varint($this->units));
+        if (0 !== $v = $this->units) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;

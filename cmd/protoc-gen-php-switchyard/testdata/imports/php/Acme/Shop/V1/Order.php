@@ -51,16 +51,16 @@ final class Order implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->total) {
-            $v = $this->total->encode();
+        if (null !== $v = $this->total) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->level) ? $this->level : $this->level->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->loose) {
-            $v = $this->loose->encode();
+        if (null !== $v = $this->loose) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -68,8 +68,8 @@ final class Order implements Message
             $p = "\x0a" . Wire::text((string) $k, 'acme.shop.v1.Order.prices') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x22" . Wire::bytes($p);
         }
-        if (null !== $this->money) {
-            $v = $this->money->encode();
+        if (null !== $v = $this->money) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

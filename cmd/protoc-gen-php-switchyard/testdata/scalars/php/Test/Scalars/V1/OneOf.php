@@ -138,53 +138,53 @@ final class OneOf implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->doubleValue) {
-            $b .= "\x71" . \pack('e', $this->doubleValue);
+        if (null !== $v = $this->doubleValue) {
+            $b .= "\x71" . \pack('e', $v);
         }
-        if (null !== $this->floatValue) {
-            $b .= "\x7d" . \pack('g', $this->floatValue);
+        if (null !== $v = $this->floatValue) {
+            $b .= "\x7d" . \pack('g', $v);
         }
-        if (null !== $this->int32Value) {
-            $b .= "\x80\x01" . ($this->int32Value >= 0 && $this->int32Value < 0x4000 ? ($this->int32Value < 0x80 ? \chr($this->int32Value) : \chr($this->int32Value | 0x80) . \chr($this->int32Value >> 7)) : Wire::int32($this->int32Value));
+        if (null !== $v = $this->int32Value) {
+            $b .= "\x80\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->int64Value) {
-            $b .= "\x88\x01" . ($this->int64Value >= 0 && $this->int64Value < 0x4000 ? ($this->int64Value < 0x80 ? \chr($this->int64Value) : \chr($this->int64Value | 0x80) . \chr($this->int64Value >> 7)) : Wire::varint($this->int64Value));
+        if (null !== $v = $this->int64Value) {
+            $b .= "\x88\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->uint32Value) {
-            $b .= "\x90\x01" . ($this->uint32Value >= 0 && $this->uint32Value < 0x4000 ? ($this->uint32Value < 0x80 ? \chr($this->uint32Value) : \chr($this->uint32Value | 0x80) . \chr($this->uint32Value >> 7)) : Wire::uint32($this->uint32Value));
+        if (null !== $v = $this->uint32Value) {
+            $b .= "\x90\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::uint32($v));
         }
-        if (null !== $this->uint64Value) {
-            $b .= "\x98\x01" . ($this->uint64Value >= 0 && $this->uint64Value < 0x4000 ? ($this->uint64Value < 0x80 ? \chr($this->uint64Value) : \chr($this->uint64Value | 0x80) . \chr($this->uint64Value >> 7)) : Wire::varint($this->uint64Value));
+        if (null !== $v = $this->uint64Value) {
+            $b .= "\x98\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->sint32Value) {
-            $b .= "\xa0\x01" . Wire::sint32($this->sint32Value);
+        if (null !== $v = $this->sint32Value) {
+            $b .= "\xa0\x01" . Wire::sint32($v);
         }
-        if (null !== $this->sint64Value) {
-            $b .= "\xa8\x01" . Wire::sint64($this->sint64Value);
+        if (null !== $v = $this->sint64Value) {
+            $b .= "\xa8\x01" . Wire::sint64($v);
         }
-        if (null !== $this->fixed32Value) {
-            $b .= "\xb5\x01" . Wire::fixed32($this->fixed32Value);
+        if (null !== $v = $this->fixed32Value) {
+            $b .= "\xb5\x01" . Wire::fixed32($v);
         }
-        if (null !== $this->fixed64Value) {
-            $b .= "\xb9\x01" . \pack('P', $this->fixed64Value);
+        if (null !== $v = $this->fixed64Value) {
+            $b .= "\xb9\x01" . \pack('P', $v);
         }
-        if (null !== $this->sfixed32Value) {
-            $b .= "\xc5\x01" . Wire::sfixed32($this->sfixed32Value);
+        if (null !== $v = $this->sfixed32Value) {
+            $b .= "\xc5\x01" . Wire::sfixed32($v);
         }
-        if (null !== $this->sfixed64Value) {
-            $b .= "\xc9\x01" . \pack('P', $this->sfixed64Value);
+        if (null !== $v = $this->sfixed64Value) {
+            $b .= "\xc9\x01" . \pack('P', $v);
         }
-        if (null !== $this->boolValue) {
-            $b .= "\xd0\x01" . ($this->boolValue ? "\x01" : "\x00");
+        if (null !== $v = $this->boolValue) {
+            $b .= "\xd0\x01" . ($v ? "\x01" : "\x00");
         }
-        if (null !== $this->stringValue) {
-            Wire::utf8($this->stringValue) || throw EncodeException::utf8('test.scalars.v1.OneOf.string_value');
-            $n = \strlen($this->stringValue);
-            $b .= "\xda\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
+        if (null !== $v = $this->stringValue) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.scalars.v1.OneOf.string_value');
+            $n = \strlen($v);
+            $b .= "\xda\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->bytesValue) {
-            $n = \strlen($this->bytesValue);
-            $b .= "\xe2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->bytesValue;
+        if (null !== $v = $this->bytesValue) {
+            $n = \strlen($v);
+            $b .= "\xe2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (null !== $this->colorValue) {
             $v = \is_int($this->colorValue) ? $this->colorValue : $this->colorValue->value;

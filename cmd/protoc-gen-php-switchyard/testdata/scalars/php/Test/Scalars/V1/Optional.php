@@ -86,52 +86,52 @@ final class Optional implements Message
     {
         null === $this->stringValue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->stringValue ?? '', 'UTF-8') : Wire::utf8($this->stringValue ?? '')) || throw EncodeException::utf8In(['test.scalars.v1.Optional.string_value' => $this->stringValue]);
         $b = '';
-        if (null !== $this->doubleValue) {
-            $b .= "\x09" . \pack('e', $this->doubleValue);
+        if (null !== $v = $this->doubleValue) {
+            $b .= "\x09" . \pack('e', $v);
         }
-        if (null !== $this->floatValue) {
-            $b .= "\x15" . \pack('g', $this->floatValue);
+        if (null !== $v = $this->floatValue) {
+            $b .= "\x15" . \pack('g', $v);
         }
-        if (null !== $this->int32Value) {
-            $b .= "\x18" . ($this->int32Value >= 0 && $this->int32Value < 0x4000 ? ($this->int32Value < 0x80 ? \chr($this->int32Value) : \chr($this->int32Value | 0x80) . \chr($this->int32Value >> 7)) : Wire::int32($this->int32Value));
+        if (null !== $v = $this->int32Value) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->int64Value) {
-            $b .= "\x20" . ($this->int64Value >= 0 && $this->int64Value < 0x4000 ? ($this->int64Value < 0x80 ? \chr($this->int64Value) : \chr($this->int64Value | 0x80) . \chr($this->int64Value >> 7)) : Wire::varint($this->int64Value));
+        if (null !== $v = $this->int64Value) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->uint32Value) {
-            $b .= "\x28" . ($this->uint32Value >= 0 && $this->uint32Value < 0x4000 ? ($this->uint32Value < 0x80 ? \chr($this->uint32Value) : \chr($this->uint32Value | 0x80) . \chr($this->uint32Value >> 7)) : Wire::uint32($this->uint32Value));
+        if (null !== $v = $this->uint32Value) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::uint32($v));
         }
-        if (null !== $this->uint64Value) {
-            $b .= "\x30" . ($this->uint64Value >= 0 && $this->uint64Value < 0x4000 ? ($this->uint64Value < 0x80 ? \chr($this->uint64Value) : \chr($this->uint64Value | 0x80) . \chr($this->uint64Value >> 7)) : Wire::varint($this->uint64Value));
+        if (null !== $v = $this->uint64Value) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->sint32Value) {
-            $b .= "\x38" . Wire::sint32($this->sint32Value);
+        if (null !== $v = $this->sint32Value) {
+            $b .= "\x38" . Wire::sint32($v);
         }
-        if (null !== $this->sint64Value) {
-            $b .= "\x40" . Wire::sint64($this->sint64Value);
+        if (null !== $v = $this->sint64Value) {
+            $b .= "\x40" . Wire::sint64($v);
         }
-        if (null !== $this->fixed32Value) {
-            $b .= "\x4d" . Wire::fixed32($this->fixed32Value);
+        if (null !== $v = $this->fixed32Value) {
+            $b .= "\x4d" . Wire::fixed32($v);
         }
-        if (null !== $this->fixed64Value) {
-            $b .= "\x51" . \pack('P', $this->fixed64Value);
+        if (null !== $v = $this->fixed64Value) {
+            $b .= "\x51" . \pack('P', $v);
         }
-        if (null !== $this->sfixed32Value) {
-            $b .= "\x5d" . Wire::sfixed32($this->sfixed32Value);
+        if (null !== $v = $this->sfixed32Value) {
+            $b .= "\x5d" . Wire::sfixed32($v);
         }
-        if (null !== $this->sfixed64Value) {
-            $b .= "\x61" . \pack('P', $this->sfixed64Value);
+        if (null !== $v = $this->sfixed64Value) {
+            $b .= "\x61" . \pack('P', $v);
         }
-        if (null !== $this->boolValue) {
-            $b .= "\x68" . ($this->boolValue ? "\x01" : "\x00");
+        if (null !== $v = $this->boolValue) {
+            $b .= "\x68" . ($v ? "\x01" : "\x00");
         }
-        if (null !== $this->stringValue) {
-            $n = \strlen($this->stringValue);
-            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
+        if (null !== $v = $this->stringValue) {
+            $n = \strlen($v);
+            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->bytesValue) {
-            $n = \strlen($this->bytesValue);
-            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->bytesValue;
+        if (null !== $v = $this->bytesValue) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (null !== $this->colorValue) {
             $v = \is_int($this->colorValue) ? $this->colorValue : $this->colorValue->value;

@@ -92,46 +92,46 @@ final class Singular implements Message
         if ("\0\0\0\0" !== $v = \pack('g', $this->floatValue)) {
             $b .= "\x15" . $v;
         }
-        if (0 !== $this->int32Value) {
-            $b .= "\x18" . ($this->int32Value >= 0 && $this->int32Value < 0x4000 ? ($this->int32Value < 0x80 ? \chr($this->int32Value) : \chr($this->int32Value | 0x80) . \chr($this->int32Value >> 7)) : Wire::int32($this->int32Value));
+        if (0 !== $v = $this->int32Value) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (0 !== $this->int64Value) {
-            $b .= "\x20" . ($this->int64Value >= 0 && $this->int64Value < 0x4000 ? ($this->int64Value < 0x80 ? \chr($this->int64Value) : \chr($this->int64Value | 0x80) . \chr($this->int64Value >> 7)) : Wire::varint($this->int64Value));
+        if (0 !== $v = $this->int64Value) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->uint32Value) {
-            $b .= "\x28" . ($this->uint32Value >= 0 && $this->uint32Value < 0x4000 ? ($this->uint32Value < 0x80 ? \chr($this->uint32Value) : \chr($this->uint32Value | 0x80) . \chr($this->uint32Value >> 7)) : Wire::uint32($this->uint32Value));
+        if (0 !== $v = $this->uint32Value) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::uint32($v));
         }
-        if (0 !== $this->uint64Value) {
-            $b .= "\x30" . ($this->uint64Value >= 0 && $this->uint64Value < 0x4000 ? ($this->uint64Value < 0x80 ? \chr($this->uint64Value) : \chr($this->uint64Value | 0x80) . \chr($this->uint64Value >> 7)) : Wire::varint($this->uint64Value));
+        if (0 !== $v = $this->uint64Value) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->sint32Value) {
-            $b .= "\x38" . Wire::sint32($this->sint32Value);
+        if (0 !== $v = $this->sint32Value) {
+            $b .= "\x38" . Wire::sint32($v);
         }
-        if (0 !== $this->sint64Value) {
-            $b .= "\x40" . Wire::sint64($this->sint64Value);
+        if (0 !== $v = $this->sint64Value) {
+            $b .= "\x40" . Wire::sint64($v);
         }
-        if (0 !== $this->fixed32Value) {
-            $b .= "\x4d" . Wire::fixed32($this->fixed32Value);
+        if (0 !== $v = $this->fixed32Value) {
+            $b .= "\x4d" . Wire::fixed32($v);
         }
-        if (0 !== $this->fixed64Value) {
-            $b .= "\x51" . \pack('P', $this->fixed64Value);
+        if (0 !== $v = $this->fixed64Value) {
+            $b .= "\x51" . \pack('P', $v);
         }
-        if (0 !== $this->sfixed32Value) {
-            $b .= "\x5d" . Wire::sfixed32($this->sfixed32Value);
+        if (0 !== $v = $this->sfixed32Value) {
+            $b .= "\x5d" . Wire::sfixed32($v);
         }
-        if (0 !== $this->sfixed64Value) {
-            $b .= "\x61" . \pack('P', $this->sfixed64Value);
+        if (0 !== $v = $this->sfixed64Value) {
+            $b .= "\x61" . \pack('P', $v);
         }
         if ($this->boolValue) {
             $b .= "\x68\x01";
         }
-        if ('' !== $this->stringValue) {
-            $n = \strlen($this->stringValue);
-            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
+        if ('' !== $v = $this->stringValue) {
+            $n = \strlen($v);
+            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->bytesValue) {
-            $n = \strlen($this->bytesValue);
-            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->bytesValue;
+        if ('' !== $v = $this->bytesValue) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->colorValue) ? $this->colorValue : $this->colorValue->value) {
             $b .= "\x80\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));

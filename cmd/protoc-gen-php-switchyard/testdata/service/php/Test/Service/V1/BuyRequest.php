@@ -39,9 +39,9 @@ final class BuyRequest implements Message
     {
         '' === $this->what || (\extension_loaded('mbstring') ? \mb_check_encoding($this->what, 'UTF-8') : Wire::utf8($this->what)) || throw EncodeException::utf8In(['test.service.v1.BuyRequest.what' => $this->what]);
         $b = '';
-        if ('' !== $this->what) {
-            $n = \strlen($this->what);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->what;
+        if ('' !== $v = $this->what) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -38,8 +38,8 @@ final class BuyResponse implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->priceCents) {
-            $b .= "\x08" . ($this->priceCents >= 0 && $this->priceCents < 0x4000 ? ($this->priceCents < 0x80 ? \chr($this->priceCents) : \chr($this->priceCents | 0x80) . \chr($this->priceCents >> 7)) : Wire::varint($this->priceCents));
+        if (0 !== $v = $this->priceCents) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;

@@ -52,17 +52,17 @@ final class Old implements Message
         $v = "{$this->text}\0{$this->renamed}\0{$this->atType}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['test.shapes.v1.Old.text' => $this->text, 'test.shapes.v1.Old.renamed' => $this->renamed, 'test.shapes.v1.Old.at_type' => $this->atType]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->renamed) {
-            $n = \strlen($this->renamed);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->renamed;
+        if ('' !== $v = $this->renamed) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->atType) {
-            $n = \strlen($this->atType);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->atType;
+        if ('' !== $v = $this->atType) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -41,14 +41,14 @@ final class Order implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->first) {
-            $b .= "\x08" . ($this->first >= 0 && $this->first < 0x4000 ? ($this->first < 0x80 ? \chr($this->first) : \chr($this->first | 0x80) . \chr($this->first >> 7)) : Wire::int32($this->first));
+        if (0 !== $v = $this->first) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (0 !== $this->second) {
-            $b .= "\x10" . ($this->second >= 0 && $this->second < 0x4000 ? ($this->second < 0x80 ? \chr($this->second) : \chr($this->second | 0x80) . \chr($this->second >> 7)) : Wire::int32($this->second));
+        if (0 !== $v = $this->second) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (0 !== $this->third) {
-            $b .= "\x18" . ($this->third >= 0 && $this->third < 0x4000 ? ($this->third < 0x80 ? \chr($this->third) : \chr($this->third | 0x80) . \chr($this->third >> 7)) : Wire::int32($this->third));
+        if (0 !== $v = $this->third) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

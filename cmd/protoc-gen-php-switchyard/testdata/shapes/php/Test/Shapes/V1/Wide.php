@@ -57,13 +57,13 @@ final class Wide implements Message
         $v = "{$this->fifteen}\0{$this->sixteen}\0{$this->k2}\0{$this->k2048}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['test.shapes.v1.Wide.fifteen' => $this->fifteen, 'test.shapes.v1.Wide.sixteen' => $this->sixteen, 'test.shapes.v1.Wide.k2' => $this->k2, 'test.shapes.v1.Wide.k2048' => $this->k2048]);
         $b = '';
-        if ('' !== $this->fifteen) {
-            $n = \strlen($this->fifteen);
-            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->fifteen;
+        if ('' !== $v = $this->fifteen) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->sixteen) {
-            $n = \strlen($this->sixteen);
-            $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->sixteen;
+        if ('' !== $v = $this->sixteen) {
+            $n = \strlen($v);
+            $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->aliased) ? $this->aliased : $this->aliased->value) {
             $b .= "\x88\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -72,21 +72,21 @@ final class Wide implements Message
             $p = "\x08" . ($k >= 0 && $k < 0x4000 ? ($k < 0x80 ? \chr($k) : \chr($k | 0x80) . \chr($k >> 7)) : Wire::int32($k)) . "\x10" . Wire::int32(\is_int($x) ? $x : $x->value);
             $b .= "\x92\x01" . Wire::bytes($p);
         }
-        if ('' !== $this->k2) {
-            $n = \strlen($this->k2);
-            $b .= "\xfa\x7f" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->k2;
+        if ('' !== $v = $this->k2) {
+            $n = \strlen($v);
+            $b .= "\xfa\x7f" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->k2048) {
-            $n = \strlen($this->k2048);
-            $b .= "\x82\x80\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->k2048;
+        if ('' !== $v = $this->k2048) {
+            $n = \strlen($v);
+            $b .= "\x82\x80\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->million) {
-            $v = $this->million->encode();
+        if (null !== $v = $this->million) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x82\xa4\xe8\x03" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->last) {
-            $b .= "\xf8\xff\xff\xff\x0f" . ($this->last >= 0 && $this->last < 0x4000 ? ($this->last < 0x80 ? \chr($this->last) : \chr($this->last | 0x80) . \chr($this->last >> 7)) : Wire::int32($this->last));
+        if (0 !== $v = $this->last) {
+            $b .= "\xf8\xff\xff\xff\x0f" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;

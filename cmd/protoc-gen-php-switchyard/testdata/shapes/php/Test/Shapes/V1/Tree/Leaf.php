@@ -46,8 +46,8 @@ final class Leaf implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->weight) {
-            $b .= "\x08" . ($this->weight >= 0 && $this->weight < 0x4000 ? ($this->weight < 0x80 ? \chr($this->weight) : \chr($this->weight | 0x80) . \chr($this->weight >> 7)) : Wire::int32($this->weight));
+        if (0 !== $v = $this->weight) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
         if ([] !== $this->kinds) {
             $p = '';
@@ -56,8 +56,8 @@ final class Leaf implements Message
             }
             $b .= "\x12" . Wire::bytes($p);
         }
-        if (null !== $this->deep) {
-            $v = $this->deep->encode();
+        if (null !== $v = $this->deep) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -55,33 +55,33 @@ final class Array_ implements Message
         if (0 !== $v = \is_int($this->enum) ? $this->enum : $this->enum->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : \Switchyard\Client\Wire\Wire::int32($v));
         }
-        if (null !== $this->string) {
-            $v = $this->string->encode();
+        if (null !== $v = $this->string) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->upper) {
-            $v = $this->upper->encode();
+        if (null !== $v = $this->upper) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->message) {
-            $v = $this->message->encode();
+        if (null !== $v = $this->message) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->codec) {
-            $v = $this->codec->encode();
+        if (null !== $v = $this->codec) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->wire) {
-            $v = $this->wire->encode();
+        if (null !== $v = $this->wire) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->timestamp) {
-            $v = $this->timestamp->encode();
+        if (null !== $v = $this->timestamp) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }

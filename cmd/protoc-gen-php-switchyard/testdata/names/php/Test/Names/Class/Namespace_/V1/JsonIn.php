@@ -34,8 +34,8 @@ final class JsonIn implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->out) {
-            $v = $this->out->encode();
+        if (null !== $v = $this->out) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -34,8 +34,8 @@ final class JsonOptions implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->in) {
-            $v = $this->in->encode();
+        if (null !== $v = $this->in) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -37,8 +37,8 @@ final class LIST__ implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->list) {
-            $v = $this->list->encode();
+        if (null !== $v = $this->list) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

@@ -135,73 +135,73 @@ final class List_ implements Message
         $v = "{$this->this_}\0{$this->GLOBALS_}\0{$this->unknownFields_}\0{$this->class}\0{$this->fooBar}\0{$this->_1st}\0{$this->b}\0{$this->i}\0{$this->depth}\0{$this->options}\0{$this->json}\0{$this->Proto}";
         (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['test.names.class.namespace.v1.List.this' => $this->this_, 'test.names.class.namespace.v1.List.GLOBALS' => $this->GLOBALS_, 'test.names.class.namespace.v1.List.unknown_fields' => $this->unknownFields_, 'test.names.class.namespace.v1.List.class' => $this->class, 'test.names.class.namespace.v1.List.foo_bar' => $this->fooBar, 'test.names.class.namespace.v1.List._1st' => $this->_1st, 'test.names.class.namespace.v1.List.b' => $this->b, 'test.names.class.namespace.v1.List.i' => $this->i, 'test.names.class.namespace.v1.List.depth' => $this->depth, 'test.names.class.namespace.v1.List.options' => $this->options, 'test.names.class.namespace.v1.List.json' => $this->json, 'test.names.class.namespace.v1.List.__proto__' => $this->Proto]);
         $b = '';
-        if ('' !== $this->this_) {
-            $n = \strlen($this->this_);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->this_;
+        if ('' !== $v = $this->this_) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->GLOBALS_) {
-            $n = \strlen($this->GLOBALS_);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->GLOBALS_;
+        if ('' !== $v = $this->GLOBALS_) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->unknownFields_) {
-            $n = \strlen($this->unknownFields_);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->unknownFields_;
+        if ('' !== $v = $this->unknownFields_) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->class) {
-            $n = \strlen($this->class);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->class;
+        if ('' !== $v = $this->class) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->fooBar) {
-            $n = \strlen($this->fooBar);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->fooBar;
+        if ('' !== $v = $this->fooBar) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->_1st) {
-            $n = \strlen($this->_1st);
-            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->_1st;
+        if ('' !== $v = $this->_1st) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->b) {
-            $n = \strlen($this->b);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->b;
+        if ('' !== $v = $this->b) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->i) {
-            $n = \strlen($this->i);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->i;
+        if ('' !== $v = $this->i) {
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->depth) {
-            $n = \strlen($this->depth);
-            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->depth;
+        if ('' !== $v = $this->depth) {
+            $n = \strlen($v);
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->options) {
-            $n = \strlen($this->options);
-            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->options;
+        if ('' !== $v = $this->options) {
+            $n = \strlen($v);
+            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->json) {
-            $n = \strlen($this->json);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->json;
+        if ('' !== $v = $this->json) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->Proto) {
-            $n = \strlen($this->Proto);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->Proto;
+        if ('' !== $v = $this->Proto) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->function) {
-            $v = $this->function->encode();
+        if (null !== $v = $this->function) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->x) {
-            Wire::utf8($this->x) || throw EncodeException::utf8('test.names.class.namespace.v1.List.x');
-            $n = \strlen($this->x);
-            $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->x;
+        if (null !== $v = $this->x) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.names.class.namespace.v1.List.x');
+            $n = \strlen($v);
+            $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->y) {
-            Wire::utf8($this->y) || throw EncodeException::utf8('test.names.class.namespace.v1.List.y');
-            $n = \strlen($this->y);
-            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->y;
+        if (null !== $v = $this->y) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.names.class.namespace.v1.List.y');
+            $n = \strlen($v);
+            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->z) {
-            Wire::utf8($this->z) || throw EncodeException::utf8('test.names.class.namespace.v1.List.z');
-            $n = \strlen($this->z);
-            $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->z;
+        if (null !== $v = $this->z) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.names.class.namespace.v1.List.z');
+            $n = \strlen($v);
+            $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

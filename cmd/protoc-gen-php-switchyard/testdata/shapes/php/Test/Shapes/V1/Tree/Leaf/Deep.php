@@ -37,8 +37,8 @@ final class Deep implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->back) {
-            $v = $this->back->encode();
+        if (null !== $v = $this->back) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
