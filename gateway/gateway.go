@@ -18,6 +18,7 @@ import (
 	"github.com/switchyard-ai/switchyard/gateway/console"
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	eventsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/events/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
@@ -61,6 +62,10 @@ var services = []service{
 	}},
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))
+	}},
+	{"events", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return errors.Join(eventsv1.RegisterEventServiceHandlerClient(ctx, m, eventsv1.NewEventServiceClient(c)),
+			eventsv1.RegisterWebhookServiceHandlerClient(ctx, m, eventsv1.NewWebhookServiceClient(c)))
 	}},
 	{"review", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))

@@ -34,6 +34,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/classification"
+	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
@@ -72,6 +73,7 @@ type App struct {
 	review      *review.Service
 	outbox      *outbox.Relay
 	lake        lakePointer
+	events      *events.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -127,6 +129,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"review", a.startReview},
 		{"reading", a.startReading},
 		{"jobs", a.startJobs},
+		{"event service", a.startEvents},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},

@@ -18,12 +18,13 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
+	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -61,6 +62,8 @@ type Config struct {
 	Bus bus.Config `yaml:"bus"`
 	// Lake is where decisions, verdicts, feedback and deployments are kept for good.
 	Lake lake.Config `yaml:"lake"`
+	// Events are the limits of subscriptions and webhooks.
+	Events events.Config `yaml:"events"`
 	// Inbox is how long the ids of events are remembered, so that their effects happen once.
 	Inbox inbox.Config `yaml:"inbox"`
 	// Telemetry is logs, metrics and traces.
@@ -81,6 +84,7 @@ func Default() Config {
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
 		Lake:      lake.Default(),
+		Events:    events.Default(),
 		Inbox:     inbox.Default(),
 		Telemetry: telemetry.Default(),
 	}
@@ -132,7 +136,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))

@@ -2,16 +2,20 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/services/decisions"
+	"github.com/switchyard-ai/switchyard/services/review"
 )
 
 // startReading starts the service that reads decisions back.
@@ -27,8 +31,27 @@ func (a *App) startReading(ctx context.Context) error {
 		a.closers = append(a.closers, folder.Close)
 	}
 	a.background.Go(func() error { a.openLake(ctx, store); return nil })
-	decisions.New(decisions.Deps{Records: a.records()}).Register(a.server)
+	erasers := []decisions.Eraser{ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}}
+	if a.review != nil {
+		erasers = append([]decisions.Eraser{reviewEraser{a.review}}, erasers...) // first: what it still publishes is erased after it
+	}
+	decisions.New(decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: erasers}).Register(a.server)
 	return nil
+}
+
+// reviewEraser erases persons from the review queue.
+type reviewEraser struct{ *review.Service }
+
+// Erase erases from items, verdicts, feedback and test items.
+func (r reviewEraser) Erase(ctx context.Context, project, subject string) (*ledger.Erasure, error) {
+	n, err := r.Service.Erase(ctx, project, subject)
+	if err != nil {
+		return nil, err
+	}
+	return &ledger.Erasure{Time: time.Now(), Places: []ledger.Erased{
+		{Place: "review/items", Records: int64(n.Items)}, {Place: "review/verdicts", Records: int64(n.Verdicts)},
+		{Place: "review/feedback", Records: int64(n.Feedback)}, {Place: "review/gold", Records: int64(n.GoldItems)},
+	}}, nil
 }
 
 // records are the places where this process finds recorded decisions.
@@ -150,6 +173,31 @@ func (e eventLog) Identity(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("look at the stream: %w", err)
 	}
 	return s.CachedInfo().Created.UTC().Format(time.RFC3339Nano), nil
+}
+
+// Message reads one message.
+func (e eventLog) Message(ctx context.Context, seq uint64) (subject string, data []byte, ok bool, err error) {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return "", nil, false, err
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", nil, false, nil
+	}
+	if err != nil {
+		return "", nil, false, err
+	}
+	return m.Subject, m.Data, true, nil
+}
+
+// Overwrite removes one message for good.
+func (e eventLog) Overwrite(ctx context.Context, seq uint64) error {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return err
+	}
+	return s.SecureDeleteMsg(ctx, seq)
 }
 
 // lakePointer is the lake, nil until it is reached.

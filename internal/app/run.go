@@ -100,6 +100,9 @@ func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 	if a.models != nil {
 		a.models.Close() // watches never end by themselves
 	}
+	if a.events != nil {
+		a.events.Close() // and neither do subscriptions
+	}
 	if a.review != nil {
 		a.review.Close()
 	}
@@ -124,6 +127,9 @@ func (a *App) Close() error {
 	var errs []error
 	if a.models != nil {
 		a.models.Close()
+	}
+	if a.events != nil {
+		a.events.Close()
 	}
 	if a.stop != nil {
 		a.stop()

@@ -137,7 +137,7 @@ func (b *Bus) deliver(ctx, up context.Context, p *puller, c Consumer, batch []De
 
 // ensure makes the consumer, or gives the one that is there its present filters.
 func (b *Bus) ensure(ctx context.Context, c Consumer) error {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	ctx, cancel := b.briefly(ctx)
 	defer cancel()
 	have, err := b.js.Consumer(ctx, Stream, c.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {

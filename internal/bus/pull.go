@@ -223,6 +223,11 @@ func (b *Bus) whileReady(ctx context.Context, what string, session func(ctx cont
 	}
 }
 
+// briefly bounds a question to the server. One that comes before a leader is elected is never answered: asking again soon is better than waiting long.
+func (b *Bus) briefly(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, min(b.cfg.AckTimeout, 2*time.Second))
+}
+
 // permanent is an error that trying again does not help.
 type permanent struct{ error }
 

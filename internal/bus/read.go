@@ -43,7 +43,10 @@ type Bounds struct{ First, Last uint64 }
 
 // Bounds asks the stream's leader what it holds.
 func (b *Bus) Bounds(ctx context.Context) (Bounds, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	if !b.Ready() {
+		return Bounds{}, fmt.Errorf("bounds: %w", ErrNotReady)
+	}
+	ctx, cancel := b.briefly(ctx)
 	defer cancel()
 	s, err := b.js.Stream(ctx, Stream)
 	if err != nil {
@@ -153,7 +156,7 @@ type tail struct {
 }
 
 func (b *Bus) tail(ctx context.Context, from Position, filters []string) (*tail, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	ctx, cancel := b.briefly(ctx)
 	defer cancel()
 	if len(filters) == 0 {
 		filters = []string{Subjects}
@@ -194,7 +197,7 @@ func (t *tail) next(ctx context.Context, n int, wait time.Duration) ([]Delivery,
 
 // pending returns how many messages are still to come, and notes how far the consumer is.
 func (t *tail) pending(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.b.cfg.AckTimeout)
+	ctx, cancel := t.b.briefly(ctx)
 	defer cancel()
 	c, err := t.b.js.Consumer(ctx, Stream, t.consumer)
 	if err != nil {
@@ -235,7 +238,7 @@ const codeNoMessage = 10037
 
 // newest returns the sequence number of the last message that one of the filters matches, 0 when there is none. The leader answers.
 func (b *Bus) newest(ctx context.Context, filters []string) (seq uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	ctx, cancel := b.briefly(ctx)
 	defer cancel()
 	if len(filters) == 0 {
 		filters = []string{Subjects}

@@ -224,3 +224,12 @@ func (l *Lake) Sweep(ctx context.Context, age time.Duration) error {
 	}
 	return nil
 }
+
+// Expired says whether rows of that time are not kept any more.
+func (l *Lake) Expired(project string, at time.Time) bool {
+	keep, ok := l.cfg.Retention[project]
+	if !ok {
+		keep, ok = l.cfg.Retention["*"]
+	}
+	return ok && l.now().Sub(at) > keep
+}

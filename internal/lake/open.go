@@ -130,7 +130,7 @@ func (l *Lake) openWhole(ctx context.Context, f *File) (*parquet.File, error) {
 	if int64(len(data)) != f.Bytes || hashOf(data) != f.SHA256 {
 		return nil, damageOf(f, data)
 	}
-	p, err := parquet.OpenFile(bytes.NewReader(data), f.Bytes, parquet.SkipBloomFilters(true))
+	p, err := parquet.OpenFile(bytes.NewReader(data), f.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", f.Path, err)
 	}
@@ -152,7 +152,7 @@ func damageOf(f *File, data []byte) error {
 }
 
 func (l *Lake) openWith(ctx context.Context, f *File, cache *blockCache) (*parquet.File, error) {
-	p, err := parquet.OpenFile(checkedReader{ctx, l.store, f, cache}, f.Bytes, parquet.SkipBloomFilters(true))
+	p, err := parquet.OpenFile(checkedReader{ctx, l.store, f, cache}, f.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", f.Path, err)
 	}

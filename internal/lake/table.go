@@ -19,6 +19,8 @@ const (
 	// Files are compacted up to about so many bytes, and so many rows; they are made in memory.
 	fileBytes = 64 << 20
 	fileRows  = 1 << 20
+	// Bits a value of the Bloom filters of ids that people look for: one in a hundred row groups is read in vain.
+	filterBits = 10
 	// Parts of a file that are checked at once when they are read.
 	blockSize = 256 << 10
 )
@@ -65,7 +67,14 @@ type encoder[T any, R row[T]] struct {
 
 func newEncoder[T any, R row[T]]() *encoder[T, R] {
 	e := &encoder[T, R]{}
+	var filters []parquet.BloomFilterColumn
+	for _, column := range []string{"content_id", "subject_id"} {
+		if _, ok := parquet.SchemaOf(new(T)).Lookup(column); ok {
+			filters = append(filters, parquet.SplitBlockFilter(filterBits, column))
+		}
+	}
 	e.w = parquet.NewGenericWriter[T](&e.buf,
+		parquet.BloomFilters(filters...),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}),
 		parquet.MaxRowsPerRowGroup(groupRows),
 		parquet.PageBufferSize(128<<10),

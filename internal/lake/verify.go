@@ -31,6 +31,13 @@ func (l *Lake) Verify(ctx context.Context, seen func(object string)) (problems [
 	return v.problems, nil
 }
 
+// VerifyStore is Verify for a lake that may be too damaged to be opened.
+func VerifyStore(ctx context.Context, store Store, seen func(object string)) (problems []error, err error) {
+	l := &Lake{store: store}
+	l.state.Store(newState())
+	return l.Verify(ctx, seen)
+}
+
 type verifier struct {
 	lake     *Lake
 	ctx      context.Context //nolint:containedctx // a verifier lives as long as one call

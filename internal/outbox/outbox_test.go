@@ -131,7 +131,7 @@ func TestEventsArriveInOrderAndAreDeleted(t *testing.T) {
 	put(t, d, numbered(0, 1100)...)
 	r := start(t, d, m)
 	put(t, d, numbered(1100, 1200)...)
-	until(t, "all is deleted", func() bool { return waiting(t, r) == 0 })
+	until(t, "all is deleted", func() bool { return waiting(t, r) == 0 && r.Stats().Published == 1200 })
 	if got := m.ids(); !slices.Equal(got, numbered(0, 1200)) {
 		t.Fatalf("%d events", len(got))
 	}
@@ -187,7 +187,7 @@ func TestNothingIsDeletedUntilAcknowledged(t *testing.T) {
 	d, m := open(t, t.TempDir()), &moody{fails: 4}
 	put(t, d, numbered(0, 10)...)
 	r := start(t, d, m)
-	until(t, "all is deleted", func() bool { return waiting(t, r) == 0 })
+	until(t, "all is deleted", func() bool { return waiting(t, r) == 0 && r.Stats().LastError == "" })
 	if s := r.Stats(); s.Failures != 4 || s.Published != 10 || s.LastError != "" {
 		t.Fatalf("%+v", s)
 	}
@@ -201,7 +201,7 @@ func TestARefusedEventIsSetAsideAndHoldsUpNobody(t *testing.T) {
 	d, m := open(t, t.TempDir()), &moody{refuses: "id-4"}
 	put(t, d, numbered(0, 10)...)
 	r := start(t, d, m)
-	until(t, "the others are deleted", func() bool { return waiting(t, r) == 1 })
+	until(t, "the others are deleted", func() bool { return waiting(t, r) == 1 && r.Stats().Published == 9 })
 	if got := m.ids(); len(got) != 9 || slices.Contains(got, "id-4") {
 		t.Fatal(got)
 	}

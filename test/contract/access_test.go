@@ -18,7 +18,7 @@ import (
 
 // endless says whether a stream ends only when the caller leaves.
 func endless(m protoreflect.MethodDescriptor) bool {
-	return strings.HasPrefix(string(m.Name()), "Watch")
+	return strings.HasPrefix(string(m.Name()), "Watch") || m.Name() == "Subscribe"
 }
 
 func TestNobodyGetsInWithoutTheRightKey(t *testing.T) {
@@ -42,7 +42,7 @@ func TestNobodyGetsInWithoutTheRightKey(t *testing.T) {
 					continue // the scope that this key holds
 				}
 				// Paths need a version and an operation that can be read; nothing else is looked at before the key.
-				request := fill(m.Input(), map[string]any{"version": 1, "operation": "OPERATION_ROUTING", "model": "x", "deployment": "x", "keyId": "x", "ruleId": "x", "itemId": "x", "goldId": "x", "decisionId": "x"})
+				request := fill(m.Input(), map[string]any{"version": 1, "operation": "OPERATION_ROUTING", "model": "x", "deployment": "x", "keyId": "x", "ruleId": "x", "itemId": "x", "goldId": "x", "decisionId": "x", "webhookId": "x", "deliveryId": "x"})
 				answer := access(t, d, m, f.keys[key], request)
 				calls++
 				if answer.Error == nil || answer.Error.Reason != reason {
@@ -63,6 +63,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 		"keyId": f.vars["narrowId"], "itemId": f.vars["itemId"], "decisionId": f.vars["decisionId"], "goldId": f.vars["itemId"],
 		"feedbackId": "x", "labels": []any{"spam"}, "leaseId": "x", "answer": map[string]any{"action": "ACTION_REMOVE"}, "itemIds": []any{f.vars["leasedId"]},
 		"settings": map[string]any{}, "reviewer": "anna", "project": "default", "text": "x", "body": "eA==", "allProjects": true,
+		"webhookId": f.vars["webhookId"], "deliveryId": "x", "spec": map[string]any{"url": "https://hooks.example.com/"}, "oldest": true,
 		"record": map[string]any{"amount": map[string]any{"number": 1}},
 	}
 	doors := []door{

@@ -12,7 +12,7 @@ var volatile = map[string]bool{
 	"caller": true, "requestId": true, "traceparent": true,
 	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "ruleId": true, "keyId": true, "revision": true,
 	"itemId": true, "leaseId": true, "leaseTime": true, "decideTime": true, "submitTime": true, "closeTime": true, "oldestOpenTime": true, "counts": true, "subjectId": true,
-	"history": true, "dueTime": true,
+	"history": true, "dueTime": true, "webhookId": true,
 }
 
 // Subset returns where got lacks what want asks for: objects by the members of want, lists and scalars exactly.

@@ -63,6 +63,7 @@ func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixt
 	for i, name := range []string{"itemId", "leasedId", "withdrawnId"} {
 		f.vars[name] = undecided(t, admin, []string{"undecided one", "undecided two", "undecided three"}[i], fmt.Sprint("contract-", i+1))
 	}
+	f.vars["webhookId"] = webhook(t, admin)
 	f.keys["expired"], _ = testkit.NewKey(t, admin, "expired", time.Second, "routing:decide")
 	time.Sleep(time.Second + 50*time.Millisecond) // the shortest lifetime that the contract allows
 	return f
@@ -206,7 +207,7 @@ func splitDoors(t *testing.T) []door {
 		t.Fatal(err)
 	}
 	front := testkit.Start(t, func(c *app.Config) {
-		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "gateway"}
+		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "events", "gateway"}
 		c.Peers = map[string]string{"models": back.Addresses.GRPC, "jobs": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket}
 		c.PeerKeyFile = keyFile
 	})

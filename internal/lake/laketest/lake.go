@@ -21,6 +21,7 @@ func RunLake(t *testing.T, open Open) {
 	t.Run("AWriterFollowsAnother", func(t *testing.T) { followed(t, open) })
 	t.Run("CompactionChangesNoRow", func(t *testing.T) { compacted(t, open(t, "compacted")) })
 	t.Run("OldDaysGo", func(t *testing.T) { retained(t, open(t, "retained")) })
+	t.Run("ListsNewestFirst", func(t *testing.T) { listed(t, open(t, "listed")) })
 	t.Run("APersonIsErased", func(t *testing.T) { erased(t, open(t, "erased")) })
 	t.Run("AFileThatNobodyCommittedGoes", func(t *testing.T) { swept(t, open(t, "swept")) })
 	t.Run("LongLogsStartQuickly", func(t *testing.T) { longLog(t, open(t, "long")) })
@@ -340,4 +341,62 @@ func longLog(t *testing.T, s lake.Store) {
 		t.Fatal(err)
 	}
 	Check(t, l, Rows(n+1, n+10))
+}
+
+// listed pages through lists while rows are added and files are compacted.
+func listed(t *testing.T, s lake.Store) {
+	l := OpenLake(t, s)
+	for first := uint64(1); first < 600; first += 40 {
+		Append(t, l, Batch(first, first+39))
+	}
+	rows := Rows(1, 600)
+	for name, q := range map[string]lake.Query{
+		"all":        {},
+		"a label":    {Label: "billing"},
+		"an outcome": {Outcome: "review", Deployment: "support", Operation: "routing", Reason: "certified"},
+		"a time":     {From: Epoch.Add(1000 * time.Second), To: Epoch.Add(3000 * time.Second)},
+		"a content":  {ContentID: "ticket-222"},
+		"a person":   {SubjectID: "person-4"},
+		"nothing":    {Label: "unheard of"},
+		"nobody":     {SubjectID: "person-99"},
+	} {
+		var want []string
+		for _, r := range slices.Backward(rows) {
+			if r.Project == "p" && (q.Label == "" || r.Label == q.Label) && (q.Outcome == "" || r.Outcome == q.Outcome) && (q.From.IsZero() || !r.Time.Before(q.From) && r.Time.Before(q.To)) &&
+				(q.ContentID == "" || r.ContentID == q.ContentID) && (q.SubjectID == "" || r.SubjectID == q.SubjectID) {
+				want = append(want, r.DecisionID)
+			}
+		}
+		q.Project, q.Limit = "p", 17
+		var got []string
+		for pages := 0; ; pages++ {
+			page, next, err := l.List(t.Context(), q)
+			if err != nil || len(page) > q.Limit || pages > 100 {
+				t.Fatalf("%s, page %d: %d rows, %v", name, pages, len(page), err)
+			}
+			for _, r := range page {
+				got = append(got, r.DecisionID)
+			}
+			if next == "" {
+				break
+			}
+			q.Before = next
+			switch {
+			case name == "all" && pages == 1:
+				Append(t, l, Batch(601, 650))
+			case name == "all" && pages == 3:
+				if _, err := l.Compact(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if name != "all" { // whose rows were added before, or while it ran
+			got = slices.DeleteFunc(got, func(id string) bool {
+				return slices.ContainsFunc(Rows(601, 650), func(r lake.Decision) bool { return r.DecisionID == id })
+			})
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %d rows, want %d in this order", name, len(got), len(want))
+		}
+	}
 }
