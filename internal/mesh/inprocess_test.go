@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/dynamicpb"
 
@@ -331,4 +332,32 @@ func TestInProcessRefusesEndedContexts(t *testing.T) {
 	wantReason(t, err, "DEADLINE_EXCEEDED")
 	_, err = c.StreamRouteInquiry(ctx)
 	wantReason(t, err, "DEADLINE_EXCEEDED")
+}
+
+// TestSendingToWhatHasEnded sends to a call that was refused before its message came: generated code of a method with one message hands on what SendMsg returns, so that the
+// reason would be lost.
+func TestSendingToWhatHasEnded(t *testing.T) {
+	t.Parallel()
+	var all map[string]protoreflect.MethodDescriptor
+	s := start(t, options{register: func(s *mesh.Server) { all = everything(t, s) }})
+	for via, conn := range s.conns() {
+		for name, d := range all {
+			if !d.IsStreamingClient() && !d.IsStreamingServer() {
+				continue
+			}
+			desc := &grpc.StreamDesc{StreamName: string(d.Name()), ClientStreams: d.IsStreamingClient(), ServerStreams: d.IsStreamingServer()}
+			stream, err := conn.NewStream(t.Context(), desc, name)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", via, name, err)
+			}
+			_, _ = stream.Header() // there are none: it returns when the call has ended
+			err = stream.SendMsg(dynamicpb.NewMessage(d.Input()))
+			if ended := errors.Is(err, io.EOF); err != nil && !ended || ended != d.IsStreamingClient() {
+				t.Errorf("%s, %s: sending afterwards: %v", via, name, err)
+			}
+			if err := stream.RecvMsg(dynamicpb.NewMessage(d.Output())); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("%s, %s: the reason is %v, want that there is no key", via, name, err)
+			}
+		}
+	}
 }

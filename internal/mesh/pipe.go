@@ -83,7 +83,16 @@ func (s *localStream) CloseSend() error {
 	return nil
 }
 
-// SendMsg implements grpc.ClientStream. Like grpc-go's it returns io.EOF when the handler has ended; RecvMsg then tells why.
+// over is what sending to a handler that has ended returns. Generated code of a method that takes one message hands it on instead of asking RecvMsg
+// for the reason, so that it must be nil there.
+func (s *localStream) over() error {
+	if !s.desc.ClientStreams {
+		return nil
+	}
+	return io.EOF
+}
+
+// SendMsg implements grpc.ClientStream. Like grpc-go's it returns io.EOF when the handler of a stream of messages has ended; RecvMsg then tells why.
 func (s *localStream) SendMsg(m any) error {
 	if s.half.Load() {
 		return fault.Internal(errSendAfterClose).Status().Err()
@@ -94,13 +103,13 @@ func (s *localStream) SendMsg(m any) error {
 	}
 	select {
 	case <-s.done:
-		return io.EOF
+		return s.over()
 	default:
 	}
 	select {
 	case s.up <- c:
 	case <-s.done:
-		return io.EOF
+		return s.over()
 	case <-s.ctx.Done():
 		return fault.From(s.ctx.Err()).Status().Err()
 	}
