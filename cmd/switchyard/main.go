@@ -46,7 +46,7 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 	root.AddCommand(
 		newServe(), newTrain(),
 		newModerate(), newRoute(), newClassify(), newExplain(),
-		newKeys(), newCheckConfig(), newVersion(),
+		newLake(), newLedger(), newKeys(), newCheckConfig(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see: %s --help", err, c.CommandPath())}

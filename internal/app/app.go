@@ -72,6 +72,7 @@ type App struct {
 	relay       *relay.Relay
 	review      *review.Service
 	outbox      *outbox.Relay
+	lake        lakePointer
 	events      *events.Service
 	serving     *serving.Table
 	httpLn      net.Listener
@@ -134,6 +135,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 		{"review's events", a.feedReview},
+		{"lake", a.feedLake},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)

@@ -69,7 +69,8 @@ func (a *App) feedReview(ctx context.Context) error {
 	if a.review == nil {
 		return nil
 	}
-	consumer := bus.Consumer{Name: "review", Filters: []string{bus.Stream + ".*.decisions"}}
+	// A batch is one transaction: a reviewer who asks for the next item waits no longer than it takes.
+	consumer := bus.Consumer{Name: "review", Filters: []string{bus.Stream + ".*.decisions"}, Batch: 100}
 	a.background.Go(func() error {
 		err := a.bus.Consume(ctx, consumer, func(ctx context.Context, batch []bus.Delivery) error {
 			records := make([]*commonv1.DecisionRecord, 0, len(batch))

@@ -174,6 +174,8 @@ type Tx struct {
 	broken  error  // the failure of a statement
 	changed map[int64]int64
 	topics  []string // told after the commit
+
+	statements map[string]*sql.Stmt // what was executed; nil for what was executed once
 }
 
 // Exec runs a statement and returns how many rows it changed.
@@ -182,7 +184,11 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := t.tx.ExecContext(t.ctx, t.dialect.bind(query), args...)
+	s, err := t.statement(query)
+	if err != nil {
+		return 0, t.fail(err)
+	}
+	res, err := s.exec(t.ctx, args)
 	if err != nil {
 		return 0, t.fail(err)
 	}
@@ -195,7 +201,11 @@ func (t *Tx) Get(query string, args []any, dest ...any) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = t.tx.QueryRowContext(t.ctx, t.dialect.bind(query), args...).Scan(dest...)
+	s, err := t.statement(query)
+	if err != nil {
+		return false, t.fail(err)
+	}
+	err = s.row(t.ctx, args).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -211,7 +221,11 @@ func (t *Tx) Each(query string, args []any, fn func(scan func(dest ...any) error
 	if err != nil {
 		return err
 	}
-	rows, err := t.tx.QueryContext(t.ctx, t.dialect.bind(query), args...)
+	s, err := t.statement(query)
+	if err != nil {
+		return t.fail(err)
+	}
+	rows, err := s.query(t.ctx, args)
 	if err != nil {
 		return t.fail(err)
 	}

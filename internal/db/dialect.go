@@ -18,6 +18,8 @@ type dialect interface {
 	begun(tx *Tx, patient bool) error
 	// committed says whether the transaction of that number took place although its commit failed with [errDown].
 	committed(ctx context.Context, pool *sql.DB, number string) (bool, error)
+	// forgetsStatements says whether the driver reads a statement anew each time.
+	forgetsStatements() bool
 	// hasTable says whether the table exists.
 	hasTable(tx *Tx, name string) (bool, error)
 	// classify wraps an error of the driver with [ErrConflict], [errFull] or [errDown] where it is one; nil stays nil.

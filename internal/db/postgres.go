@@ -157,6 +157,7 @@ type postgresDialect struct{}
 var _ dialect = postgresDialect{}
 
 func (postgresDialect) bind(query string) string  { return numbered(query) }
+func (postgresDialect) forgetsStatements() bool   { return false }
 func (postgresDialect) schema(step string) string { return postgresTypes(step) }
 
 func (postgresDialect) view() *sql.TxOptions {

@@ -76,6 +76,7 @@ type sqliteDialect struct{}
 var _ dialect = sqliteDialect{}
 
 func (sqliteDialect) bind(query string) string  { return query }
+func (sqliteDialect) forgetsStatements() bool   { return true }
 func (sqliteDialect) schema(step string) string { return step }
 func (sqliteDialect) write() *sql.TxOptions     { return nil }
 func (sqliteDialect) view() *sql.TxOptions      { return nil }

@@ -133,7 +133,7 @@ func (w *work) addBands(it *item, in *commonv1.RecordedInput) error {
 		args = append(args, it.project, key, it.id)
 	}
 	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?), ", len(keys)), ", ")
-	_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES `+rows+` ON CONFLICT (project, band, id) DO NOTHING`, args...)
+	_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES `+rows, args...)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -187,40 +188,47 @@ func (s *Service) rankAnew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	begin := time.Now()
 	for _, c := range stale {
-		err := s.change(ctx, func(w *work) error {
-			items, err := selectItems(w.Tx, `project = ? AND operation = ? AND deployment = ? AND state = 1 AND id > ? ORDER BY id LIMIT ?`,
-				c.project, c.operation, c.deployment, c.after, rankChunk)
-			if err != nil {
-				return err
+		for c.after != ranked {
+			if c.after, err = s.rankSome(ctx, c.queueKey, c.after); err != nil {
+				return fmt.Errorf("rank %s anew: %w", c.queueKey, err)
 			}
-			for _, it := range items {
-				before := *it
-				if err := w.place(it); err != nil {
-					return err
-				}
-				if err := w.save(before, it); err != nil {
-					return err
-				}
+			if time.Since(begin) > tick/2 { // the other half of the time is the reviewers'
+				return nil
 			}
-			after := ranked
-			if len(items) == rankChunk {
-				after = items[len(items)-1].id
-			}
-			// Settings that changed once more meanwhile have set the cursor back, and keep it there.
-			_, err = w.Exec(`UPDATE review_queues SET rank_after = ? WHERE project = ? AND operation = ? AND deployment = ? AND rank_after = ?`,
-				after, c.project, c.operation, c.deployment, c.after)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("rank %s anew: %w", c.queueKey, err)
 		}
 	}
 	return nil
 }
 
-// rankChunk is how many items of a queue are ranked anew at a time.
-const rankChunk = 1000
+// rankSome ranks the next waiting items of a queue after an id, and returns the last of them; ranked when there are no more.
+func (s *Service) rankSome(ctx context.Context, key queueKey, after string) (next string, err error) {
+	err = s.change(ctx, func(w *work) error {
+		items, err := selectItems(w.Tx, `project = ? AND operation = ? AND deployment = ? AND state = 1 AND id > ? ORDER BY id LIMIT ?`,
+			key.project, key.operation, key.deployment, after, chunk)
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			before := *it
+			if err := w.place(it); err != nil {
+				return err
+			}
+			if err := w.save(before, it); err != nil {
+				return err
+			}
+		}
+		if next = ranked; len(items) == chunk {
+			next = items[len(items)-1].id
+		}
+		// Settings that changed once more meanwhile have set the cursor back, and keep it there.
+		_, err = w.Exec(`UPDATE review_queues SET rank_after = ? WHERE project = ? AND operation = ? AND deployment = ? AND rank_after = ?`,
+			next, key.project, key.operation, key.deployment, after)
+		return err
+	})
+	return next, err
+}
 
 // place computes anew what the present settings of the queue say of an item that will wait: they may have changed while somebody had it.
 func (w *work) place(it *item) error {

@@ -6,7 +6,7 @@ package review
 // items are partial: their size is that of the queue, not of its history.
 //
 // A lane is a set of items that exactly the same reviewers may get: those of one queue that need the same skills and were judged by the same people. To find
-// the next item for a reviewer, the few lanes that are open to him are asked for their first row each, and no row is ever looked at in vain.
+// the next item for a reviewer, the few lanes that are open to them are asked for their first row each, and no row is ever looked at in vain.
 var steps = []string{
 	`CREATE TABLE review_queues (
 		project     TEXT   NOT NULL,
@@ -92,9 +92,9 @@ var steps = []string{
 	CREATE TABLE review_bands (
 		project TEXT   NOT NULL,
 		band    BIGINT NOT NULL,
-		id      TEXT   NOT NULL,
-		PRIMARY KEY (project, band, id)
+		id      TEXT   NOT NULL
 	);
+	CREATE INDEX review_bands_key ON review_bands (project, band);
 	CREATE TABLE review_verdicts (
 		project    TEXT   NOT NULL,
 		id         TEXT   NOT NULL,

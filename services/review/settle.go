@@ -14,8 +14,8 @@ import (
 
 const (
 	tick = 200 * time.Millisecond
-	// chunk is how many items one transaction of the background changes: others wait no longer than that takes.
-	chunk = 200
+	// chunk is how many items one transaction of the background changes: reviewers wait no longer than that takes, some milliseconds.
+	chunk = 50
 )
 
 // keepTime does what is due, until ctx ends.

@@ -118,7 +118,7 @@ func (a *subject) similar(tx *db.Tx, least float64) ([]*subject, error) {
 		}
 	}
 	for _, key := range alike.Keys(a.set) {
-		err := tx.Each(`SELECT id FROM review_bands WHERE project = ? AND band = ? ORDER BY id LIMIT ?`, []any{a.item.project, key, maxCandidates}, collect)
+		err := tx.Each(`SELECT id FROM review_bands WHERE project = ? AND band = ? LIMIT ?`, []any{a.item.project, key, maxCandidates}, collect)
 		if err != nil {
 			return nil, err
 		}

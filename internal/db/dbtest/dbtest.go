@@ -36,6 +36,7 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"ChangedStepIsRefused", changedStep},
 		{"NewerDatabaseIsRefused", newerDatabase},
 		{"ValuesComeBackAsTheyWent", values},
+		{"RepeatedStatementsSeeWhatHappened", repeatedStatements},
 		{"CommitsAreHeard", commitsAreHeard},
 		{"KindsOfValues", kindsOfValues},
 		{"TextsAreOrderedByBytes", textsAreOrderedByBytes},
@@ -373,5 +374,42 @@ func commitsAreHeard(t *testing.T, open Opener) {
 	case <-other:
 		t.Error("heard by another topic")
 	default:
+	}
+}
+
+func repeatedStatements(t *testing.T, open Opener) {
+	d := opened(t, open)
+	err := d.Tx(t.Context(), func(tx *db.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO parents (name, counter) VALUES (?, ?)`, "p", 0); err != nil {
+			return err
+		}
+		for i := range 5 {
+			n, err := tx.Exec(`UPDATE parents SET counter = counter + ? WHERE name = ?`, i, "p")
+			if err != nil || n != 1 {
+				t.Errorf("update %d changed %d rows: %v", i, n, err)
+			}
+			if _, err := tx.Exec(`INSERT INTO children (id, parent, data) VALUES (?, ?, ?)`, i, "p", []byte{byte(i)}); err != nil {
+				return err
+			}
+			var counter, rows int
+			if found, err := tx.Get(`SELECT counter FROM parents WHERE name = ?`, []any{"p"}, &counter); err != nil || !found || counter != i*(i+1)/2 {
+				t.Errorf("after update %d the counter is %d (%v)", i, counter, err)
+			}
+			if found, err := tx.Get(`SELECT counter FROM parents WHERE name = ?`, []any{"nobody"}, &counter); err != nil || found {
+				t.Errorf("a row that is not there: %v %v", found, err)
+			}
+			err = tx.Each(`SELECT id FROM children WHERE parent = ?`, []any{"p"}, func(scan func(...any) error) error {
+				var id int
+				rows++
+				return scan(&id)
+			})
+			if err != nil || rows != i+1 {
+				t.Errorf("after insert %d there are %d children (%v)", i, rows, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

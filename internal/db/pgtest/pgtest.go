@@ -52,9 +52,12 @@ type Server struct {
 	cleanup bool
 }
 
-// New starts a server and ends it with the test. settings are lines such as "fsync=off".
+// New starts a server and ends it with the test. settings are lines such as "fsync=off". Short runs skip the test: a new server costs seconds.
 func New(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("starts a Postgres of its own: make test-engines runs it")
+	}
 	s, err := create(tb.Context(), settings)
 	if err != nil {
 		tb.Fatal(err)

@@ -48,8 +48,7 @@ $provoked = 0;
 DebugClassLoader::enable();
 @\trigger_error('provoked', \E_USER_DEPRECATED);
 
-foreach (new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator(\rtrim($src, '/'), \FilesystemIterator::SKIP_DOTS)) as $file) {
-    $class = 'Switchyard\Bundle\\' . \strtr(\substr((string) $file, \strlen($src), -4), '/', '\\');
+foreach (BundleClasses::all() as $class) {
     \class_exists($class) || \interface_exists($class) || \trait_exists($class) || \enum_exists($class) || throw new \LogicException('there is no ' . $class);
 }
 
