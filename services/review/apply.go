@@ -29,8 +29,8 @@ func (s *Service) Apply(ctx context.Context, records []*commonv1.DecisionRecord)
 		return nil
 	}
 	err := s.change(ctx, func(w *work) error {
-		for _, r := range records {
-			if err := s.apply(w, r); err != nil {
+		for some := range slices.Chunk(records, applyRows) {
+			if err := w.apply(some); err != nil {
 				return err
 			}
 		}
@@ -42,6 +42,9 @@ func (s *Service) Apply(ctx context.Context, records []*commonv1.DecisionRecord)
 	return nil
 }
 
+// applyRows is how many rows one statement inserts: with Postgres the way there and back costs more than the rows.
+const applyRows = 50
+
 func needsPerson(d *commonv1.Decision) bool {
 	if d.GetReason() == commonv1.DecisionReason_DECISION_REASON_SHADOW || d.GetDecisionId() == "" {
 		return false
@@ -49,19 +52,25 @@ func needsPerson(d *commonv1.Decision) bool {
 	return d.GetOutcome() == commonv1.Outcome_OUTCOME_REVIEW || d.GetAudit().GetSelected()
 }
 
-func (s *Service) apply(w *work, r *commonv1.DecisionRecord) error {
-	d := r.GetDecision()
-	key := queueKey{d.GetProject(), d.GetOperation(), d.GetDeployment()}
-	settings, err := w.queue(key)
-	if err != nil {
+// apply makes items of some decisions.
+func (w *work) apply(records []*commonv1.DecisionRecord) error {
+	items := make([]*item, len(records))
+	of := make(map[*item]*commonv1.DecisionRecord, len(records))
+	for i, r := range records {
+		d := r.GetDecision()
+		key := queueKey{d.GetProject(), d.GetOperation(), d.GetDeployment()}
+		settings, err := w.queue(key)
+		if err != nil {
+			return err
+		}
+		items[i] = newItem(settings, key, r, w.micros)
+		of[items[i]] = r
+	}
+	items, err := w.insert(items...)
+	if err != nil || len(items) == 0 {
 		return err
 	}
-	it := newItem(settings, key, r, w.micros)
-	inserted, err := w.insert(it)
-	if err != nil || !inserted {
-		return err
-	}
-	return w.addRecord(it, r)
+	return w.addRecords(items, of)
 }
 
 // newItem makes the item of a decision.
@@ -108,32 +117,41 @@ func drawn(id string, share float64) bool {
 	return float64(binary.BigEndian.Uint64(sum[:])) < share*math.MaxUint64
 }
 
-// addRecord stores what an item judges, and what finds its likes.
-func (w *work) addRecord(it *item, r *commonv1.DecisionRecord) error {
-	r.Probabilities = nil // all of them, for thousands of labels: the most probable ones stay
-	data, err := proto.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode record %s: %w", it.id, err)
+// addRecords stores what items judge, and what finds their likes.
+func (w *work) addRecords(items []*item, of map[*item]*commonv1.DecisionRecord) error {
+	var rows, bands []any
+	for _, it := range items {
+		r := of[it]
+		r.Probabilities = nil // all of them, for thousands of labels: the most probable ones stay
+		data, err := proto.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encode record %s: %w", it.id, err)
+		}
+		rows = append(rows, it.project, it.id, clean(r.GetSubjectId()), data, searchText(r.GetInput()))
+		if it.gold == "" {
+			bands = append(bands, bandRows(it, r.GetInput())...)
+		}
 	}
-	_, err = w.Exec(`INSERT INTO review_records (project, id, subject, record, search) VALUES (?, ?, ?, ?, ?)`,
-		it.project, it.id, clean(r.GetSubjectId()), data, searchText(r.GetInput()))
-	if err != nil || it.gold != "" {
+	_, err := w.Exec(`INSERT INTO review_records (project, id, subject, record, search) VALUES `+rowMarks(5, len(rows)), rows...)
+	if err != nil {
 		return err
 	}
-	return w.addBands(it, r.GetInput())
+	return w.insertBands(bands)
 }
 
-func (w *work) addBands(it *item, in *commonv1.RecordedInput) error {
-	keys := alike.Keys(alike.Of(fullText(in)))
-	if len(keys) == 0 {
+// bandRows are the rows that find an item by its likes.
+func bandRows(it *item, in *commonv1.RecordedInput) (rows []any) {
+	for _, key := range alike.Keys(alike.Of(fullText(in))) {
+		rows = append(rows, it.project, key, it.id)
+	}
+	return rows
+}
+
+func (w *work) insertBands(rows []any) error {
+	if len(rows) == 0 {
 		return nil
 	}
-	var args []any
-	for _, key := range keys {
-		args = append(args, it.project, key, it.id)
-	}
-	rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?), ", len(keys)), ", ")
-	_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES `+rows, args...)
+	_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES `+rowMarks(3, len(rows)), rows...)
 	return err
 }
 

@@ -91,7 +91,7 @@ func (w *work) copyGold(g *goldRow, p person, settings *reviewv1.QueueSettings) 
 	if _, err := w.insert(it); err != nil {
 		return nil, err
 	}
-	return it, w.addRecord(it, r)
+	return it, w.addRecords([]*item{it}, map[*item]*commonv1.DecisionRecord{it: r})
 }
 
 // markGold notes in a verdict whether a test item was answered rightly.

@@ -79,7 +79,7 @@ func (w *work) reopen(it *item, r *commonv1.DecisionRecord) error {
 	if err := w.save(before, it); err != nil {
 		return err
 	}
-	return w.addBands(it, r.GetInput())
+	return w.insertBands(bandRows(it, r.GetInput()))
 }
 
 // appeal makes an item of a decision that nobody has looked at yet. Its verdict is compared with the decision.
@@ -96,7 +96,7 @@ func (w *work) appeal(r *commonv1.DecisionRecord, p person) (*item, error) {
 	if _, err := w.insert(it); err != nil {
 		return nil, err
 	}
-	return it, w.addRecord(it, r)
+	return it, w.addRecords([]*item{it}, map[*item]*commonv1.DecisionRecord{it: r})
 }
 
 func noteOf(reason, note string) string {

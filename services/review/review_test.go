@@ -120,7 +120,7 @@ func TestOnlyWhatNeedsAPersonBecomesAnItemAndOnlyOnce(t *testing.T) {
 	automated.Decision.Outcome = commonv1.Outcome_OUTCOME_AUTOMATED
 	audit.Decision.Outcome, audit.Decision.Audit.Selected = commonv1.Outcome_OUTCOME_AUTOMATED, true
 	shadow.Decision.Reason = commonv1.DecisionReason_DECISION_REASON_SHADOW
-	records := []*commonv1.DecisionRecord{automated, audit, shadow}
+	records := []*commonv1.DecisionRecord{automated, audit, shadow, proto.CloneOf(audit)}
 	again := []*commonv1.DecisionRecord{proto.CloneOf(automated), proto.CloneOf(audit), proto.CloneOf(shadow)}
 	k.apply(t, records...)
 	it := k.next(t, "anna")

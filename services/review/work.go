@@ -95,15 +95,33 @@ func findSettings(tx *db.Tx, key queueKey) (*reviewv1.QueueSettings, error) {
 	return decodeSettings(b)
 }
 
-// insert adds an item; false when it is there already.
-func (w *work) insert(it *item) (bool, error) {
-	n, err := w.Exec(`INSERT INTO review_items (lane, `+itemColumns+`) VALUES (?, `+marks(35)+`) ON CONFLICT (project, id) DO NOTHING`,
-		append([]any{laneOf(it)}, it.values()...)...)
-	if err != nil || n == 0 {
-		return false, err
+// insert adds items and returns those that were not there already.
+func (w *work) insert(items ...*item) ([]*item, error) {
+	type name struct{ project, id string }
+	byName := make(map[name]*item, len(items))
+	args := make([]any, 0, 36*len(items))
+	for _, it := range items {
+		if byName[name{it.project, it.id}] != nil {
+			continue // a record that came twice
+		}
+		byName[name{it.project, it.id}] = it
+		args = append(append(args, laneOf(it)), it.values()...)
 	}
-	w.count(it, 1)
-	return true, nil
+	var added []*item
+	err := w.Each(`INSERT INTO review_items (lane, `+itemColumns+`) VALUES `+rowMarks(36, len(args))+` ON CONFLICT (project, id) DO NOTHING RETURNING project, id`,
+		args, func(scan func(...any) error) error {
+			var n name
+			err := scan(&n.project, &n.id)
+			added = append(added, byName[n])
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range added {
+		w.count(it, 1)
+	}
+	return added, nil
 }
 
 // save writes a changed item; before is what it was. It fails when somebody else has changed it meanwhile, which one writer at a time excludes.
@@ -207,6 +225,11 @@ func laneOf(it *item) int64 {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return int64(binary.BigEndian.Uint64(h.Sum(nil)) & math.MaxInt64)
+}
+
+// rowMarks returns the parameter marks of rows with so many columns, for n parameters.
+func rowMarks(columns, n int) string {
+	return strings.TrimSuffix(strings.Repeat("("+marks(columns)+"), ", n/columns), ", ")
 }
 
 // marks returns n parameter marks.
