@@ -979,10 +979,8 @@ return [
         'switchyard.decisions.v1.ErasedPlace' => \Switchyard\Decisions\V1\ErasedPlace::class,
         'switchyard.decisions.v1.GetDecisionRequest' => \Switchyard\Decisions\V1\GetDecisionRequest::class,
         'switchyard.decisions.v1.GetDecisionResponse' => \Switchyard\Decisions\V1\GetDecisionResponse::class,
-<<<<<<< HEAD
         'switchyard.decisions.v1.ListDecisionsRequest' => \Switchyard\Decisions\V1\ListDecisionsRequest::class,
         'switchyard.decisions.v1.ListDecisionsResponse' => \Switchyard\Decisions\V1\ListDecisionsResponse::class,
-=======
         'switchyard.events.v1.Attempt' => \Switchyard\Events\V1\Attempt::class,
         'switchyard.events.v1.CreateWebhookRequest' => \Switchyard\Events\V1\CreateWebhookRequest::class,
         'switchyard.events.v1.CreateWebhookResponse' => \Switchyard\Events\V1\CreateWebhookResponse::class,
@@ -1009,7 +1007,6 @@ return [
         'switchyard.events.v1.UpdateWebhookResponse' => \Switchyard\Events\V1\UpdateWebhookResponse::class,
         'switchyard.events.v1.Webhook' => \Switchyard\Events\V1\Webhook::class,
         'switchyard.events.v1.WebhookSpec' => \Switchyard\Events\V1\WebhookSpec::class,
->>>>>>> main
         'switchyard.identity.v1.CreateKeyRequest' => \Switchyard\Identity\V1\CreateKeyRequest::class,
         'switchyard.identity.v1.CreateKeyResponse' => \Switchyard\Identity\V1\CreateKeyResponse::class,
         'switchyard.identity.v1.CreateProjectRequest' => \Switchyard\Identity\V1\CreateProjectRequest::class,

@@ -42,9 +42,9 @@ final class EraseSubjectRequest implements Message
     {
         '' === $this->subjectId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->subjectId, 'UTF-8') : Wire::utf8($this->subjectId)) || throw EncodeException::utf8In(['switchyard.decisions.v1.EraseSubjectRequest.subject_id' => $this->subjectId]);
         $b = '';
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;

@@ -70,8 +70,8 @@ final class EraseSubjectResponse implements Message
             $n = \strlen($x);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->time) {
-            $v = Timestamp::bytesOf($this->time);
+        if (null !== $v = $this->time) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }

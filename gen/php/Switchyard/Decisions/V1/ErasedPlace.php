@@ -44,12 +44,12 @@ final class ErasedPlace implements Message
     {
         '' === $this->place || (\extension_loaded('mbstring') ? \mb_check_encoding($this->place, 'UTF-8') : Wire::utf8($this->place)) || throw EncodeException::utf8In(['switchyard.decisions.v1.ErasedPlace.place' => $this->place]);
         $b = '';
-        if ('' !== $this->place) {
-            $n = \strlen($this->place);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->place;
+        if ('' !== $v = $this->place) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->records) {
-            $b .= "\x10" . ($this->records >= 0 && $this->records < 0x4000 ? ($this->records < 0x80 ? \chr($this->records) : \chr($this->records | 0x80) . \chr($this->records >> 7)) : Wire::varint($this->records));
+        if (0 !== $v = $this->records) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;
