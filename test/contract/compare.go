@@ -9,7 +9,7 @@ import (
 // volatile are the members that differ between two calls by nature; they are left out when answers of two doors are compared.
 var volatile = map[string]bool{
 	"decisionId": true, "time": true, "latency": true, "cost": true, "audit": true, "certificateId": true,
-	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "ruleId": true, "keyId": true, "revision": true,
+	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "endTime": true, "ruleId": true, "keyId": true, "revision": true,
 }
 
 // Subset returns where got lacks what want asks for: objects by the members of want, lists and scalars exactly.
