@@ -71,6 +71,9 @@ var services = []service{
 		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))
 	}},
 	{"jobs", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		if err := jobsv1.RegisterJobServiceHandlerClient(ctx, m, jobsv1.NewJobServiceClient(c)); err != nil {
+			return err
+		}
 		return jobsv1.RegisterTaskServiceHandlerClient(ctx, m, jobsv1.NewTaskServiceClient(c))
 	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {

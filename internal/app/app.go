@@ -67,6 +67,7 @@ type App struct {
 	identity    *identity.Service
 	models      *models.Service
 	tasks       *jobs.Tasks
+	jobs        *jobs.Jobs
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay

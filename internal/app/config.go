@@ -54,7 +54,7 @@ type Config struct {
 	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
-	// Jobs are the limits of task queues.
+	// Jobs are the limits of task queues and of jobs of many decisions.
 	Jobs jobs.Config `yaml:"jobs"`
 	// Journal is where decisions are recorded.
 	Journal journal.Config `yaml:"journal"`

@@ -67,6 +67,9 @@ func (a *App) Run(ctx context.Context) error {
 	for name := range a.server.GetServiceInfo() {
 		a.server.SetServing(name, true)
 	}
+	if a.jobs != nil {
+		a.jobs.Run()
+	}
 	failed := make(chan error, 2)
 	grpcDone := make(chan struct{})
 	go func() {
@@ -106,9 +109,7 @@ func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 	if a.review != nil {
 		a.review.Close()
 	}
-	if a.tasks != nil {
-		a.tasks.Drain() // pulls that wait are answered with no tasks
-	}
+	a.drainJobs()
 	var err error
 	if a.httpLn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), a.config.GRPC.DrainTimeout)

@@ -15,6 +15,9 @@ func (b *Bus) supervise(ctx context.Context, began time.Time) {
 	defer b.up(false)
 	for pause := 20 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
 		if err := b.bringUp(ctx); err != nil {
+			if ctx.Err() != nil {
+				return // it was closed while it started
+			}
 			b.note(err)
 			b.log.Warn("bus is not up", "error", err, "next_attempt_in", pause)
 			sleep(ctx, pause)

@@ -1,7 +1,9 @@
 package lake_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/switchyard-ai/switchyard/internal/lake"
@@ -36,4 +38,25 @@ func TestS3(t *testing.T) {
 	open := func(t *testing.T, name string) lake.Store { t.Helper(); return s3.Store(name) }
 	t.Run("Store", func(t *testing.T) { laketest.RunStore(t, open) })
 	t.Run("Lake", func(t *testing.T) { laketest.RunLake(t, open) })
+}
+
+func TestAListOfManyObjectsIsWhole(t *testing.T) {
+	t.Parallel()
+	s := laketest.StartS3(t).Store("many")
+	const n = 1100 // a list answers with a thousand at most
+	var wg sync.WaitGroup
+	for w := range 10 {
+		wg.Go(func() {
+			for i := w; i < n; i += 10 {
+				if err := s.Create(t.Context(), fmt.Sprintf("a/%04d+x=1", i), []byte("x")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	if err := s.List(t.Context(), "a/", func(o lake.Object) error { seen[o.Name] = true; return nil }); err != nil || len(seen) != n {
+		t.Errorf("%d objects of %d are listed: %v", len(seen), n, err)
+	}
 }

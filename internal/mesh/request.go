@@ -48,6 +48,9 @@ func requestValues(log *slog.Logger, tracer trace.Tracer) Middleware {
 			}
 			if c.InProcess {
 				inherit(ctx, &c.request)
+				if c.request.Seed = telemetry.GivenSeed(ctx); c.request.Seed != "" {
+					ctx = telemetry.WithSeed(ctx, "") // it is this call's, not that of calls which the handler makes
+				}
 			}
 			if c.request.ID == "" || !plain(c.request.ID) {
 				c.request.ID = newRequestID(c.start)

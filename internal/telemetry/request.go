@@ -60,6 +60,20 @@ func Seed(ctx context.Context) string {
 	return ""
 }
 
+type seedKey struct{}
+
+// WithSeed returns a context whose next call inside the process has the seed, as a call with an idempotency key has: for work that is begun
+// again after a crash and whose answers are kept elsewhere.
+func WithSeed(ctx context.Context, seed string) context.Context {
+	return context.WithValue(ctx, seedKey{}, seed)
+}
+
+// GivenSeed returns the seed of WithSeed, "" when there is none.
+func GivenSeed(ctx context.Context) string {
+	seed, _ := ctx.Value(seedKey{}).(string)
+	return seed
+}
+
 // Traceparent returns the W3C traceparent of the current span, else the one that the caller sent, else "".
 func Traceparent(ctx context.Context) string {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {

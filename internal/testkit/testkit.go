@@ -45,7 +45,6 @@ func Start(tb testing.TB, options ...Option) *System {
 	dir := tb.TempDir()
 	config := app.Default()
 	config.DataDir = filepath.Join(dir, "data")
-	config.DB = dbtest.Config(tb, filepath.Join(config.DataDir, "switchyard.db"))
 	config.GRPC.Address, config.HTTP = "127.0.0.1:0", "127.0.0.1:0"
 	// The path of a socket is limited to 108 bytes, which a test's own folder may exceed.
 	config.GRPC.Socket = filepath.Join(shortDir(tb), "s")
@@ -54,6 +53,9 @@ func Start(tb testing.TB, options ...Option) *System {
 	config.Telemetry.LogLevel = "warn"
 	for _, o := range options {
 		o(&config)
+	}
+	if config.DB.URL == "" { // the folder of an option has its database too
+		config.DB = dbtest.Config(tb, filepath.Join(config.DataDir, "switchyard.db"))
 	}
 	s := &System{tb: tb, log: &logBuffer{}, done: make(chan struct{})}
 	a, err := app.Start(tb.Context(), config, app.Options{Version: "test", Log: s.log})

@@ -15,6 +15,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/cloudevent"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/outbox"
 	"github.com/switchyard-ai/switchyard/services/events"
@@ -112,7 +113,7 @@ func start(t *testing.T, change ...func(*events.Config)) *system {
 func (s *system) run(change ...func(*events.Config)) {
 	s.t.Helper()
 	var err error
-	if s.db, err = db.Open(s.t.Context(), db.Default(filepath.Join(s.dir, "switchyard.db"))); err != nil {
+	if s.db, err = db.Open(s.t.Context(), dbtest.Config(s.t, filepath.Join(s.dir, "switchyard.db"))); err != nil {
 		s.t.Fatal(err)
 	}
 	for _, migrate := range []func(context.Context, *db.DB) error{outbox.Migrate, inbox.Migrate} {

@@ -12,6 +12,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	eventsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/events/v1"
+	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -43,6 +44,11 @@ func (s *Service) Subscribe(req *eventsv1.SubscribeRequest, stream grpc.ServerSt
 	sub.sent = time.Now()
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
+	caller := auth.FromContext(ctx)
+	if !caller.Expire.IsZero() { // a stream lives for days, a key perhaps does not
+		ctx, cancel = context.WithDeadline(ctx, caller.Expire)
+		defer cancel()
+	}
 	stop := context.AfterFunc(s.closing, cancel)
 	defer stop()
 	err = s.stream.Follow(ctx, at.start(), sub.filter.subjects, sub.heartbeat, sub.take)
@@ -51,6 +57,8 @@ func (s *Service) Subscribe(req *eventsv1.SubscribeRequest, stream grpc.ServerSt
 		return err
 	case stream.Context().Err() != nil:
 		return stream.Context().Err()
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fault.KeyExpired(caller.KeyID, caller.Expire)
 	}
 	// The last word before a shutdown says where to go on.
 	if err := stream.Send(&eventsv1.SubscribeResponse{Cursor: sub.at.String()}); err != nil {

@@ -351,6 +351,22 @@ func TestBadSubscriptionsAreRefused(t *testing.T) {
 	}
 }
 
+func TestASubscriptionEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	p := startProduct(t)
+	key, _ := testkit.NewKey(t, p.conn, "short", 2*time.Second, "events:read")
+	stream, err := eventsv1.NewEventServiceClient(p.Dial(key)).Subscribe(t.Context(), &eventsv1.SubscribeRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = stream.Recv()
+	}
+	if reason(err) != "KEY_EXPIRED" {
+		t.Errorf("the stream ended with %v", err)
+	}
+}
+
 // Over REST a subscription is a line of JSON for each message.
 func TestSubscribingOverREST(t *testing.T) {
 	t.Parallel()

@@ -6,8 +6,31 @@ import (
 	"time"
 )
 
-// Config holds the limits of queues.
+// Config holds the limits of queues and of jobs.
 type Config struct {
+	// Tasks are the limits of queues.
+	Tasks TaskConfig `yaml:"tasks"`
+	// Batches are the limits of jobs of many decisions.
+	Batches JobConfig `yaml:"batches"`
+}
+
+// Default returns the limits that hold when nothing is configured.
+func Default() Config { return Config{Tasks: DefaultTasks(), Batches: DefaultJobs()} }
+
+// Validate reports everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if err := c.Tasks.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("tasks: %w", err))
+	}
+	if err := c.Batches.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("batches: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// TaskConfig holds the limits of queues.
+type TaskConfig struct {
 	// MaxTasks is how many tasks of a queue may be not done, dead ones included, 1 to 100,000,000.
 	MaxTasks int64 `yaml:"max_tasks"`
 	// MaxQueues is how many queues a project may have, 1 to 100,000.
@@ -19,13 +42,13 @@ type Config struct {
 	SweepInterval time.Duration `yaml:"sweep_interval"`
 }
 
-// Default returns the limits that hold when nothing is configured.
-func Default() Config {
-	return Config{MaxTasks: 1_000_000, MaxQueues: 1000, PollInterval: time.Second, SweepInterval: time.Minute}
+// DefaultTasks returns the limits that hold when nothing is configured.
+func DefaultTasks() TaskConfig {
+	return TaskConfig{MaxTasks: 1_000_000, MaxQueues: 1000, PollInterval: time.Second, SweepInterval: time.Minute}
 }
 
 // Validate reports everything that is wrong with the configuration.
-func (c Config) Validate() error {
+func (c TaskConfig) Validate() error {
 	var errs []error
 	if c.MaxTasks < 1 || c.MaxTasks > 100_000_000 {
 		errs = append(errs, fmt.Errorf("max_tasks: is %d, must be 1 to 100000000", c.MaxTasks))

@@ -43,7 +43,7 @@ type queue struct {
 }
 
 // open returns the service on a database of the test's own; at time zero of the clock when frozen, else at the real time.
-func open(tb testing.TB, frozen bool, change ...func(*jobs.Config)) *queue {
+func open(tb testing.TB, frozen bool, change ...func(*jobs.TaskConfig)) *queue {
 	tb.Helper()
 	d, err := db.Open(context.Background(), db.Default(filepath.Join(tb.TempDir(), "switchyard.db")))
 	if err != nil {
@@ -51,7 +51,7 @@ func open(tb testing.TB, frozen bool, change ...func(*jobs.Config)) *queue {
 	}
 	tb.Cleanup(func() { _ = d.Close() })
 	c := &clock{t: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	config := jobs.Default()
+	config := jobs.DefaultTasks()
 	for _, f := range change {
 		f(&config)
 	}

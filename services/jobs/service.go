@@ -24,8 +24,8 @@ import (
 type TaskDeps struct {
 	// DB holds the tables.
 	DB *db.DB
-	// Config holds the limits; the zero value stands for Default.
-	Config Config
+	// Config holds the limits; the zero value stands for DefaultTasks.
+	Config TaskConfig
 	// Log receives what callers do not see; nil for none.
 	Log *slog.Logger
 	// Now tells the time; nil for time.Now.
@@ -37,7 +37,7 @@ type Tasks struct {
 	jobsv1.UnimplementedTaskServiceServer
 
 	db     *db.DB
-	config Config
+	config TaskConfig
 	log    *slog.Logger
 	now    func() time.Time
 	writer *writer
@@ -60,8 +60,8 @@ func NewTasks(d TaskDeps) *Tasks {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	if d.Config == (Config{}) {
-		d.Config = Default()
+	if d.Config == (TaskConfig{}) {
+		d.Config = DefaultTasks()
 	}
 	s := &Tasks{db: d.DB, config: d.Config, log: d.Log, now: d.Now}
 	s.pulling, s.drain = context.WithCancel(context.Background())

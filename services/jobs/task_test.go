@@ -190,7 +190,7 @@ func TestAnAnswerIsBoundedByBytes(t *testing.T) {
 
 func TestAQueueHoldsNoMoreThanItMay(t *testing.T) {
 	t.Parallel()
-	q := open(t, true, func(c *jobs.Config) { c.MaxTasks, c.MaxQueues = 2, 1 })
+	q := open(t, true, func(c *jobs.TaskConfig) { c.MaxTasks, c.MaxQueues = 2, 1 })
 	q.publish("a", "x")
 	q.publish("b", "x", time.Hour)
 	wantReason(t, "a third task", q.tryPublish("c", "x"), "QUOTA_EXCEEDED")

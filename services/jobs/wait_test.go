@@ -16,7 +16,7 @@ import (
 )
 
 // patient makes sure that nothing but the notification can end a wait in time.
-func patient(c *jobs.Config) { c.PollInterval = time.Minute }
+func patient(c *jobs.TaskConfig) { c.PollInterval = time.Minute }
 
 func (q *queue) wait(ctx context.Context, wait time.Duration) ([]*jobsv1.Task, error) {
 	r, err := q.PullTasks(ctx, &jobsv1.PullTasksRequest{Queue: "work", Wait: durationpb.New(wait)})

@@ -36,7 +36,7 @@ type EventServiceClient interface {
 	// subscribe again with the newest cursor, and expect the events after it again. The first message holds the cursor where the stream begins, and so
 	// does one after every pause of `heartbeat`, so that a consumer can tell a quiet stream from a dead one.
 	//
-	// The stream ends only with an error; SHUTTING_DOWN asks to subscribe again. Fails with INVALID_ARGUMENT (not a cursor),
+	// The stream ends only with an error: SHUTTING_DOWN asks to subscribe again, KEY_EXPIRED comes when the key's time is over. Fails with INVALID_ARGUMENT (not a cursor),
 	// CONCURRENCY_LIMITED (too many open subscriptions) and DEPENDENCY_UNAVAILABLE.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
 	// ListEvents lists events in order, oldest first, up to the present end. A page may hold fewer events than asked for, even none, and still have a
@@ -94,7 +94,7 @@ type EventServiceServer interface {
 	// subscribe again with the newest cursor, and expect the events after it again. The first message holds the cursor where the stream begins, and so
 	// does one after every pause of `heartbeat`, so that a consumer can tell a quiet stream from a dead one.
 	//
-	// The stream ends only with an error; SHUTTING_DOWN asks to subscribe again. Fails with INVALID_ARGUMENT (not a cursor),
+	// The stream ends only with an error: SHUTTING_DOWN asks to subscribe again, KEY_EXPIRED comes when the key's time is over. Fails with INVALID_ARGUMENT (not a cursor),
 	// CONCURRENCY_LIMITED (too many open subscriptions) and DEPENDENCY_UNAVAILABLE.
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
 	// ListEvents lists events in order, oldest first, up to the present end. A page may hold fewer events than asked for, even none, and still have a

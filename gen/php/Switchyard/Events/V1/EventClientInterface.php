@@ -21,7 +21,7 @@ interface EventClientInterface
      * subscribe again with the newest cursor, and expect the events after it again. The first message holds the cursor where the stream begins, and so
      * does one after every pause of `heartbeat`, so that a consumer can tell a quiet stream from a dead one.
      *
-     * The stream ends only with an error; SHUTTING_DOWN asks to subscribe again. Fails with INVALID_ARGUMENT (not a cursor),
+     * The stream ends only with an error: SHUTTING_DOWN asks to subscribe again, KEY_EXPIRED comes when the key's time is over. Fails with INVALID_ARGUMENT (not a cursor),
      * CONCURRENCY_LIMITED (too many open subscriptions) and DEPENDENCY_UNAVAILABLE.
      *
      * Scope events:read; deadline 10000 ms; idempotent: retried when the server is unavailable.
