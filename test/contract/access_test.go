@@ -142,6 +142,7 @@ func fill(d protoreflect.MessageDescriptor, names map[string]any) map[string]any
 		field := d.Fields().Get(i)
 		name := field.JSONName()
 		switch value, known := names[name]; {
+		case known && name == "spec" && field.Message().Name() != "WebhookSpec": // other specifications have other fields
 		case known:
 			out[name] = value
 		case field.IsMap() || field.ContainingOneof() != nil:
