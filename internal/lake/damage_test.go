@@ -157,7 +157,7 @@ func TestAMissingObjectIsNamed(t *testing.T) {
 	for i, name := range objects {
 		_, data := live[name]
 		entry := strings.HasPrefix(name, "_manifest/") && !strings.Contains(name, "checkpoint") && !strings.Contains(name, "00000000000000000001.json")
-		if !data && !(entry && i%5 == 0 && i < 40) {
+		if !data && (!entry || i%5 != 0 || i >= 40) {
 			continue // replaced files, and checkpoints, may go
 		}
 		path := filepath.Join(dir, filepath.FromSlash(name))
