@@ -49,8 +49,10 @@ func (r reviewEraser) Erase(ctx context.Context, project, subject string) (*ledg
 		return nil, err
 	}
 	return &ledger.Erasure{Time: time.Now(), Places: []ledger.Erased{
-		{Place: "review/items", Records: int64(n.Items)}, {Place: "review/verdicts", Records: int64(n.Verdicts)},
-		{Place: "review/feedback", Records: int64(n.Feedback)}, {Place: "review/gold", Records: int64(n.GoldItems)},
+		{Place: "review/items", Records: int64(n.Items)},
+		{Place: "review/verdicts", Records: int64(n.Verdicts)},
+		{Place: "review/feedback", Records: int64(n.Feedback)},
+		{Place: "review/gold", Records: int64(n.GoldItems)},
 	}}, nil
 }
 

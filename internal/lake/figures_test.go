@@ -25,7 +25,7 @@ func typical(first, n uint64, at time.Time) []lake.Decision {
 		}
 		label := fmt.Sprint("label-", min(rand.IntN(77), rand.IntN(77)))
 		*d = lake.Decision{
-			Project: "p", DecisionID: decision.NewID(), StreamSeq: int64(first) + int64(i), Time: at.Truncate(time.Microsecond), TimeNanos: int32(at.Nanosecond() % 1000), //nolint:gosec // below 1000
+			Project: "p", DecisionID: decision.NewID(), StreamSeq: int64(first) + int64(i), Time: at.Truncate(time.Microsecond), TimeNanos: int32(at.Nanosecond() % 1000),
 			Operation: "routing", Deployment: "support", Outcome: "automated", Reason: "certified", Label: label, ChosenLabels: []string{label}, Stage: "model", Variant: "champion",
 			ModelName: "support", ModelVersion: 3, ModelDigest: "sha256:0123456789abcdef", PolicyDigest: "sha256:0123456789abcdef", CertificateID: "c", AuditProbability: 0.01,
 			AuditSelected: rand.IntN(100) == 0, LatencyNanos: 20_000 + rand.Int64N(1_000_000), ComputeNanos: 4_000 + rand.Int64N(20_000), CostMicros: rand.Int64N(2), ComputeCostMicros: rand.Int64N(2),
@@ -58,7 +58,7 @@ func bigLake(tb testing.TB, n uint64) *lake.Lake {
 	const each = 500_000
 	for first := uint64(1); first <= n; first += each {
 		last := min(n, first+each-1)
-		at := laketest.Epoch.Add(time.Duration(first) * 100 * time.Microsecond) //nolint:gosec // far from the end
+		at := laketest.Epoch.Add(time.Duration(first) * 100 * time.Microsecond)
 		if err := l.Append(tb.Context(), &lake.Batch{Stream: "s", After: first - 1, Last: last, Decisions: typical(first, last-first+1, at)}); err != nil {
 			tb.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func BenchmarkHistogram(b *testing.B) {
 		for _, c := range counts {
 			total += c
 		}
-		if total != int64(n) { //nolint:gosec // far from the end
+		if total != int64(n) {
 			b.Fatalf("%d decisions were counted, want %d", total, n)
 		}
 	}

@@ -25,7 +25,10 @@ type recorded struct {
 	stop    func()
 }
 
-func record(t *testing.T, n int) *recorded {
+// held is how many decisions they hold.
+const held = 50
+
+func record(t *testing.T) *recorded {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "lake")
 	store, err := lake.OpenFolder(dir)
@@ -35,16 +38,16 @@ func record(t *testing.T, n int) *recorded {
 	t.Cleanup(func() { _ = store.Close() })
 	r := &recorded{journal: openJournal(t), bus: startBus(t), dir: dir}
 	r.lake, r.stop = sink(t, r.bus, store)
-	r.records = publish(t, r.bus, "p", n)
+	r.records = publish(t, r.bus, "p", held)
 	for _, rec := range r.records {
 		if _, err := r.journal.Append(t.Context(), entry(t, "p", rec.GetDecision().GetDecisionId())); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.journal.Release(uint64(n)); err != nil {
+	if err := r.journal.Release(held); err != nil {
 		t.Fatal(err)
 	}
-	waitRows(t, r.lake, int64(n))
+	waitRows(t, r.lake, held)
 	return r
 }
 
@@ -64,7 +67,7 @@ func (r *recorded) verify(t *testing.T) (string, *ledger.Report) {
 
 func TestWhatIsWholeHasNoProblems(t *testing.T) {
 	t.Parallel()
-	r := record(t, 50)
+	r := record(t)
 	if problems, report := r.verify(t); problems != "" || report.Entries != 50 || report.Messages != 50 || report.Rows != 50 || report.Objects < 2 {
 		t.Errorf("%+v, problems: %s", report, problems)
 	}
@@ -72,7 +75,7 @@ func TestWhatIsWholeHasNoProblems(t *testing.T) {
 
 func TestADecisionThatIsMissingSomewhereIsNamed(t *testing.T) {
 	t.Parallel()
-	r := record(t, 50)
+	r := record(t)
 	r.stop()
 	// One is acknowledged and handed on by the journal only.
 	lost := full("p", 99)
@@ -125,7 +128,7 @@ func TestADecisionThatTheLakeLeftOutIsNamed(t *testing.T) {
 
 func TestAStreamThatWasTrimmedIsNoProblem(t *testing.T) {
 	t.Parallel()
-	r := record(t, 50)
+	r := record(t)
 	s, err := r.bus.JetStream().Stream(t.Context(), bus.Stream)
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +143,7 @@ func TestAStreamThatWasTrimmedIsNoProblem(t *testing.T) {
 
 func TestDamageInTheLakeIsNamedByTheLedger(t *testing.T) {
 	t.Parallel()
-	r := record(t, 50)
+	r := record(t)
 	r.stop()
 	for path := range r.lake.State().Files {
 		name := filepath.Join(r.dir, filepath.FromSlash(path))

@@ -162,6 +162,30 @@ func checkDecision(t *testing.T, path string, v any) {
 	}
 }
 
+// explainIt explains the newest decision, for people and as JSON.
+func explainIt(t *testing.T, s *process.Server, socket string, routed []byte) {
+	t.Helper()
+	var answer struct {
+		Decision struct{ DecisionID string }
+	}
+	if err := json.Unmarshal(routed, &answer); err != nil || answer.Decision.DecisionID == "" {
+		t.Fatalf("%v: %s", err, routed)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "my printer does not work"},
+		{[]string{"--json"}, `"decisionId": "` + answer.Decision.DecisionID + `"`},
+	} {
+		args := append([]string{"explain", answer.Decision.DecisionID, "--server", "unix:" + socket, "--key-file", s.KeyFile}, c.args...)
+		out, err := exec.CommandContext(t.Context(), binary, args...).Output()
+		if err != nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%v: %v, prints %s", args, err, out)
+		}
+	}
+}
+
 // commandLine asks through the client commands, from argument, file and standard input.
 func commandLine(t *testing.T, s *process.Server, socket string) {
 	for _, c := range []struct {
@@ -180,6 +204,9 @@ func commandLine(t *testing.T, s *process.Server, socket string) {
 		out, err := cmd.Output()
 		if err != nil || !json.Valid(bytes.TrimSpace(out)) {
 			t.Errorf("%v: %v, prints %s\n%s", c.args, err, out, errs.Bytes())
+		}
+		if c.args[0] == "route" {
+			explainIt(t, s, socket, out)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -78,9 +79,7 @@ func (c *Client) once(ctx context.Context, method, key string, query url.Values,
 	if err != nil {
 		return nil, err
 	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, header)
 	credentials, err := c.Credentials()
 	if err != nil {
 		return nil, err
