@@ -10,9 +10,13 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUF_VERSION           := v1.59.0
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.1.4
+VERSITYGW_VERSION     := v1.8.0
+NATS_SERVER_VERSION    = $(shell go list -m -f '{{.Version}}' github.com/nats-io/nats-server/v2)
 
 BUF           := $(BIN)/buf-$(BUF_VERSION)
 GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+VERSITYGW     := $(BIN)/versitygw-$(VERSITYGW_VERSION)
+NATS_SERVER    = $(BIN)/nats-server-$(NATS_SERVER_VERSION)
 
 export CGO_ENABLED ?= 0
 
@@ -30,7 +34,7 @@ run: build ## Start Switchyard on this machine, with starter models
 	bin/switchyard serve --data-dir switchyard-data --dev-key-file switchyard-data/dev.key
 
 .PHONY: test
-test: test-deps lint check-generated test-race test-figures test-php ## Run every check that has to pass
+test: test-deps lint check-generated test-race test-figures test-php conformance conformance-next test-engines-short ## Run every check that has to pass
 
 .PHONY: test-deps
 test-deps: ## Install what the tests need beside Go (a C compiler for the race detector, PHP)
@@ -62,21 +66,41 @@ check-generated: generate ## Fail when gen/ is not what proto/ says
 test-race: ## Run the tests with the race detector, without the measurements
 	script/test-race
 
+.PHONY: engines
+engines: $(VERSITYGW) ## Install the engines that tests run against: nats-server and an S3 server, into .bin
+	@test -x $(NATS_SERVER) || { GOBIN=$(BIN) go install github.com/nats-io/nats-server/v2@$(NATS_SERVER_VERSION) && mv $(BIN)/nats-server $(NATS_SERVER); }
+
+.PHONY: test-engines
+test-engines: engines ## Run the suites of bus, database and lake against a NATS cluster, PostgreSQL and S3 (SHORT=1: without the services)
+	SWITCHYARD_TEST_NATS_SERVER=$(NATS_SERVER) script/test-engines $(if $(SHORT),--short)
+
+.PHONY: test-engines-short
+test-engines-short:
+	$(MAKE) test-engines SHORT=1
+
 .PHONY: conformance
 conformance: $(BUF) ## Run the public gRPC conformance suite against php/client
-	script/conformance
+	@if command -v php >/dev/null; then script/conformance; else echo "php is not installed: the conformance suite is skipped"; fi
+
+.PHONY: conformance-next
+conformance-next: $(BUF) ## Run it with the PHP of the next Debian, whose libcurl has version 8
+	@if php=$$(script/php-next); then PHP="$$php" script/conformance; elif [ $$? -eq 3 ]; then echo "conformance-next is skipped"; else exit 1; fi
 
 .PHONY: test-figures
 test-figures: ## Run the measurements that assert figures, without the race detector
 	go test -count=1 -timeout 20m ./internal/engine/... ./test/...
 
 .PHONY: test-php
-test-php: build ## Run the tests of the PHP client against the real server
-	@if command -v phpunit >/dev/null; then phpunit -c php/client --no-coverage; else echo "phpunit is not installed: the tests of php/client are skipped"; fi
+test-php: build ## Run the tests of the PHP packages against the real server
+	@script/test-php
 
 .PHONY: bench
 bench: build ## Measure every figure and print the table of docs/reference/performance.md
 	script/bench
+
+.PHONY: bench-php
+bench-php: build $(BUF) ## Measure the figures of the PHP client and print their table
+	@script/bench-php
 
 .PHONY: fuzz
 fuzz: ## Fuzz everything that parses, FUZZTIME each (default 20s)
@@ -99,3 +123,10 @@ $(GOLANGCI_LINT):
 	@mkdir -p $(BIN)
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(BIN)/golangci-lint $@
+
+# Tests look for it under its plain name, since they do not know the version.
+$(VERSITYGW):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	mv $(BIN)/versitygw $@
+	ln -sf $(notdir $@) $(BIN)/versitygw

@@ -15,11 +15,15 @@ import (
 	"github.com/rs/cors"
 	"google.golang.org/grpc"
 
+	"github.com/switchyard-ai/switchyard/gateway/console"
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
+	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	eventsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/events/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 )
 
@@ -29,6 +33,8 @@ type Deps struct {
 	Conn func(service string) (grpc.ClientConnInterface, error)
 	// Ready returns nil when the process can answer, else what it waits for.
 	Ready func(context.Context) error
+	// SessionKey seals the sessions of the console, 32 bytes; nil serves no console.
+	SessionKey []byte
 	// Metrics serves the metrics page.
 	Metrics http.Handler
 	// Log receives what goes wrong in the gateway itself.
@@ -51,8 +57,18 @@ var services = []service{
 	{"classification", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return classificationv1.RegisterClassificationServiceHandlerClient(ctx, m, classificationv1.NewClassificationServiceClient(c))
 	}},
+	{"decisions", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return decisionsv1.RegisterDecisionServiceHandlerClient(ctx, m, decisionsv1.NewDecisionServiceClient(c))
+	}},
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))
+	}},
+	{"events", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return errors.Join(eventsv1.RegisterEventServiceHandlerClient(ctx, m, eventsv1.NewEventServiceClient(c)),
+			eventsv1.RegisterWebhookServiceHandlerClient(ctx, m, eventsv1.NewWebhookServiceClient(c)))
+	}},
+	{"review", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return reviewv1.RegisterReviewServiceHandlerClient(ctx, m, reviewv1.NewReviewServiceClient(c))
 	}},
 	{"jobs", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		if err := jobsv1.RegisterJobServiceHandlerClient(ctx, m, jobsv1.NewJobServiceClient(c)); err != nil {
@@ -106,8 +122,40 @@ func New(c Config, d Deps) (http.Handler, error) {
 	})
 	mux.Handle("GET /metrics", d.Metrics)
 	registerPages(mux, routes)
+	if err := registerConsole(mux, d); err != nil {
+		return nil, err
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { answers.notFound(w, r) })
 	return outside(c, d.Log, answers, mux), nil
+}
+
+// registerConsole serves the pages of the reviewers.
+func registerConsole(mux *http.ServeMux, d Deps) error {
+	if d.SessionKey == nil {
+		return nil
+	}
+	review, err := d.Conn("review")
+	if err != nil {
+		return fmt.Errorf("connect the console: %w", err)
+	}
+	decisions, err := d.Conn("decisions")
+	if err != nil {
+		return fmt.Errorf("connect the console: %w", err)
+	}
+	models, err := d.Conn("models")
+	if err != nil {
+		return fmt.Errorf("connect the console: %w", err)
+	}
+	pages, err := console.New(console.Deps{
+		Review: reviewv1.NewReviewServiceClient(review), Decisions: decisionsv1.NewDecisionServiceClient(decisions), Models: modelsv1.NewModelServiceClient(models),
+		SessionKey: d.SessionKey, Log: d.Log,
+	})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/console", pages)
+	mux.Handle("/console/", pages)
+	return nil
 }
 
 // Server returns an HTTP server for the handler with the limits of c. HTTP/2 without TLS is accepted beside HTTP/1.

@@ -6,6 +6,8 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 //go:embed models
@@ -30,7 +32,7 @@ type Model struct {
 	MacroF1  float64 `json:"macroF1"`
 	// Notice names source and licence of the data.
 	Notice string `json:"notice"`
-	// File is the name of the artifact below models/.
+	// File is the name of the packed artifact below models/.
 	File string `json:"file"`
 }
 
@@ -48,4 +50,28 @@ func Models() ([]Model, error) {
 }
 
 // Artifact returns the model file.
-func (m Model) Artifact() ([]byte, error) { return files.ReadFile("models/" + m.File) }
+func (m Model) Artifact() ([]byte, error) {
+	packed, err := files.ReadFile("models/" + m.File)
+	if err != nil {
+		return nil, err
+	}
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("unpack starter model %s: %w", m.Name, err)
+	}
+	defer d.Close()
+	artifact, err := d.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("unpack starter model %s: %w", m.Name, err)
+	}
+	return artifact, nil
+}
+
+// Pack returns an artifact as it lies in the binary: Zstandard makes a quarter of it, and it is read once, at the first start.
+func Pack(artifact []byte) ([]byte, error) {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("pack a starter model: %w", err)
+	}
+	return e.EncodeAll(artifact, nil), e.Close()
+}

@@ -103,6 +103,61 @@ service %[3]sService { rpc %[3]s(.w%03[1]d.%[2]s.%[3]s) returns (stream E); }
 	}
 }
 
+// TestEveryWordOfPHPIsKnown asks this PHP for its words and whether a class may have them as its name.
+func TestEveryWordOfPHPIsKnown(t *testing.T) {
+	t.Parallel()
+	bin := php(t)
+	const script = `foreach (get_defined_constants(true)['tokenizer'] ?? exit(3) as $name => $_) {
+		foreach (['', '__'] as $before) {
+			$word = $before . strtolower(substr($name, 2));
+			$token = token_get_all('<?php ' . $word)[1] ?? null;
+			if (is_array($token) && $token[0] !== T_STRING && $token[1] === $word) echo $word, "\n";
+		}
+	}`
+	cmd := exec.CommandContext(t.Context(), bin, "-r", script)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Skipf("PHP without its tokenizer: %v", err)
+	}
+	words := strings.Fields(string(out))
+	if len(words) < 60 {
+		t.Fatalf("PHP has %d words: %q", len(words), words)
+	}
+	for _, w := range words {
+		if reservedClasses[w] {
+			continue
+		}
+		if msg, err := exec.CommandContext(t.Context(), bin, "-n", "-r", "class "+w+" {}").CombinedOutput(); err != nil {
+			t.Errorf("%q is a word of PHP and no class may be named so: %s", w, msg)
+		}
+	}
+}
+
+// TestAForeignContractGetsTheNamespaceItIsGiven generates a contract that knows nothing of Switchyard into an application's namespaces.
+func TestAForeignContractGetsTheNamespaceItIsGiven(t *testing.T) {
+	t.Parallel()
+	req := source(t, `php_namespace=acme.shop.v1:App\Shop,php_namespace=acme.money:App/Money,policy_option=`, map[string]string{
+		"acme/money.proto": `syntax = "proto3"; package acme.money; option php_namespace = "Not\\This"; message Price { int64 cents = 1; }`,
+		"acme/shop.proto": `syntax = "proto3"; package acme.shop.v1; import "acme/money.proto";
+			message Order { message Line { string sku = 1; acme.money.Price price = 2; } repeated Line lines = 1; map<string, acme.money.Price> extras = 2; }
+			enum ErrorReason { ERROR_REASON_UNSPECIFIED = 0; ERROR_REASON_SOLD_OUT = 1; }
+			service ShopService { rpc Buy(Order) returns (Order); rpc Watch(Order) returns (stream Order); }`,
+	})
+	files := generated(t, req)
+	for path, namespace := range map[string]string{
+		"App/Money/Price.php": `App\Money`, "App/Shop/Order/Line.php": `App\Shop\Order`, "App/Shop/ShopClient.php": `App\Shop`,
+		"App/Shop/Exception/SoldOutException.php": `App\Shop\Exception`,
+	} {
+		if !strings.Contains(files[path], "\nnamespace "+namespace+";\n") {
+			t.Errorf("%s is not in namespace %s; written are %q", path, namespace, slices.Sorted(maps.Keys(files)))
+		}
+	}
+	roundTrip(t, subjectsOf(t, req), 20)
+	if out, _ := runPHP(t, "signatures.php", req); out != "" {
+		t.Error(out)
+	}
+}
+
 func TestRequestsThatCannotBeServedSaySo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ parameter, text, want string }{

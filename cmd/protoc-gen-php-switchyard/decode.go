@@ -19,6 +19,10 @@ import (
 //	           Reading waits until the end, since reading twice per level is exponential.
 //	$one0      number of the member of oneof 0 that came last, 0 for none
 //	$set0      its value; for a message $from0, $to0, $raw0 as $s, $e, $r above
+//
+// $tag is a tag of one byte, which fields up to 15 have. Anything longer ends in the default
+// branch, is read there and comes back: negative, so that no first byte is taken for it. What
+// has a short tag in a long form, which is allowed, comes back as the short one.
 func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 	f.open("public static function read(string $b, int $i, int $end, int $depth): static\n    {")
 	f.open("if ($depth < 0) {")
@@ -50,7 +54,14 @@ func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 	f.p("$unknown = '';")
 	f.open("while ($i < $end) {")
 	f.p("$start = $i;")
-	f.open(`if (($tag = \ord($b[$i++])) > 0x7F) {`)
+	f.p(`$tag = \ord($b[$i++]);`)
+	f.p("read:")
+	f.open("switch ($tag) {")
+	for _, x := range fields {
+		f.readField(x)
+	}
+	f.open("default:")
+	f.open("if ($tag > 0x7F && $i === $start + 1) {")
 	if wide {
 		f.open(`if ($i < $end && ($n = \ord($b[$i])) < 0x80) {`)
 		f.p("$tag = $tag & 0x7F | $n << 7;")
@@ -62,14 +73,15 @@ func (f *phpFile) read(md protoreflect.MessageDescriptor, fields []field) {
 	f.p("$tag = %s::readVarint($b, $i, $end);", f.rt(`Wire\Wire`))
 	if wide {
 		f.close("}")
+		f.p("$tag = $tag > 0x7F ? -$tag : \\max(0, $tag);") // what has 64 bits is no tag, and must not become one
 	}
+	f.p("goto read;")
 	f.close("}")
-	f.open("switch ($tag) {")
-	for _, x := range fields {
-		f.readField(x)
+	tag := "$tag"
+	if wide {
+		tag = `\abs($tag)`
 	}
-	f.open("default:")
-	f.p("$i = %s::skip($b, $i, $end, $tag);", f.rt(`Wire\Wire`))
+	f.p("$i = %s::skip($b, $i, $end, %s);", f.rt(`Wire\Wire`), tag)
 	f.p(`$unknown .= \substr($b, $start, $i - $start);`)
 	f.indent--
 	f.close("}")
@@ -152,20 +164,20 @@ func (f *phpFile) readField(x field) {
 	name := x.fd.Name()
 	switch {
 	case x.fd.IsMap():
-		f.open("case %d: // %s", x.tagNumber(protowire.BytesType), name)
+		f.open("case %d: // %s", x.caseNumber(protowire.BytesType), name)
 		f.readMapEntry(x)
 	case x.fd.IsList() && x.packable():
-		f.open("case %d: // %s, packed", x.tagNumber(protowire.BytesType), name)
+		f.open("case %d: // %s, packed", x.caseNumber(protowire.BytesType), name)
 		f.readPacked(x)
 		f.p("break;")
 		f.indent--
-		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.open("case %d: // %s", x.caseNumber(x.wireType()), name)
 		f.readInto(x.value, x.local("f")+"[]", "$end")
 	case x.oneof() != nil:
-		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.open("case %d: // %s", x.caseNumber(x.wireType()), name)
 		f.readMember(x)
 	case f.deferred(x):
-		f.open("case %d: // %s", x.tagNumber(protowire.BytesType), name)
+		f.open("case %d: // %s", x.caseNumber(protowire.BytesType), name)
 		f.readLength("$end", x.where)
 		s, e, r := x.local("s"), x.local("e"), x.local("r")
 		f.open("if (%s < 0) {", s)
@@ -177,22 +189,22 @@ func (f *phpFile) readField(x field) {
 		f.close("}")
 		f.p("$i += $n;")
 	case x.fd.IsList() && x.checkedLater():
-		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.open("case %d: // %s", x.caseNumber(x.wireType()), name)
 		f.readLength("$end", x.where)
 		f.p(`%s[] = \substr($b, $i, $n);`, x.local("f"))
 		f.p("$i += $n;")
 	case x.fd.IsList():
-		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.open("case %d: // %s", x.caseNumber(x.wireType()), name)
 		f.readInto(x.value, x.local("f")+"[]", "$end")
 	case x.checkedLater():
-		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.open("case %d: // %s", x.caseNumber(x.wireType()), name)
 		// Only the last occurrence is checked with the others; an earlier one must be UTF-8 too.
 		f.p("%[1]s && %[2]s::checkText(%[1]s, %[3]s);", x.local("f"), f.rt(`Wire\Wire`), x.where)
 		f.readLength("$end", x.where)
 		f.p(`%s = \substr($b, $i, $n);`, x.local("f"))
 		f.p("$i += $n;")
 	default:
-		f.open("case %d: // %s", x.tagNumber(x.wireType()), name)
+		f.open("case %d: // %s", x.caseNumber(x.wireType()), name)
 		f.readInto(x.value, x.local("f"), "$end")
 	}
 	f.p("break;")
@@ -261,6 +273,10 @@ func (f *phpFile) readInto(x value, target, end string) {
 func (f *phpFile) readVarint(target, end string) {
 	f.open(`if ($i < %s && (%s = \ord($b[$i])) < 0x80) {`, end, target)
 	f.p("++$i;")
+	f.indent--
+	f.open(`} elseif ($i + 1 < %s && ($n = \ord($b[$i + 1])) < 0x80) {`, end)
+	f.p("%[1]s = %[1]s & 0x7F | $n << 7;", target)
+	f.p("$i += 2;")
 	f.indent--
 	f.open("} else {")
 	f.p("%s = %s::readVarint($b, $i, %s);", target, f.rt(`Wire\Wire`), end)

@@ -55,21 +55,22 @@ func (f *phpFile) encodeSingular(x field, this string) {
 		return
 	}
 	switch {
-	case !implicit:
-		f.open("if (null !== %s) {", this)
-	case x.kind() == protoreflect.BoolKind:
+	case implicit && x.kind() == protoreflect.BoolKind:
 		f.open("if (%s) {", this)
 		f.p("$b .= %s;", quoteBytes(string(x.tagBytes())+"\x01"))
 		f.close("}")
 		return
+	case implicit:
+		f.open("if (%s !== $v = %s) {", x.zero(), this)
 	default:
-		f.open("if (%s !== %s) {", x.zero(), this)
+		f.open("if (null !== $v = %s) {", this)
 	}
+	// From here on a variable: a property is looked up and checked each time.
 	switch x.kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
-		f.appendBytes(x.value, x.checkedLater(), tag, this)
+		f.appendBytes(x.value, x.checkedLater(), tag, "$v")
 	default:
-		f.p("$b .= %s . %s;", tag, x.encoded(this))
+		f.p("$b .= %s . %s;", tag, x.encoded("$v"))
 	}
 	f.close("}")
 }

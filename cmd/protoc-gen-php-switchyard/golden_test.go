@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"
 )
@@ -72,18 +74,31 @@ func TestEveryFilePassesPHPLint(t *testing.T) {
 	for _, name := range cases {
 		paths = append(paths, writeTree(t, filepath.Join(dir, name), generated(t, caseRequest(t, name)))...)
 	}
-	for _, pattern := range []string{"*.php", "*/*.php"} {
-		runtime, err := filepath.Glob(filepath.Join("../../php/client/src", pattern))
+	for _, dir := range []string{"../../php/client/src", "../../gen/php"} {
+		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil && filepath.Ext(path) == ".php" && !d.IsDir() {
+				paths = append(paths, path)
+			}
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		paths = append(paths, runtime...)
 	}
+	var lint errgroup.Group
+	lint.SetLimit(4)
 	for _, path := range paths {
-		if out, err := exec.Command(bin, "-n", "-l", path).CombinedOutput(); err != nil {
-			t.Errorf("php -l %s: %s", path, out)
-		}
+		lint.Go(func() error {
+			if out, err := exec.CommandContext(t.Context(), bin, "-n", "-l", path).CombinedOutput(); err != nil {
+				return fmt.Errorf("php -l %s: %s", path, out)
+			}
+			return nil
+		})
 	}
+	if err := lint.Wait(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d files", len(paths))
 }
 
 func TestOutputDoesNotDependOnOrderOrRun(t *testing.T) {

@@ -41,7 +41,7 @@ func startPeer(t testing.TB, req *pluginpb.CodeGeneratorRequest) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Hour)
 	cmd := exec.CommandContext(ctx, bin, "-d", "memory_limit=512M", "-d", "display_errors=stderr", "testdata/peer.php", runtime, dir)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

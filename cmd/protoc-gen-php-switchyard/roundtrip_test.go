@@ -20,7 +20,8 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-// messagesPerType is how many random messages of each type travel; SWITCHYARD_ROUNDTRIP asks for more.
+// messagesPerType is how many random messages of each type travel: usually 20,000 of our contracts together, binary and JSON.
+// SWITCHYARD_ROUNDTRIP=20000 sends as many of each type, which takes a quarter of an hour.
 func messagesPerType(t *testing.T, usual int) int {
 	return number(t, "SWITCHYARD_ROUNDTRIP", usual)
 }
@@ -94,7 +95,8 @@ func TestMessagesTravelGoToPHPAndBack(t *testing.T) {
 	}
 	t.Run("own contracts", func(t *testing.T) {
 		t.Parallel()
-		roundTrip(t, subjectsOf(t, ownContracts(t)), messagesPerType(t, 60))
+		s := subjectsOf(t, ownContracts(t))
+		roundTrip(t, s, messagesPerType(t, 20000/len(s.types)+1))
 	})
 }
 
@@ -258,7 +260,7 @@ func TestMutatedBytesAreAMessageOrAnException(t *testing.T) {
 	t.Run("own contracts", func(t *testing.T) {
 		t.Parallel()
 		s := subjectsOf(t, ownContracts(t))
-		mutate(t, s, messagesPerType(t, 20000/len(s.types)))
+		mutate(t, s, messagesPerType(t, 100000/len(s.types)+1))
 	})
 }
 

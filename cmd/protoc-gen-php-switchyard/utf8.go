@@ -45,7 +45,17 @@ func (f *phpFile) checkText(fields []field, exception string, expr func(field) s
 			}
 		}
 	}
-	f.p(`%s%s::utf8(%s) || %s;`, guard, f.rt(`Wire\Wire`), joined(parts), throw)
+	text := joined(parts)
+	if len(parts) > 1 {
+		f.p("$v = %s;", text)
+		text = "$v"
+	}
+	f.p(`%s%s || %s;`, guard, f.isText(text), throw)
+}
+
+// isText is Wire::utf8() in line. OPcache knows which extensions are loaded and drops the question and the branch that is not taken.
+func (f *phpFile) isText(x string) string {
+	return fmt.Sprintf(`(\extension_loaded('mbstring') ? \mb_check_encoding(%[1]s, 'UTF-8') : %[2]s::utf8(%[1]s))`, x, f.rt(`Wire\Wire`))
 }
 
 // joined concatenates expressions with NUL between them. Variables are interpolated into one

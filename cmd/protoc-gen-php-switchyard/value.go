@@ -99,11 +99,20 @@ func (v value) tagNumber(t protowire.Type) uint64 {
 	return protowire.EncodeTag(v.fd.Number(), t)
 }
 
+// caseNumber is the tag in the decoder's switch: negative when it has more than one byte.
+func (v value) caseNumber(t protowire.Type) int64 {
+	n := int64(v.tagNumber(t)) //nolint:gosec // field numbers have 29 bits
+	if n > 0x7f {
+		return -n
+	}
+	return n
+}
+
 // encoded is the value's bytes without the tag, with the length where it has one.
 func (v value) encoded(x string) string {
 	wire := func() string { return v.f.rt(`Wire\Wire`) }
 	small := func(fn string) string {
-		return fmt.Sprintf(`(%[1]s >= 0 && %[1]s < 0x80 ? \chr(%[1]s) : %[2]s::%[3]s(%[1]s))`, x, wire(), fn)
+		return fmt.Sprintf(`(%[1]s >= 0 && %[1]s < 0x4000 ? (%[1]s < 0x80 ? \chr(%[1]s) : \chr(%[1]s | 0x80) . \chr(%[1]s >> 7)) : %[2]s::%[3]s(%[1]s))`, x, wire(), fn)
 	}
 	switch v.kind() {
 	case protoreflect.BoolKind:

@@ -61,7 +61,7 @@ func (f *clientFlags) connect(c *cobra.Command) (grpc.ClientConnInterface, func(
 func (f *clientFlags) connectLocal(c *cobra.Command) (grpc.ClientConnInterface, func(), error) {
 	config := app.Default()
 	config.DataDir = f.dataDir
-	config.Target = []string{"moderation", "routing", "classification", "models", "identity"}
+	config.Target = []string{"moderation", "routing", "classification", "decisions", "models", "identity"}
 	config.Telemetry.LogLevel = "error"
 	a, err := app.Start(c.Context(), config, app.Options{Version: version, Log: c.ErrOrStderr(), NoListen: true})
 	if err != nil {

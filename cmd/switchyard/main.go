@@ -45,8 +45,8 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 	}
 	root.AddCommand(
 		newServe(), newTrain(),
-		newModerate(), newRoute(), newClassify(),
-		newKeys(), newCheckConfig(), newVersion(),
+		newModerate(), newRoute(), newClassify(), newExplain(),
+		newLake(), newLedger(), newKeys(), newCheckConfig(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see: %s --help", err, c.CommandPath())}

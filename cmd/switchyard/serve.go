@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +38,7 @@ func (f *configFlags) register(c *cobra.Command) {
 	s.StringVar(&f.http, "http", "", "address for REST (default 127.0.0.1:8080; port 0 takes a free one, none turns it off)")
 	s.StringVar(&f.socket, "socket", "", "unix socket for gRPC (default switchyard.sock in the data folder, none turns it off)")
 	s.StringVar(&f.devKeyFile, "dev-key-file", "", "write a development key to this file instead of printing it")
-	s.StringSliceVar(&f.target, "target", nil, "parts that run in this process: moderation, routing, classification, models, jobs, identity, gateway (default all)")
+	s.StringSliceVar(&f.target, "target", nil, "parts that run in this process: moderation, routing, classification, decisions, review, models, jobs, events, identity, gateway (default all)")
 	s.BoolVar(&f.noStarter, "no-starter", false, "do not deploy starter models when the registry is empty")
 }
 
@@ -191,7 +193,25 @@ func newCheckConfig() *cobra.Command {
 func showConfig(c *cobra.Command, cfg *app.Config) error {
 	var rows [][]string
 	for _, field := range config.Fields(cfg) {
-		rows = append(rows, []string{field.Path, fmt.Sprint(field.Value.Interface()), field.Env})
+		rows = append(rows, []string{field.Path, shown(fmt.Sprint(field.Value.Interface())), field.Env})
 	}
 	return table(c.OutOrStdout(), []string{"SETTING", "VALUE", "VARIABLE"}, rows)
+}
+
+// secrets are where URLs hold passwords: before the host, in any of several, and in parameters. What is no proper URL is cut too much
+// rather than too little.
+var secrets = []*regexp.Regexp{
+	regexp.MustCompile(`(://[^:/?#@]*:).*(@)`),
+	regexp.MustCompile(`((?:^|[?&])(?:ssl)?password=)[^&]*()`),
+}
+
+// shown returns a setting as it may be printed: without the passwords of URLs.
+func shown(value string) string {
+	if !strings.Contains(value, "://") {
+		return value
+	}
+	for _, secret := range secrets {
+		value = secret.ReplaceAllString(value, "${1}xxxxx${2}")
+	}
+	return value
 }

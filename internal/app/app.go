@@ -29,14 +29,17 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/idempotency"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
+	"github.com/switchyard-ai/switchyard/internal/outbox"
 	"github.com/switchyard-ai/switchyard/internal/relay"
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/classification"
+	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/identity"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 )
 
@@ -68,6 +71,10 @@ type App struct {
 	journal     *journal.Journal
 	bus         *bus.Bus
 	relay       *relay.Relay
+	review      *review.Service
+	outbox      *outbox.Relay
+	lake        lakePointer
+	events      *events.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -116,14 +123,20 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"tables", a.openTables},
 		{"identity", a.startIdentity},
 		{"server", a.makeServer},
+		{"events", a.makeBus},
 		{"registry", a.startModels},
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
+		{"review", a.startReview},
+		{"reading", a.startReading},
 		{"jobs", a.startJobs},
+		{"event service", a.startEvents},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
+		{"review's events", a.feedReview},
+		{"lake", a.feedLake},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -151,7 +164,7 @@ func (a *App) openTables(ctx context.Context) (err error) {
 	if slices.Equal(a.config.Target, []string{"gateway"}) {
 		return nil
 	}
-	config := db.Default(filepath.Join(a.config.DataDir, "switchyard.db"))
+	config := a.config.DB
 	config.Log = a.log
 	if a.db, err = db.Open(ctx, config); err != nil {
 		return err
@@ -243,25 +256,6 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 	return nil
 }
 
-// startRelay carries the journal to the bus. Nobody waits for the bus: what it does not take yet, the journal keeps.
-func (a *App) startRelay(ctx context.Context) (err error) {
-	if a.journal == nil {
-		return nil
-	}
-	if a.bus, err = bus.New(filepath.Join(a.config.DataDir, "events"), a.config.Bus, a.log); err != nil {
-		return err
-	}
-	if err := a.bus.Start(ctx); err != nil {
-		return err
-	}
-	a.closers = append(a.closers, a.bus.Close)
-	a.relay = relay.New(a.journal, a.bus, a.log)
-	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a.stopRelay = stop
-	a.background.Go(func() error { return a.relay.Run(relaying) })
-	return nil
-}
-
 // followModels keeps the live models as the registry says, wherever that runs.
 func (a *App) followModels(ctx context.Context) error {
 	conn, err := a.Conn("models")
@@ -304,7 +298,11 @@ func (a *App) makeGateway(context.Context) error {
 	if !a.config.runs("gateway") || a.config.HTTP == "" {
 		return nil
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, Metrics: a.tel.Handler(), Log: a.log})
+	key, err := a.sessionKey()
+	if err != nil {
+		return err
+	}
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -12,15 +12,19 @@ import (
 
 	"github.com/switchyard-ai/switchyard/gateway"
 	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/journal"
+	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
+	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "models", "jobs", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -46,6 +50,8 @@ type Config struct {
 	GRPC mesh.Config `yaml:"grpc"`
 	// Gateway is the REST gateway.
 	Gateway gateway.Config `yaml:"gateway"`
+	// DB is where the tables are: SQLite in the data folder, or Postgres.
+	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
 	// Jobs are the limits of task queues and of jobs of many decisions.
@@ -54,6 +60,12 @@ type Config struct {
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
 	Bus bus.Config `yaml:"bus"`
+	// Lake is where decisions, verdicts, feedback and deployments are kept for good.
+	Lake lake.Config `yaml:"lake"`
+	// Events are the limits of subscriptions and webhooks.
+	Events events.Config `yaml:"events"`
+	// Inbox is how long the ids of events are remembered, so that their effects happen once.
+	Inbox inbox.Config `yaml:"inbox"`
 	// Telemetry is logs, metrics and traces.
 	Telemetry telemetry.Config `yaml:"telemetry"`
 }
@@ -66,10 +78,14 @@ func Default() Config {
 		Starter:   true,
 		GRPC:      mesh.Default(),
 		Gateway:   gateway.Default(),
+		DB:        db.Default(""),
 		Models:    models.Default(),
 		Jobs:      jobs.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
+		Lake:      lake.Default(),
+		Events:    events.Default(),
+		Inbox:     inbox.Default(),
 		Telemetry: telemetry.Default(),
 	}
 	c.GRPC.Address = "127.0.0.1:9090"
@@ -80,6 +96,9 @@ func Default() Config {
 func (c *Config) Fill() {
 	if c.GRPC.Socket == "" && c.DataDir != "" {
 		c.GRPC.Socket = filepath.Join(c.DataDir, "switchyard.sock")
+	}
+	if c.DB.Path == "" && c.DataDir != "" {
+		c.DB.Path = filepath.Join(c.DataDir, "switchyard.db")
 	}
 	if c.GRPC.Socket == "none" {
 		c.GRPC.Socket = ""
@@ -117,7 +136,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
@@ -137,7 +156,7 @@ func (c *Config) decides() bool {
 // missingPeers returns the parts that something here needs and nobody serves.
 func (c *Config) missingPeers() []string {
 	need := map[string]bool{"identity": true}
-	if c.decides() {
+	if c.decides() || c.runs("review") {
 		need["models"] = true
 	}
 	if c.runs("gateway") {

@@ -103,6 +103,12 @@ func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 	if a.models != nil {
 		a.models.Close() // watches never end by themselves
 	}
+	if a.events != nil {
+		a.events.Close() // and neither do subscriptions
+	}
+	if a.review != nil {
+		a.review.Close()
+	}
 	a.drainJobs()
 	var err error
 	if a.httpLn != nil {
@@ -122,6 +128,9 @@ func (a *App) Close() error {
 	var errs []error
 	if a.models != nil {
 		a.models.Close()
+	}
+	if a.events != nil {
+		a.events.Close()
 	}
 	if a.stop != nil {
 		a.stop()
@@ -145,12 +154,12 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// catchUp lets the relay carry what is left, for a moment.
+// catchUp lets the relays carry what is left, for a moment.
 func (a *App) catchUp() {
 	deadline := time.After(relayTimeout)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for a.bus.Ready() && a.relay.Stats().Lag > 0 {
+	for a.bus.Ready() && a.lag() {
 		select {
 		case <-deadline:
 			return

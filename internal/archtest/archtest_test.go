@@ -55,6 +55,24 @@ var rules = []rule{
 		"the database layer knows SQL engines, not tables: those belong to the services",
 	},
 	{
+		"internal/cloudevent",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/cloudevent", "internal/bus"},
+		"an event's attributes are the same whatever it tells",
+	},
+	{
+		"internal/outbox",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/outbox", "internal/db", "internal/bus", "internal/cloudevent", "internal/fault", "internal/telemetry"},
+		"the outbox carries opaque events from tables to the bus; what they mean is the services' business",
+	},
+	{
+		"internal/inbox",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/inbox", "internal/db", "internal/fault", "internal/telemetry"},
+		"the inbox remembers ids in a transaction; where they come from is its callers' business",
+	},
+	{
 		"internal/config",
 		[]string{"gen/", "internal/", "services/", "gateway"},
 		[]string{"internal/config", "internal/fault", "internal/telemetry"},

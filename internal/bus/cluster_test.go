@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,18 +107,39 @@ func TestClustered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var consumed, followed bustest.Sink
+		bustest.Consume(t, b, bus.Consumer{Name: "sink", AckWait: time.Second}, consumed.Handle)
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		following, stop := context.WithCancel(ctx)
+		wg.Go(func() {
+			if err := b.Follow(following, bus.Position{}, nil, time.Second, followed.Handle); err != nil {
+				t.Error(err)
+			}
+		})
+		consumed.Wait(t, 200)
+		followed.Wait(t, 200)
 		for _, srv := range servers {
 			if srv.Name() == s.CachedInfo().Cluster.Leader {
 				srv.Shutdown()
 			}
 		}
 		lost := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-		defer cancel()
 		until(ctx, t, "publishing works again", func() bool { return b.PublishBatch(ctx, msgs) == nil })
 		t.Logf("publishing again %v after the leader was lost", time.Since(lost))
-		if n := len(bustest.Stored(t, b, bus.Subjects)); n != len(msgs) {
-			t.Fatalf("%d messages", n)
+		until(ctx, t, "all is consumed", func() bool { return len(distinct(consumed.IDs())) == len(msgs) })
+		followed.Wait(t, len(msgs))
+		t.Logf("all was read %v after the leader was lost; %d deliveries", time.Since(lost), len(consumed.IDs()))
+		stop()
+		wg.Wait()
+		var read []string
+		until(ctx, t, "reading works again", func() bool {
+			read = nil
+			return b.Read(ctx, bus.Position{}, nil, func(d bus.Delivery) error { read = append(read, d.EventID); return nil }) == nil
+		})
+		if !slices.Equal(read, followed.IDs()) || len(read) != len(msgs) || len(distinct(read)) != len(msgs) {
+			t.Fatalf("%d messages were read, %d followed, of %d", len(read), len(followed.IDs()), len(msgs))
 		}
 	})
 }

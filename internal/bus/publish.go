@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 // Msg is one message to publish.
 type Msg struct {
 	Subject string              // "switchyard.<project>.<what>"
-	ID      string              // stored once within Config.Duplicates
+	ID      string              // of the event; stored once per subject within Config.Duplicates
 	Data    []byte              // at most Config.MessageBytes with the headers
 	Header  map[string][]string // optional; names that begin with "Nats-" are the bus's own
 }
@@ -76,7 +77,7 @@ func (b *Bus) PublishBatch(ctx context.Context, msgs []Msg) error {
 
 // check refuses what the stream would refuse, before it costs anybody else their batch.
 func (b *Bus) check(m *Msg) error {
-	size := len(m.Data) + len(m.ID) + 64
+	size := len(m.Data) + len(m.ID) + len(m.Subject) + 64
 	for k, vs := range m.Header {
 		for _, v := range vs {
 			size += len(k) + len(v) + 4
@@ -96,18 +97,19 @@ func (b *Bus) check(m *Msg) error {
 // unique leaves out messages whose id came before. A cluster refuses an id whose first message is still under way.
 func unique(msgs []Msg) []Msg {
 	seen := make(map[string]struct{}, len(msgs))
+	key := func(m *Msg) string { return m.Subject + "|" + m.ID }
 	for i := range msgs {
-		seen[msgs[i].ID] = struct{}{}
+		seen[key(&msgs[i])] = struct{}{}
 	}
 	if len(seen) == len(msgs) {
 		return msgs
 	}
 	clear(seen)
 	rest := make([]Msg, 0, len(msgs))
-	for _, m := range msgs {
-		if _, ok := seen[m.ID]; !ok {
-			seen[m.ID] = struct{}{}
-			rest = append(rest, m)
+	for i := range msgs {
+		if _, ok := seen[key(&msgs[i])]; !ok {
+			seen[key(&msgs[i])] = struct{}{}
+			rest = append(rest, msgs[i])
 		}
 	}
 	return rest
@@ -124,6 +126,19 @@ func ValidSubject(s string) bool {
 	}
 	return tokens >= 3 && !strings.ContainsAny(s, "*> \t\r\n\x00")
 }
+
+// Source is where the events of a subject come from, as CloudEvents name it: "switchyard.acme.decisions" is "/switchyard/acme/decisions".
+func Source(subject string) string {
+	var b strings.Builder
+	for token := range strings.SplitSeq(subject, ".") {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(token))
+	}
+	return b.String()
+}
+
+// MsgID is the id that the stream knows a message by, "source|id": events of two projects or kinds may have the same id.
+func MsgID(subject, id string) string { return Source(subject) + "|" + id }
 
 // split returns how many of the messages go together.
 func split(msgs []Msg) int {
@@ -202,7 +217,7 @@ func unitMsg(m *Msg, id string, seq int) *nats.Msg {
 func natsMsg(m *Msg) *nats.Msg {
 	h := make(nats.Header, len(m.Header)+4)
 	maps.Copy(h, m.Header)
-	h[jetstream.MsgIDHeader] = []string{m.ID}
+	h[jetstream.MsgIDHeader] = []string{MsgID(m.Subject, m.ID)}
 	return &nats.Msg{Subject: m.Subject, Data: m.Data, Header: h}
 }
 

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,9 @@ func (b *Bus) supervise(ctx context.Context, began time.Time) {
 	defer b.up(false)
 	for pause := 20 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 2*time.Second) {
 		if err := b.bringUp(ctx); err != nil {
+			if ctx.Err() != nil {
+				return // it was closed while it started
+			}
 			b.note(err)
 			b.log.Warn("bus is not up", "error", err, "next_attempt_in", pause)
 			sleep(ctx, pause)
@@ -61,7 +65,21 @@ func (b *Bus) bringUp(ctx context.Context) error {
 			return errors.Join(errors.New("connect"), b.nc.LastError(), ctx.Err())
 		}
 	}
-	_, err := b.js.CreateOrUpdateStream(ctx, b.streamConfig())
+	if _, err := b.js.CreateOrUpdateStream(ctx, b.streamConfig()); err != nil || b.cfg.URL == "" {
+		return err
+	}
+	return b.heard(ctx)
+}
+
+// heard waits until the node that we are connected to knows the way to the stream. A new stream has its leader before the other nodes have heard
+// of it, and until then they answer that nobody is there. What is published here expects a state that never is: it is answered, and not stored.
+func (b *Bus) heard(ctx context.Context) error {
+	_, err := b.js.Publish(ctx, "switchyard.probe.ready", nil, jetstream.WithExpectLastSequence(math.MaxInt64), jetstream.WithRetryAttempts(100),
+		jetstream.WithRetryWait(10*time.Millisecond))
+	var answer *jetstream.APIError
+	if errors.As(err, &answer) {
+		return nil
+	}
 	return err
 }
 

@@ -23,7 +23,9 @@ func TestSQLiteConforms(t *testing.T) {
 
 func open(tb testing.TB, path string) *db.DB {
 	tb.Helper()
-	d, err := db.Open(context.Background(), db.Default(path))
+	cfg := db.Default(path)
+	cfg.PollInterval = 50 * time.Millisecond
+	d, err := db.Open(context.Background(), cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -22,10 +22,11 @@ func (d *DB) failed(ctx context.Context, op string, err error) error {
 	if op != "transaction" { // the errors of statements have been classified already
 		err = d.dialect.classify(err)
 	}
-	switch {
-	case ctx.Err() != nil && !isFault(err):
+	if ctx.Err() != nil && !isFault(err) {
 		// The driver reports an interrupted statement in several ways; the context knows why.
-		return fmt.Errorf("%s: %w", op, context.Cause(ctx))
+		err = fmt.Errorf("%s: %w", op, context.Cause(ctx))
+	}
+	switch {
 	case errors.Is(err, errFull):
 		d.log.ErrorContext(ctx, "database cannot grow", "error", err)
 		return fault.StorageFull(0).Cause(err)

@@ -38,7 +38,7 @@ func (d *DB) Migrate(ctx context.Context, owner string, steps []string) error {
 	if current { // the usual start: nothing is written, nothing waits for the disk
 		return nil
 	}
-	err = d.Tx(ctx, func(tx *Tx) error {
+	err = d.tx(ctx, true, func(tx *Tx) error { // of processes that start together one migrates, and the others find it done
 		if _, err := tx.Exec(d.dialect.schema(stepsTable)); err != nil {
 			return err
 		}

@@ -14,18 +14,6 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// dialect is what differs between database engines.
-type dialect interface {
-	// bind turns "?" parameters into those of the engine.
-	bind(query string) string
-	// schema turns the portable types of a migration into those of the engine.
-	schema(step string) string
-	// hasTable says whether the table exists.
-	hasTable(tx *Tx, name string) (bool, error)
-	// classify wraps an error of the driver with [ErrConflict], [errFull] or [errDown] where it is one; nil stays nil.
-	classify(err error) error
-}
-
 // openSQLite opens one connection that writes and a pool that reads. WAL lets readers go on while a transaction commits;
 // synchronous=FULL makes a commit wait for the disk, NORMAL would lose acknowledged commits in a power cut.
 func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
@@ -85,8 +73,19 @@ func dsn(cfg Config, readOnly bool) string {
 
 type sqliteDialect struct{}
 
+var _ dialect = sqliteDialect{}
+
 func (sqliteDialect) bind(query string) string  { return query }
+func (sqliteDialect) forgetsStatements() bool   { return true }
 func (sqliteDialect) schema(step string) string { return step }
+func (sqliteDialect) write() *sql.TxOptions     { return nil }
+func (sqliteDialect) view() *sql.TxOptions      { return nil }
+
+// begun has nothing to do: the transaction began with the only lock that there is.
+func (sqliteDialect) begun(*Tx, bool) error { return nil }
+
+// committed is never asked: a commit of SQLite answers.
+func (sqliteDialect) committed(context.Context, *sql.DB, string) (bool, error) { return false, nil }
 
 func (sqliteDialect) hasTable(tx *Tx, name string) (bool, error) {
 	var one int

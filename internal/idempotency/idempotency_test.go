@@ -11,6 +11,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/idempotency"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
@@ -26,7 +27,7 @@ type clock struct{ now time.Time }
 
 func open(t *testing.T, path string, c *clock) *idempotency.Store {
 	t.Helper()
-	d, err := db.Open(t.Context(), db.Default(path))
+	d, err := db.Open(t.Context(), dbtest.Config(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}

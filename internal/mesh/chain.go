@@ -46,6 +46,9 @@ func compose(chain []Middleware, m *Method, end Handler) Handler {
 
 // receiving reads the bytes of a unary call from its connection. A client that streams gets its headers at once: it may not read while it
 // sends, and what ends the stream early would be lost to it. Handlers of such methods have trailers, and no headers.
+//
+// A refusal that follows at once, for the key or a limit, can still leave in one write with the headers, or be read in one: grpc-go has no
+// flush, and none would help with how the other side reads. libcurl 7.88 then drops both; php/client notices and asks again without messages.
 func receiving(limit int) Middleware {
 	return Middleware{Name: "receive", Wrap: func(m *Method, next Handler) Handler {
 		return func(ctx context.Context, c *Call) error {

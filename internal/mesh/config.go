@@ -32,8 +32,11 @@ type Config struct {
 	MaxDeadline time.Duration `yaml:"max_deadline"`
 	// ConnectionTimeout bounds the handshake of a new connection.
 	ConnectionTimeout time.Duration `yaml:"connection_timeout"`
-	// KeepaliveTime is after how long without traffic a connection is probed; half-open ones are then closed.
+	// KeepaliveTime is after how long without traffic a connection is probed.
 	KeepaliveTime time.Duration `yaml:"keepalive_time"`
+	// KeepaliveTimeout is how long a probe may stay unanswered before the connection is closed. It is long, because PHP answers only
+	// while it is inside of a call: a worker that rests between two requests, or works on what a stream has sent, is not gone.
+	KeepaliveTimeout time.Duration `yaml:"keepalive_timeout"`
 	// KeepaliveMinTime is how often clients may probe, also without calls in flight: PHP workers keep connections between requests.
 	KeepaliveMinTime time.Duration `yaml:"keepalive_min_time"`
 	// MaxConnectionIdle is after how long without calls a connection is closed. 0: never.
@@ -60,6 +63,7 @@ func Default() Config {
 		MaxDeadline:          time.Minute,
 		ConnectionTimeout:    10 * time.Second,
 		KeepaliveTime:        time.Minute,
+		KeepaliveTimeout:     10 * time.Minute,
 		KeepaliveMinTime:     10 * time.Second,
 		DrainTimeout:         20 * time.Second,
 		Limits:               Limits{PerSecond: 200_000, Burst: 20_000, InFlight: 1024},
@@ -94,6 +98,7 @@ func (c Config) Validate() error {
 		{"max_deadline", c.MaxDeadline},
 		{"connection_timeout", c.ConnectionTimeout},
 		{"keepalive_time", c.KeepaliveTime},
+		{"keepalive_timeout", c.KeepaliveTimeout},
 		{"keepalive_min_time", c.KeepaliveMinTime},
 		{"drain_timeout", c.DrainTimeout},
 	} {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -228,7 +227,7 @@ func (s *Server) newGRPC(creds credentials.TransportCredentials) *grpc.Server {
 		grpc.MaxRecvMsgSize(c.MaxMessageBytes * wireSlack),
 		grpc.ConnectionTimeout(c.ConnectionTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			Time: c.KeepaliveTime, Timeout: 20 * time.Second, MaxConnectionIdle: c.MaxConnectionIdle,
+			Time: c.KeepaliveTime, Timeout: c.KeepaliveTimeout, MaxConnectionIdle: c.MaxConnectionIdle,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: c.KeepaliveMinTime, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),

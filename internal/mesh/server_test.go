@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,15 +134,24 @@ func TestDrainGivesUpInTime(t *testing.T) {
 	}
 }
 
-func TestUnixSocketHasItsMode(t *testing.T) {
+func TestUnixSocketHasItsModeAndGroup(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(shortDir(t), "s.sock")
+	group := os.Getgid()
+	if os.Getuid() == 0 {
+		group = 65534 // only root may give the socket to a group that it is not in
+	} else if groups, err := os.Getgroups(); err == nil && len(groups) > 0 {
+		group = groups[len(groups)-1]
+	}
 	s := start(t, options{register: routing(echoRouter()), config: func(c *mesh.Config) {
-		c.Address, c.Socket, c.SocketMode, c.SocketGroup = "", path, "0600", strconv.Itoa(os.Getgid())
+		c.Address, c.Socket, c.SocketMode, c.SocketGroup = "", path, "0600", strconv.Itoa(group)
 	}})
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 || info.Mode()&os.ModeSocket == 0 {
 		t.Fatalf("socket is %v, %v", info, err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Gid) != group {
+		t.Errorf("socket belongs to %+v, want group %d", info.Sys(), group)
 	}
 	conn, err := mesh.Dial("unix:"+path, mesh.DialOptions{Key: keyAll})
 	if err != nil {
@@ -223,7 +233,7 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 	err := mesh.Config{Address: "x", SocketMode: "rw", TLS: mesh.TLSFiles{CertFile: "c"}, Limits: mesh.Limits{PerSecond: 1}}.Validate()
 	for _, want := range []string{
 		"address", "socket_mode", "tls", "max_concurrent_streams", "max_header_bytes", "max_message_bytes", "max_deadline",
-		"connection_timeout", "keepalive_time", "keepalive_min_time", "drain_timeout", "limits", "access_log",
+		"connection_timeout", "keepalive_time", "keepalive_timeout", "keepalive_min_time", "drain_timeout", "limits", "access_log",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("problem with %s is not reported: %v", want, err)

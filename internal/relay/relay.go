@@ -44,9 +44,10 @@ const (
 
 // Relay carries one journal to one bus.
 type Relay struct {
-	j   *journal.Journal
-	pub Publisher
-	log *slog.Logger
+	j      *journal.Journal
+	pub    Publisher
+	log    *slog.Logger
+	header func(journal.Entry) map[string][]string
 
 	mu    sync.Mutex
 	stats Stats
@@ -62,12 +63,24 @@ type Stats struct {
 	LastError  string // of the last failure; "" after the next success
 }
 
+// Option changes what a relay does.
+type Option func(*Relay)
+
+// WithHeader gives every message the headers that fn makes of its entry.
+func WithHeader(fn func(journal.Entry) map[string][]string) Option {
+	return func(r *Relay) { r.header = fn }
+}
+
 // New returns a relay. A nil logger discards.
-func New(j *journal.Journal, p Publisher, log *slog.Logger) *Relay {
+func New(j *journal.Journal, p Publisher, log *slog.Logger, opts ...Option) *Relay {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Relay{j: j, pub: p, log: log}
+	r := &Relay{j: j, pub: p, log: log, header: func(journal.Entry) map[string][]string { return nil }}
+	for _, o := range opts {
+		o(r)
+	}
+	return r
 }
 
 // Stats returns the present counts.
@@ -151,7 +164,7 @@ func (r *Relay) read(ctx context.Context, from uint64) (msgs []bus.Msg, last uin
 		if len(msgs) == batchEntries || size > 0 && size+len(e.Data) > batchBytes {
 			return errEnough
 		}
-		msgs = append(msgs, message(e))
+		msgs = append(msgs, r.message(e))
 		size += len(e.Data)
 		last = e.Seq
 		return nil
@@ -166,9 +179,9 @@ func (r *Relay) read(ctx context.Context, from uint64) (msgs []bus.Msg, last uin
 }
 
 // message turns an entry into a message. An entry whose subject the stream does not take must neither be lost nor hold up all others.
-func message(e journal.Entry) bus.Msg {
+func (r *Relay) message(e journal.Entry) bus.Msg {
 	if bus.ValidSubject(e.Subject) {
-		return bus.Msg{Subject: e.Subject, ID: e.ID, Data: e.Data}
+		return bus.Msg{Subject: e.Subject, ID: e.ID, Data: e.Data, Header: r.header(e)}
 	}
 	subject := strings.NewReplacer("\r", " ", "\n", " ").Replace(e.Subject) // a header's value is one line
 	return bus.Msg{Subject: Unroutable, ID: e.ID, Data: e.Data, Header: map[string][]string{SubjectHeader: {subject}}}

@@ -181,7 +181,7 @@ func TestARestartedBusGetsEverythingOnce(t *testing.T) {
 		t.Fatalf("%d messages in the stream", len(got))
 	}
 	for i, m := range got {
-		if m.Headers().Get("Nats-Msg-Id") != fmt.Sprint("id-", i) {
+		if m.Headers().Get("Nats-Msg-Id") != bus.MsgID(m.Subject(), fmt.Sprint("id-", i)) {
 			t.Fatalf("message %d is %s", i, m.Headers().Get("Nats-Msg-Id"))
 		}
 	}

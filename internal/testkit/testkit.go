@@ -1,4 +1,5 @@
-// Package testkit starts the whole product in a test, the way users run it: real SQLite, real journal, embedded JetStream, real
+// Package testkit starts the whole product in a test, the way users run it: real SQLite (or Postgres, with
+// SWITCHYARD_TEST_DB=postgres), real journal, embedded JetStream, real
 // listeners on loopback.
 package testkit
 
@@ -17,6 +18,7 @@ import (
 
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 )
 
@@ -51,6 +53,9 @@ func Start(tb testing.TB, options ...Option) *System {
 	config.Telemetry.LogLevel = "warn"
 	for _, o := range options {
 		o(&config)
+	}
+	if config.DB.URL == "" { // the folder of an option has its database too
+		config.DB = dbtest.Config(tb, filepath.Join(config.DataDir, "switchyard.db"))
 	}
 	s := &System{tb: tb, log: &logBuffer{}, done: make(chan struct{})}
 	a, err := app.Start(tb.Context(), config, app.Options{Version: "test", Log: s.log})

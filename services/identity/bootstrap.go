@@ -41,7 +41,10 @@ func (s *Service) Bootstrap(ctx context.Context) (devKey string, created bool, e
 		if err := s.store.addProject(tx, DefaultProject, k.created); err != nil {
 			return err
 		}
-		return s.store.addKey(tx, k)
+		if err := s.store.addKey(tx, k); err != nil {
+			return err
+		}
+		return tx.Changed(topic, DefaultProject)
 	})
 	if err != nil || !created {
 		return "", false, err

@@ -24,6 +24,7 @@ import (
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/identity"
 )
@@ -61,7 +62,7 @@ func start(tb testing.TB, dir string, change ...func(*identity.Config)) *house {
 	for _, c := range change {
 		c(&cfg)
 	}
-	d, err := db.Open(context.Background(), db.Default(filepath.Join(dir, "switchyard.db")))
+	d, err := db.Open(context.Background(), dbtest.Config(tb, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -50,6 +50,16 @@ func (r *keyring) get(id string) *entry {
 
 func (r *keyring) remove(id string) { r.entries.Delete(id) }
 
+// removeOthers forgets the keys of a project that are not among those to keep.
+func (r *keyring) removeOthers(project string, keep map[string]*key) {
+	r.entries.Range(func(id, e any) bool {
+		if e.(*entry).key.project == project && keep[id.(string)] == nil {
+			r.entries.Delete(id)
+		}
+		return true
+	})
+}
+
 // takeUsed returns the keys that called since it was asked last, with the minute.
 func (r *keyring) takeUsed() map[string]int64 {
 	out := map[string]int64{}

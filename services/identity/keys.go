@@ -71,7 +71,10 @@ func (s *Service) insert(ctx context.Context, k *key, before func(tx *db.Tx) (*k
 		if forgotten, err = s.store.forget(tx, k.project, k.created, s.config.MaxInvalidKeys); err != nil {
 			return err
 		}
-		return s.store.addKey(tx, k)
+		if err := s.store.addKey(tx, k); err != nil {
+			return err
+		}
+		return tx.Changed(topic, k.project)
 	})
 	if err != nil {
 		return err
@@ -130,7 +133,8 @@ func (s *Service) RotateKey(ctx context.Context, req *identityv1.RotateKeyReques
 	return &identityv1.RotateKeyResponse{Key: next.message(), Secret: secret}, nil
 }
 
-// RevokeKey makes a key invalid at once: when the call returns, no call with the key is let in any more.
+// RevokeKey makes a key invalid at once: when the call returns, this process lets no call with the key in any more. Others that share the
+// database follow within their poll interval.
 func (s *Service) RevokeKey(ctx context.Context, req *identityv1.RevokeKeyRequest) (*identityv1.RevokeKeyResponse, error) {
 	c, err := member(ctx)
 	if err != nil {
@@ -150,7 +154,10 @@ func (s *Service) RevokeKey(ctx context.Context, req *identityv1.RevokeKeyReques
 			return nil // once is enough, and the first time counts
 		}
 		k.revoked = s.now().UTC().Truncate(time.Microsecond)
-		return s.store.setRevoked(tx, k.id, k.revoked)
+		if err := s.store.setRevoked(tx, k.id, k.revoked); err != nil {
+			return err
+		}
+		return tx.Changed(topic, k.project)
 	})
 	if err != nil {
 		return nil, err

@@ -79,8 +79,13 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.store.db.Migrate(ctx, "identity", steps); err != nil {
 		return err
 	}
+	if err := s.store.db.Follow(ctx, topic, s.reload); err != nil { // before the keys are read: none falls in between
+		return err
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	err := s.store.db.View(ctx, func(tx *db.Tx) error {
-		return s.store.eachKey(tx, func(k *key) error {
+		return s.store.eachKey(tx, "", func(k *key) error {
 			s.known.put(k)
 			return nil
 		})
@@ -89,6 +94,26 @@ func (s *Service) Start(ctx context.Context) error {
 		return fmt.Errorf("read keys: %w", err)
 	}
 	s.running.Go(s.followUse)
+	return nil
+}
+
+// reload reads the keys of projects that another process has changed.
+func (s *Service) reload(ctx context.Context, projects []string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	for _, project := range projects {
+		keep := map[string]*key{}
+		err := s.store.db.View(ctx, func(tx *db.Tx) error {
+			return s.store.eachKey(tx, project, func(k *key) error { keep[k.id] = k; return nil })
+		})
+		if err != nil {
+			return fmt.Errorf("read keys: %w", err)
+		}
+		for _, k := range keep {
+			s.known.put(k)
+		}
+		s.known.removeOthers(project, keep)
+	}
 	return nil
 }
 

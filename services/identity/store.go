@@ -27,6 +27,9 @@ var steps = []string{
 	CREATE INDEX api_keys_newest ON api_keys (project, created DESC, id DESC)`,
 }
 
+// topic is how the keys of a project are called among the changes that other processes hear of.
+const topic = "identity.keys"
+
 type store struct{ db *db.DB }
 
 func (*store) addProject(tx *db.Tx, name string, created time.Time) error {
@@ -114,8 +117,9 @@ func (*store) keys(tx *db.Tx, project string, created int64, id string, size int
 	return out, more, err
 }
 
-func (*store) eachKey(tx *db.Tx, fn func(*key) error) error {
-	return tx.Each(`SELECT `+keyColumns+` FROM api_keys`, nil, func(scan func(...any) error) error {
+// eachKey calls fn for every key of a project, or of all projects when it is empty.
+func (*store) eachKey(tx *db.Tx, project string, fn func(*key) error) error {
+	return tx.Each(`SELECT `+keyColumns+` FROM api_keys WHERE ? = '' OR project = ?`, []any{project, project}, func(scan func(...any) error) error {
 		k, err := scanKey(scan)
 		if err != nil {
 			return err

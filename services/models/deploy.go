@@ -123,7 +123,10 @@ func (s *Service) apply(ctx context.Context, c change) (*modelsv1.Deployment, er
 					return fault.QuotaExceeded("deployments", int64(s.config.MaxDeployments))
 				}
 			}
-			return s.store.putDeployment(tx, next, c.kind, auth.FromContext(ctx).KeyID)
+			if err := s.store.putDeployment(tx, next, c.kind, auth.FromContext(ctx).KeyID); err != nil {
+				return err
+			}
+			return tx.Changed(topic, c.project)
 		})
 		if errors.Is(err, errMoved) && ctx.Err() == nil {
 			continue

@@ -2,7 +2,6 @@ package models_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,8 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 )
 
 func TestNewDeploymentTakesTheDefaults(t *testing.T) {
@@ -170,13 +171,16 @@ func TestConcurrentChangesAllCount(t *testing.T) {
 	}
 	wg.Wait()
 	// The history holds every revision once, and who made it.
-	raw, err := sql.Open("sqlite", filepath.Join(dir, "switchyard.db"))
+	raw, err := db.Open(ctx, dbtest.Config(t, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer raw.Close()
 	var n, last int64
-	err = raw.QueryRowContext(ctx, `SELECT count(*), max(revision) FROM deployment_events WHERE caller = 'testkey'`).Scan(&n, &last)
+	err = raw.View(ctx, func(tx *db.Tx) error {
+		_, err := tx.Get(`SELECT count(*), max(revision) FROM deployment_events WHERE caller = 'testkey'`, nil, &n, &last)
+		return err
+	})
 	if err != nil || n != callers*each+1 || last != n {
 		t.Errorf("history has %d changes up to revision %d, %v", n, last, err)
 	}

@@ -11,6 +11,7 @@ import (
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/engine/load"
 	"github.com/switchyard-ai/switchyard/internal/engine/text"
 	"github.com/switchyard-ai/switchyard/internal/serving"
@@ -22,7 +23,7 @@ func TestKilledRegistryKeepsWhatItAcknowledged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChildRegisters$", "-test.count=1")
-	cmd.Env = append(os.Environ(), "MODELS_TEST_CHILD="+dir)
+	cmd.Env = append(dbtest.Child(t, filepath.Join(dir, "switchyard.db")), "MODELS_TEST_CHILD="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +104,7 @@ func realModels(tb testing.TB, n int) [][]byte {
 // open opens the registry on the data in dir, without a server, and returns what closes it.
 func open(tb testing.TB, dir string) (closing func()) {
 	tb.Helper()
-	d, err := db.Open(tb.Context(), db.Default(filepath.Join(dir, "switchyard.db")))
+	d, err := db.Open(tb.Context(), dbtest.Config(tb, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/engine/load"
 	"github.com/switchyard-ai/switchyard/internal/fault"
@@ -50,7 +51,7 @@ func start(tb testing.TB, dir string, change ...func(*models.Config)) *registry 
 	for _, c := range change {
 		c(&cfg)
 	}
-	d, err := db.Open(context.Background(), db.Default(filepath.Join(dir, "switchyard.db")))
+	d, err := db.Open(context.Background(), dbtest.Config(tb, filepath.Join(dir, "switchyard.db")))
 	if err != nil {
 		tb.Fatal(err)
 	}

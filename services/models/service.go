@@ -1,5 +1,5 @@
 // Package models is the registry: immutable, content-addressed versions of models, and deployments that say which version answers
-// under which name and what it promises. It stores and certifies; it never scores.
+// under which name and what it promises. It stores and certifies; it decides nothing, and scores only to explain.
 package models
 
 import (
@@ -51,6 +51,7 @@ type Service struct {
 	applied func(ctx context.Context, d *modelsv1.Deployment)
 	watch   *hub
 	uploads chan struct{} // one slot for each upload that may run
+	explain chan struct{} // one slot for each model that may be open to explain
 }
 
 var _ modelsv1.ModelServiceServer = (*Service)(nil)
@@ -69,6 +70,7 @@ func New(d Deps) *Service {
 	return &Service{
 		store: &store{db: d.DB}, blobs: d.Blobs, open: d.Open, config: d.Config, log: d.Log, now: d.Now, applied: d.Applied,
 		watch: newHub(), uploads: make(chan struct{}, max(1, d.Config.MaxUploads)),
+		explain: make(chan struct{}, explaining),
 	}
 }
 
@@ -77,12 +79,15 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	modelsv1.RegisterModelServiceServer(r, s)
 }
 
-// Start brings the tables up to date.
+// Start brings the tables up to date and follows what other processes deploy.
 func (s *Service) Start(ctx context.Context) error {
 	if err := s.config.Validate(); err != nil {
 		return fmt.Errorf("start models: %w", err)
 	}
-	return s.store.db.Migrate(ctx, "models", steps)
+	if err := s.store.db.Migrate(ctx, "models", steps); err != nil {
+		return err
+	}
+	return s.store.db.Follow(ctx, topic, s.reload)
 }
 
 // Close ends every watch with SHUTTING_DOWN, so that a draining server does not wait for streams that never end by themselves.

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"context"
+	"fmt"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -97,6 +99,29 @@ func (w *watcher) take() map[deploymentKey]*modelsv1.Deployment {
 	out := w.pending
 	w.pending = map[deploymentKey]*modelsv1.Deployment{}
 	return out
+}
+
+// topic is how the deployments of a project are called among the changes that other processes hear of.
+const topic = "models.deployments"
+
+// reload tells the watchers of this process what another one has deployed. They skip what they have sent already.
+func (s *Service) reload(ctx context.Context, projects []string) error {
+	var all []*modelsv1.Deployment
+	err := s.store.db.View(ctx, func(tx *db.Tx) error {
+		for _, project := range projects {
+			if err := s.store.eachDeployment(tx, project, func(d *modelsv1.Deployment) error { all = append(all, d); return nil }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read deployments: %w", err)
+	}
+	for _, d := range all {
+		s.watch.publish(d)
+	}
+	return nil
 }
 
 // WatchDeployments sends every deployment, then synced, then the changes, until the caller goes away or the service closes.

@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/decision/decisiontest"
 	"github.com/switchyard-ai/switchyard/internal/engine"
@@ -36,7 +38,13 @@ func rulesOnly(p modelsv1.ProfanityAction) *decisiontest.Deployment {
 // fresh is a database without tables.
 func fresh(tb testing.TB) *db.DB {
 	tb.Helper()
-	d, err := db.Open(tb.Context(), db.Default(filepath.Join(tb.TempDir(), "moderation.db")))
+	return at(tb, filepath.Join(tb.TempDir(), "moderation.db"))
+}
+
+// at opens the database at the path.
+func at(tb testing.TB, path string) *db.DB {
+	tb.Helper()
+	d, err := db.Open(tb.Context(), dbtest.Config(tb, path))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -133,6 +141,39 @@ func TestRulesApplyAtOnceAndAfterARestart(t *testing.T) {
 	if _, err := client.DeleteRule(t.Context(), &moderationv1.DeleteRuleRequest{RuleId: created.GetRule().GetRuleId()}); decisiontest.Reason(err) != commonv1.ErrorReason_ERROR_REASON_NOT_FOUND {
 		t.Errorf("deleted twice: %v", err)
 	}
+}
+
+// TestRulesOfAnotherProcessApply runs two services on the same database, as two processes do.
+func TestRulesOfAnotherProcessApply(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "moderation.db")
+	here, there := start(t, &decisiontest.Recorder{}, at(t, path), comments()), start(t, &decisiontest.Recorder{}, at(t, path), comments())
+	applies := func(c moderationv1.ModerationServiceClient, want bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			res, err := c.ModerateText(t.Context(), &moderationv1.ModerateTextRequest{Deployment: "comments", Title: "buy", Text: "lovely V1AGRA here"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (res.GetAction() == moderationv1.Action_ACTION_REMOVE) == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the rule applies: %v, want %v", !want, want)
+			}
+		}
+	}
+	applies(there, false)
+	created, err := here.CreateRule(t.Context(), &moderationv1.CreateRuleRequest{Kind: moderationv1.RuleKind_RULE_KIND_DENY, Pattern: "viagra"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	applies(there, true)
+	if _, err := there.DeleteRule(t.Context(), &moderationv1.DeleteRuleRequest{RuleId: created.GetRule().GetRuleId()}); err != nil {
+		t.Fatal(err)
+	}
+	applies(there, false)
+	applies(here, false)
 }
 
 func TestRulesAreListedInPages(t *testing.T) {

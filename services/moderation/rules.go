@@ -35,6 +35,9 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.store.migrate(ctx); err != nil {
 		return fmt.Errorf("start moderation: %w", err)
 	}
+	if err := s.store.db.Follow(ctx, topic, s.reload); err != nil { // before the rules are read: none falls in between
+		return fmt.Errorf("start moderation: %w", err)
+	}
 	all, err := s.store.all(ctx)
 	if err != nil {
 		return fmt.Errorf("start moderation: %w", err)
@@ -43,6 +46,20 @@ func (s *Service) Start(ctx context.Context) error {
 		s.matchers.Store(project, newMatcher(rules))
 	}
 	s.loaded.Store(true)
+	return nil
+}
+
+// reload reads the rules of projects that another process has changed.
+func (s *Service) reload(ctx context.Context, projects []string) error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	for _, project := range projects {
+		rules, err := s.store.of(ctx, project)
+		if err != nil {
+			return err
+		}
+		s.matchers.Store(project, newMatcher(rules))
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ type DB interface {
 	Migrate(ctx context.Context, owner string, steps []string) error
 	Tx(ctx context.Context, fn func(*db.Tx) error) error
 	View(ctx context.Context, fn func(*db.Tx) error) error
+	Follow(ctx context.Context, topic string, fn func(ctx context.Context, names []string) error) error
 }
 
 var _ DB = (*db.DB)(nil)
@@ -38,6 +39,9 @@ var steps = []string{
 // maxRules is how many rules a project may hold.
 const maxRules = 10000
 
+// topic is how the rules of a project are called among the changes that other processes hear of.
+const topic = "moderation.rules"
+
 const ruleColumns = `rule_id, kind, pattern, category, deployment, created`
 
 // store keeps rules in SQL.
@@ -55,6 +59,22 @@ func (s store) all(ctx context.Context) (map[string][]*moderationv1.Rule, error)
 			rules[project] = append(rules[project], r)
 			return err
 		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load rules: %w", err)
+	}
+	return rules, nil
+}
+
+// of returns the rules of one project, oldest first.
+func (s store) of(ctx context.Context, project string) (rules []*moderationv1.Rule, err error) {
+	err = s.db.View(ctx, func(tx *db.Tx) error {
+		return tx.Each(`SELECT `+ruleColumns+` FROM moderation_rules WHERE project = ? ORDER BY rule_id`, []any{project},
+			func(scan func(...any) error) error {
+				r, err := scanRule(scan)
+				rules = append(rules, r)
+				return err
+			})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load rules: %w", err)
@@ -94,8 +114,11 @@ func (s store) add(ctx context.Context, project string, r *moderationv1.Rule) (a
 		}
 		_, err = tx.Exec(`INSERT INTO moderation_rules (project, `+ruleColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			project, r.GetRuleId(), int32(r.GetKind()), r.GetPattern(), r.GetCategory(), r.GetDeployment(), db.Micros(r.GetCreateTime().AsTime()))
-		added = err == nil
-		return err
+		if err != nil {
+			return err
+		}
+		added = true
+		return tx.Changed(topic, project)
 	})
 	return added, err
 }
@@ -104,10 +127,13 @@ func (s store) add(ctx context.Context, project string, r *moderationv1.Rule) (a
 func (s store) remove(ctx context.Context, project, id string) error {
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec(`DELETE FROM moderation_rules WHERE project = ? AND rule_id = ?`, project, id)
-		if err == nil && n == 0 {
+		if err != nil {
+			return err
+		}
+		if n == 0 {
 			return fault.NotFound("rule", id)
 		}
-		return err
+		return tx.Changed(topic, project)
 	})
 }
 

@@ -29,7 +29,7 @@ type plan struct {
 var plans = []plan{
 	{
 		Model: starter.Model{
-			Name: "starter-it-tickets", Operation: "routing", Deployments: []string{"support"}, File: "it-tickets.model",
+			Name: "starter-it-tickets", Operation: "routing", Deployments: []string{"support"}, File: "it-tickets.model.zst",
 			Notice: "Trained on the IT service ticket classification data set (CC0 public domain).",
 		},
 		buckets: 1 << 16,
@@ -37,7 +37,7 @@ var plans = []plan{
 	},
 	{
 		Model: starter.Model{
-			Name: "starter-topics", Operation: "classification", Deployments: []string{"topics"}, File: "topics.model",
+			Name: "starter-topics", Operation: "classification", Deployments: []string{"topics"}, File: "topics.model.zst",
 			Notice: "Trained on CLINC150 by Larson et al. (2019), github.com/clinc/oos-eval, CC BY 3.0; the labels are its domains.",
 		},
 		buckets: 1 << 15,
@@ -45,7 +45,7 @@ var plans = []plan{
 	},
 	{
 		Model: starter.Model{
-			Name: "starter-spam", Operation: "moderation", Deployments: []string{"comments"}, File: "spam.model",
+			Name: "starter-spam", Operation: "moderation", Deployments: []string{"comments"}, File: "spam.model.zst",
 			Notice: "Trained on messages written for this project and, as harmless examples, on CLINC150 (CC BY 3.0, Larson et al. 2019), " +
 				"BANKING77 (CC BY 4.0, PolyAI 2020) and the Bitext customer support data set (CDLA-Sharing-1.0).",
 		},
@@ -76,7 +76,11 @@ func run(data, out string) error {
 			return fmt.Errorf("build %s: %w", p.Name, err)
 		}
 		fmt.Printf("%-20s %7d bytes, accuracy %.3f on %d rows\n", m.Name, len(artifact), m.Accuracy, m.TestRows)
-		if err := os.WriteFile(filepath.Join(out, m.File), artifact, 0o644); err != nil {
+		packed, err := starter.Pack(artifact)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, m.File), packed, 0o644); err != nil {
 			return err
 		}
 		list = append(list, m)

@@ -14,6 +14,8 @@ import (
 
 	// The contracts that cases may call.
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
+	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/events/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"

@@ -9,7 +9,10 @@ import (
 // volatile are the members that differ between two calls by nature; they are left out when answers of two doors are compared.
 var volatile = map[string]bool{
 	"decisionId": true, "time": true, "latency": true, "cost": true, "audit": true, "certificateId": true,
+	"caller": true, "requestId": true, "traceparent": true,
 	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "endTime": true, "ruleId": true, "keyId": true, "revision": true,
+	"itemId": true, "leaseId": true, "leaseTime": true, "decideTime": true, "submitTime": true, "closeTime": true, "oldestOpenTime": true, "counts": true, "subjectId": true,
+	"history": true, "dueTime": true, "webhookId": true,
 }
 
 // Subset returns where got lacks what want asks for: objects by the members of want, lists and scalars exactly.

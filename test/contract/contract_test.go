@@ -24,6 +24,7 @@ import (
 
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
@@ -35,7 +36,7 @@ type fixture struct {
 	vars map[string]string
 }
 
-// prepare deploys models and makes keys and rules, through the contract.
+// prepare deploys models and makes keys, rules and review items, through the contract.
 func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixture {
 	t.Helper()
 	testkit.Deploy(t, admin, "support", testkit.Support, true)
@@ -50,6 +51,7 @@ func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixt
 		t.Fatalf("create rule: %v", err)
 	}
 	f := fixture{keys: map[string]string{"full": adminKey, "none": "", "wrong": wrongKey(t)}, vars: map[string]string{}}
+	f.vars["decisionId"] = decide(t, admin)
 	f.keys["narrow"], f.vars["narrowId"] = testkit.NewKey(t, admin, "narrow", 0, "identity:read")
 	f.keys["keymaker"], _ = testkit.NewKey(t, admin, "keymaker", 0, "identity:write")
 	f.keys["other"] = testkit.NewProject(t, admin, "other")
@@ -58,9 +60,31 @@ func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixt
 		t.Fatalf("revoke key: %v", err)
 	}
 	f.keys["revoked"] = revoked
+	for i, name := range []string{"itemId", "leasedId", "withdrawnId"} {
+		f.vars[name] = undecided(t, admin, []string{"undecided one", "undecided two", "undecided three"}[i], fmt.Sprint("contract-", i+1))
+	}
+	f.vars["webhookId"] = webhook(t, admin)
 	f.keys["expired"], _ = testkit.NewKey(t, admin, "expired", time.Second, "routing:decide")
 	time.Sleep(time.Second + 50*time.Millisecond) // the shortest lifetime that the contract allows
 	return f
+}
+
+// decide has one inquiry decided, as soon as the deployment answers, and returns the decision's id.
+func decide(t *testing.T, conn grpc.ClientConnInterface) string {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		r, err := routingv1.NewRoutingServiceClient(conn).RouteInquiry(t.Context(), &routingv1.RouteInquiryRequest{
+			Deployment: "support", Subject: "Screen", Body: "my laptop screen stays black", Channel: "email", CustomerId: "customer-7", InquiryId: "ticket-1",
+		})
+		if err == nil {
+			return r.GetDecision().GetDecisionId()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("route: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // door is one way into a prepared system.
@@ -183,7 +207,7 @@ func splitDoors(t *testing.T) []door {
 		t.Fatal(err)
 	}
 	front := testkit.Start(t, func(c *app.Config) {
-		c.Target = []string{"moderation", "routing", "classification", "jobs", "gateway"}
+		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "events", "jobs", "gateway"}
 		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket}
 		c.PeerKeyFile = keyFile
 	})

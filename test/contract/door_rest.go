@@ -111,6 +111,12 @@ func flatten(prefix string, fields map[string]any, skip map[string]bool, query u
 			flatten(prefix+name+".", nested, nil, query)
 			continue
 		}
+		if list, ok := value.([]any); ok {
+			for _, v := range list {
+				query.Add(prefix+name, fmt.Sprint(v))
+			}
+			continue
+		}
 		query.Set(prefix+name, fmt.Sprint(value))
 	}
 }

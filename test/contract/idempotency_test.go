@@ -22,6 +22,7 @@ import (
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 )
@@ -154,7 +155,8 @@ func TestCallsAtTheSameTimeMakeOneThing(t *testing.T) {
 func TestAnswersSurviveARestartAndAreSealed(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	at := func(c *app.Config) { c.DataDir, c.DevKeyFile = dir, dir+".key" }
+	tables := dbtest.Config(t, filepath.Join(dir, "switchyard.db"))
+	at := func(c *app.Config) { c.DataDir, c.DevKeyFile, c.DB = dir, dir+".key", tables }
 	s := testkit.Start(t, at)
 	req := &identityv1.CreateKeyRequest{Name: "shop", Scopes: []string{"moderation:decide"}}
 	first, err := identityv1.NewIdentityServiceClient(s.Dial(s.Key)).CreateKey(keyed(t, "once"), req)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,7 +156,8 @@ func inStream(t *testing.T, dir string) map[string]int {
 		}
 		got := 0
 		for m := range batch.Messages() {
-			ids[m.Headers().Get(jetstream.MsgIDHeader)]++
+			_, id, _ := strings.Cut(m.Headers().Get(jetstream.MsgIDHeader), "|")
+			ids[id]++
 			got++
 		}
 		if left -= got; got == 0 {

@@ -59,6 +59,7 @@ while (true) {
     $payload = $length > 0 ? take($length) : '';
     $before = \memory_get_usage();
     \memory_reset_peak_usage();
+    \set_time_limit(10); // an endless loop is a fatal error, which names its place
     $started = \hrtime(true);
     try {
         $class = $types->find($type) ?? throw new \LogicException('no class for ' . $type);

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/switchyard-ai/switchyard/internal/bus"
@@ -41,11 +43,26 @@ var tests = map[string]func(*testing.T, Open){
 	"ManyMessagesGoAsOneUnit":               manyMessages,
 	"ARepeatedIDIsStoredOnce":               storedOnce,
 	"AnIDTwiceInOneBatchIsStoredOnce":       twiceInOneBatch,
+	"AnIDStandsForOneSubjectOnly":           idsOfTwoSubjects,
 	"ConsumersFilterByProject":              filter,
 	"MessagesThatCannotBeStoredAreRefused":  refused,
 	"PublishersShareTheStream":              concurrent,
 	"AnEndedContextEndsPublishing":          ended,
 	"StartingIsDoneInTheBackground":         started,
+
+	"ConsumersGetEverythingOnceAndInOrder":       consumeInOrder,
+	"AConsumerGoesOnWhereItWas":                  consumerGoesOn,
+	"ABatchThatFailsComesAgain":                  failedBatch,
+	"AHandlerMayTakeLongerThanTheServerWaits":    slowHandler,
+	"WhatAnEndedConsumerHadComesAtOnceToTheNext": handedOver,
+	"ConsumersOfOneNameShareTheMessages":         sharedName,
+	"AConsumerMayBeginLaterAndChangeItsFilters":  beginningAndFilters,
+	"ABatchMayWaitForCompany":                    company,
+	"AnIdleConsumerHasAMessageAtOnce":            idleLatency,
+	"ReadingEndsAtThePresentEnd":                 readToTheEnd,
+	"ReadingBeginsAtASequenceNumberOrATime":      readFrom,
+	"FollowersGetWhatIsThereAndWhatComes":        follow,
+	"ConsumersAndFiltersThatCannotBeAreRefused":  badConsumers,
 }
 
 // Messages makes n messages of one project whose ids begin with a prefix.
@@ -107,6 +124,10 @@ func Stored(tb testing.TB, b *bus.Bus, filter string) []jetstream.Msg {
 			all = append(all, m)
 			got++
 		}
+		if errors.Is(batch.Error(), nats.ErrNoResponders) && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond) // the node has not heard of the new consumer yet
+			continue
+		}
 		if got == 0 {
 			tb.Fatalf("the stream gave %d of %d messages: %v", len(all), want, batch.Error())
 		}
@@ -127,7 +148,7 @@ func same(t *testing.T, got []jetstream.Msg, want []bus.Msg) {
 		t.Fatalf("the stream has %d messages, want %d", len(got), len(want))
 	}
 	for i, m := range got {
-		if m.Subject() != want[i].Subject || string(m.Data()) != string(want[i].Data) || m.Headers().Get(jetstream.MsgIDHeader) != want[i].ID ||
+		if m.Subject() != want[i].Subject || string(m.Data()) != string(want[i].Data) || m.Headers().Get(jetstream.MsgIDHeader) != bus.MsgID(want[i].Subject, want[i].ID) ||
 			m.Headers().Get("Kind") != "decision" {
 			t.Fatalf("message %d is %s %v %s", i, m.Subject(), m.Headers(), m.Data())
 		}
@@ -168,6 +189,14 @@ func twiceInOneBatch(t *testing.T, open Open) {
 	msgs := Messages("p", "a", 200)
 	publish(t, b, append(msgs, msgs[50:60]...))
 	same(t, Stored(t, b, bus.Subjects), msgs)
+}
+
+func idsOfTwoSubjects(t *testing.T, open Open) {
+	b := ready(t, open)
+	one, two := Messages("one", "a", 40), Messages("two", "a", 40)
+	publish(t, b, append(slices.Clone(one), two...))
+	publish(t, b, two[:5])
+	same(t, Stored(t, b, bus.Subjects), append(slices.Clone(one), two...))
 }
 
 func filter(t *testing.T, open Open) {

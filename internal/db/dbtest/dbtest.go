@@ -36,6 +36,15 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"ChangedStepIsRefused", changedStep},
 		{"NewerDatabaseIsRefused", newerDatabase},
 		{"ValuesComeBackAsTheyWent", values},
+		{"RepeatedStatementsSeeWhatHappened", repeatedStatements},
+		{"CommitsAreHeard", commitsAreHeard},
+		{"KindsOfValues", kindsOfValues},
+		{"TextsAreOrderedByBytes", textsAreOrderedByBytes},
+		{"AFailedStatementEndsTheTransaction", failedStatementEnds},
+		{"AQuotaHoldsAcrossProcesses", quotaHolds},
+		{"ChangesOfOthersAreHeard", changesOfOthers},
+		{"AnOwnChangeHidesNoOther", ownChangeHidesNoOther},
+		{"ProcessesThatStartTogetherMigrateOnce", startsMigrateOnce},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -317,5 +326,90 @@ func values(t *testing.T, open Opener) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+func commitsAreHeard(t *testing.T, open Opener) {
+	d := opened(t, open)
+	heard, stop := d.Listen("family")
+	other, stopOther := d.Listen("other")
+	defer stopOther()
+	cause := errors.New("changed my mind")
+	for _, result := range []error{cause, nil, nil} {
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			tx.Notify("family")
+			select {
+			case <-heard:
+				if result != nil {
+					t.Error("heard before the commit")
+				}
+			default:
+			}
+			return result
+		})
+		if !errors.Is(err, result) {
+			t.Fatal(err)
+		}
+		if result != nil {
+			select {
+			case <-heard:
+				t.Error("a failed transaction was heard")
+			default:
+			}
+		}
+	}
+	select {
+	case <-heard:
+	default:
+		t.Error("a commit was not heard")
+	}
+	stop()
+	err := d.Tx(t.Context(), func(tx *db.Tx) error { tx.Notify("family"); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-heard:
+		t.Error("heard after stop")
+	case <-other:
+		t.Error("heard by another topic")
+	default:
+	}
+}
+
+func repeatedStatements(t *testing.T, open Opener) {
+	d := opened(t, open)
+	err := d.Tx(t.Context(), func(tx *db.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO parents (name, counter) VALUES (?, ?)`, "p", 0); err != nil {
+			return err
+		}
+		for i := range 5 {
+			n, err := tx.Exec(`UPDATE parents SET counter = counter + ? WHERE name = ?`, i, "p")
+			if err != nil || n != 1 {
+				t.Errorf("update %d changed %d rows: %v", i, n, err)
+			}
+			if _, err := tx.Exec(`INSERT INTO children (id, parent, data) VALUES (?, ?, ?)`, i, "p", []byte{byte(i)}); err != nil {
+				return err
+			}
+			var counter, rows int
+			if found, err := tx.Get(`SELECT counter FROM parents WHERE name = ?`, []any{"p"}, &counter); err != nil || !found || counter != i*(i+1)/2 {
+				t.Errorf("after update %d the counter is %d (%v)", i, counter, err)
+			}
+			if found, err := tx.Get(`SELECT counter FROM parents WHERE name = ?`, []any{"nobody"}, &counter); err != nil || found {
+				t.Errorf("a row that is not there: %v %v", found, err)
+			}
+			err = tx.Each(`SELECT id FROM children WHERE parent = ?`, []any{"p"}, func(scan func(...any) error) error {
+				var id int
+				rows++
+				return scan(&id)
+			})
+			if err != nil || rows != i+1 {
+				t.Errorf("after insert %d there are %d children (%v)", i, rows, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ package relaytest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -113,7 +114,7 @@ func carry(ctx context.Context, j *journal.Journal, b *bus.Bus) error {
 	return nil
 }
 
-// IDs counts the message ids in the stream.
+// IDs counts the ids of the events in the stream.
 func IDs(ctx context.Context, b *bus.Bus) (map[string]int, error) {
 	stream, err := b.JetStream().Stream(ctx, bus.Stream)
 	if err != nil {
@@ -131,7 +132,8 @@ func IDs(ctx context.Context, b *bus.Bus) (map[string]int, error) {
 		}
 		got := uint64(0)
 		for m := range batch.Messages() {
-			ids[m.Headers().Get(jetstream.MsgIDHeader)]++
+			_, id, _ := strings.Cut(m.Headers().Get(jetstream.MsgIDHeader), "|")
+			ids[id]++
 			got++
 		}
 		if got == 0 {

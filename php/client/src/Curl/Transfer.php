@@ -107,8 +107,9 @@ final class Transfer
     }
 
     /**
-     * Notices that curl does not wait while nothing moves: there is nothing to wait for yet, as while a name is resolved, or it has lost
-     * the end of the call and would keep the processor busy until the deadline.
+     * Notices that curl does not wait while nothing moves. There is nothing to wait for yet, as while a name is resolved; or the server
+     * does not read for a while, and this libcurl asks whether it may write and not whether the window is open; or it has lost the end
+     * of the call, before its first message, and would keep the processor busy until the deadline.
      */
     private function guard(int $now): void
     {
@@ -118,7 +119,8 @@ final class Transfer
         if ($this->spins < 50) {
             return;
         }
-        if ($this->curl->losesEarlyErrors() && $now - $this->spinningSince > self::LOST_AFTER && \curl_getinfo($this->handle, \CURLINFO_PRETRANSFER_TIME_T) > 0) {
+        $early = !$this->exchange->bodySeen && 0 === $this->exchange->unsent();
+        if ($early && $this->curl->losesEarlyErrors() && $now - $this->spinningSince > self::LOST_AFTER && \curl_getinfo($this->handle, \CURLINFO_PRETRANSFER_TIME_T) > 0) {
             $this->lost = true;
         }
         \usleep(1000);

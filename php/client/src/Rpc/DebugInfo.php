@@ -42,15 +42,16 @@ final class DebugInfo implements Message
 
     public function encode(): string
     {
-        Wire::utf8($this->detail . "\0" . \implode("\0", $this->stackEntries)) || throw EncodeException::utf8In(['google.rpc.DebugInfo.stack_entries' => \implode("\0", $this->stackEntries), 'google.rpc.DebugInfo.detail' => $this->detail]);
+        $v = $this->detail . "\0" . \implode("\0", $this->stackEntries);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.DebugInfo.stack_entries' => \implode("\0", $this->stackEntries), 'google.rpc.DebugInfo.detail' => $this->detail]);
         $b = '';
         foreach ($this->stackEntries as $x) {
             $n = \strlen($x);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if ('' !== $this->detail) {
-            $n = \strlen($this->detail);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->detail;
+        if ('' !== $v = $this->detail) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -66,10 +67,8 @@ final class DebugInfo implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // stack_entries
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -81,7 +80,7 @@ final class DebugInfo implements Message
                     $i += $n;
                     break;
                 case 18: // detail
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.DebugInfo.detail'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.DebugInfo.detail');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -91,11 +90,17 @@ final class DebugInfo implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8($f2 . "\0" . \implode("\0", $f1)) || throw DecodeException::utf8In(['google.rpc.DebugInfo.stack_entries' => \implode("\0", $f1), 'google.rpc.DebugInfo.detail' => $f2]);
+        $v = $f2 . "\0" . \implode("\0", $f1);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.DebugInfo.stack_entries' => \implode("\0", $f1), 'google.rpc.DebugInfo.detail' => $f2]);
 
         return new self(
             $f1,

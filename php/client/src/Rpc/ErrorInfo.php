@@ -43,15 +43,16 @@ final class ErrorInfo implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->reason}\0{$this->domain}") || throw EncodeException::utf8In(['google.rpc.ErrorInfo.reason' => $this->reason, 'google.rpc.ErrorInfo.domain' => $this->domain]);
+        $v = "{$this->reason}\0{$this->domain}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.ErrorInfo.reason' => $this->reason, 'google.rpc.ErrorInfo.domain' => $this->domain]);
         $b = '';
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->domain) {
-            $n = \strlen($this->domain);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->domain;
+        if ('' !== $v = $this->domain) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->metadata as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'google.rpc.ErrorInfo.metadata') . "\x12" . Wire::text($x, 'google.rpc.ErrorInfo.metadata');
@@ -72,13 +73,11 @@ final class ErrorInfo implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // reason
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.ErrorInfo.reason'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.ErrorInfo.reason');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -88,7 +87,7 @@ final class ErrorInfo implements Message
                     $i += $n;
                     break;
                 case 18: // domain
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.ErrorInfo.domain'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.ErrorInfo.domain');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -109,6 +108,9 @@ final class ErrorInfo implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -119,7 +121,7 @@ final class ErrorInfo implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'google.rpc.ErrorInfo.metadata');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('google.rpc.ErrorInfo.metadata');
+                            Wire::checkText($v, 'google.rpc.ErrorInfo.metadata');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -129,7 +131,7 @@ final class ErrorInfo implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'google.rpc.ErrorInfo.metadata');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('google.rpc.ErrorInfo.metadata');
+                            Wire::checkText($v, 'google.rpc.ErrorInfo.metadata');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -139,11 +141,17 @@ final class ErrorInfo implements Message
                     $f3[$k] = $x;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['google.rpc.ErrorInfo.reason' => $f1, 'google.rpc.ErrorInfo.domain' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.ErrorInfo.reason' => $f1, 'google.rpc.ErrorInfo.domain' => $f2]);
 
         return new self(
             $f1,

@@ -39,15 +39,16 @@ final class LocalizedMessage implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->locale}\0{$this->message}") || throw EncodeException::utf8In(['google.rpc.LocalizedMessage.locale' => $this->locale, 'google.rpc.LocalizedMessage.message' => $this->message]);
+        $v = "{$this->locale}\0{$this->message}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.LocalizedMessage.locale' => $this->locale, 'google.rpc.LocalizedMessage.message' => $this->message]);
         $b = '';
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->message) {
-            $n = \strlen($this->message);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->message;
+        if ('' !== $v = $this->message) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -63,13 +64,11 @@ final class LocalizedMessage implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // locale
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.LocalizedMessage.locale'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.LocalizedMessage.locale');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -79,7 +78,7 @@ final class LocalizedMessage implements Message
                     $i += $n;
                     break;
                 case 18: // message
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.LocalizedMessage.message'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.LocalizedMessage.message');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -89,11 +88,17 @@ final class LocalizedMessage implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['google.rpc.LocalizedMessage.locale' => $f1, 'google.rpc.LocalizedMessage.message' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.LocalizedMessage.locale' => $f1, 'google.rpc.LocalizedMessage.message' => $f2]);
 
         return new self(
             $f1,

@@ -41,15 +41,16 @@ final class RequestInfo implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->requestId}\0{$this->servingData}") || throw EncodeException::utf8In(['google.rpc.RequestInfo.request_id' => $this->requestId, 'google.rpc.RequestInfo.serving_data' => $this->servingData]);
+        $v = "{$this->requestId}\0{$this->servingData}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.RequestInfo.request_id' => $this->requestId, 'google.rpc.RequestInfo.serving_data' => $this->servingData]);
         $b = '';
-        if ('' !== $this->requestId) {
-            $n = \strlen($this->requestId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->requestId;
+        if ('' !== $v = $this->requestId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->servingData) {
-            $n = \strlen($this->servingData);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->servingData;
+        if ('' !== $v = $this->servingData) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -65,13 +66,11 @@ final class RequestInfo implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // request_id
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.RequestInfo.request_id'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.RequestInfo.request_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -81,7 +80,7 @@ final class RequestInfo implements Message
                     $i += $n;
                     break;
                 case 18: // serving_data
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.RequestInfo.serving_data'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.RequestInfo.serving_data');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -91,11 +90,17 @@ final class RequestInfo implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['google.rpc.RequestInfo.request_id' => $f1, 'google.rpc.RequestInfo.serving_data' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.RequestInfo.request_id' => $f1, 'google.rpc.RequestInfo.serving_data' => $f2]);
 
         return new self(
             $f1,

@@ -45,23 +45,24 @@ final class ResourceInfo implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->resourceType}\0{$this->resourceName}\0{$this->owner}\0{$this->description}") || throw EncodeException::utf8In(['google.rpc.ResourceInfo.resource_type' => $this->resourceType, 'google.rpc.ResourceInfo.resource_name' => $this->resourceName, 'google.rpc.ResourceInfo.owner' => $this->owner, 'google.rpc.ResourceInfo.description' => $this->description]);
+        $v = "{$this->resourceType}\0{$this->resourceName}\0{$this->owner}\0{$this->description}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.ResourceInfo.resource_type' => $this->resourceType, 'google.rpc.ResourceInfo.resource_name' => $this->resourceName, 'google.rpc.ResourceInfo.owner' => $this->owner, 'google.rpc.ResourceInfo.description' => $this->description]);
         $b = '';
-        if ('' !== $this->resourceType) {
-            $n = \strlen($this->resourceType);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->resourceType;
+        if ('' !== $v = $this->resourceType) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->resourceName) {
-            $n = \strlen($this->resourceName);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->resourceName;
+        if ('' !== $v = $this->resourceName) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->owner) {
-            $n = \strlen($this->owner);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->owner;
+        if ('' !== $v = $this->owner) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -79,13 +80,11 @@ final class ResourceInfo implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // resource_type
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.ResourceInfo.resource_type'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.ResourceInfo.resource_type');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -95,7 +94,7 @@ final class ResourceInfo implements Message
                     $i += $n;
                     break;
                 case 18: // resource_name
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.ResourceInfo.resource_name'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.ResourceInfo.resource_name');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -105,7 +104,7 @@ final class ResourceInfo implements Message
                     $i += $n;
                     break;
                 case 26: // owner
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('google.rpc.ResourceInfo.owner'));
+                    $f3 && Wire::checkText($f3, 'google.rpc.ResourceInfo.owner');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -115,7 +114,7 @@ final class ResourceInfo implements Message
                     $i += $n;
                     break;
                 case 34: // description
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('google.rpc.ResourceInfo.description'));
+                    $f4 && Wire::checkText($f4, 'google.rpc.ResourceInfo.description');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -125,11 +124,17 @@ final class ResourceInfo implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}") || throw DecodeException::utf8In(['google.rpc.ResourceInfo.resource_type' => $f1, 'google.rpc.ResourceInfo.resource_name' => $f2, 'google.rpc.ResourceInfo.owner' => $f3, 'google.rpc.ResourceInfo.description' => $f4]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.ResourceInfo.resource_type' => $f1, 'google.rpc.ResourceInfo.resource_name' => $f2, 'google.rpc.ResourceInfo.owner' => $f3, 'google.rpc.ResourceInfo.description' => $f4]);
 
         return new self(
             $f1,

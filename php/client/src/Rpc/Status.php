@@ -44,14 +44,14 @@ final class Status implements Message
 
     public function encode(): string
     {
-        '' === $this->message || Wire::utf8($this->message) || throw EncodeException::utf8In(['google.rpc.Status.message' => $this->message]);
+        '' === $this->message || (\extension_loaded('mbstring') ? \mb_check_encoding($this->message, 'UTF-8') : Wire::utf8($this->message)) || throw EncodeException::utf8In(['google.rpc.Status.message' => $this->message]);
         $b = '';
-        if (0 !== $this->code) {
-            $b .= "\x08" . ($this->code >= 0 && $this->code < 0x80 ? \chr($this->code) : Wire::int32($this->code));
+        if (0 !== $v = $this->code) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->message) {
-            $n = \strlen($this->message);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->message;
+        if ('' !== $v = $this->message) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->details as $x) {
             $v = $x->encode();
@@ -73,21 +73,22 @@ final class Status implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // code
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f1 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 case 18: // message
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.Status.message'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.Status.message');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -106,11 +107,16 @@ final class Status implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['google.rpc.Status.message' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['google.rpc.Status.message' => $f2]);
 
         return new self(
             $f1,

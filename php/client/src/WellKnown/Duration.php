@@ -64,7 +64,9 @@ final class Duration implements Message
 
     public static function read(string $b, int $i, int $end, int $depth): static
     {
-        return new self(...self::readPair($b, $i, $end));
+        [$seconds, $nanos, $unknown] = self::readPair($b, $i, $end);
+
+        return new self($seconds, $nanos, $unknown);
     }
 
     public static function readJson(mixed $json, JsonOptions $options, int $depth): static
@@ -92,6 +94,15 @@ final class Duration implements Message
     /** @internal fields 1 (int64) and 2 (int32), as Timestamp and Duration have them */
     public static function pair(int $seconds, int $nanos): string
     {
+        if ($seconds > 0xFFFFFFF && $seconds < 0x800000000 && $nanos > 0xFFFFFFF && $nanos < 0x80000000) {
+            // Three quarters of the times from 1978 to 3058: five bytes each, written in one call.
+            return \pack(
+                'C12',
+                0x08, $seconds | 0x80, $seconds >> 7 | 0x80, $seconds >> 14 | 0x80, $seconds >> 21 | 0x80, $seconds >> 28,
+                0x10, $nanos | 0x80, $nanos >> 7 | 0x80, $nanos >> 14 | 0x80, $nanos >> 21 | 0x80, $nanos >> 28,
+            );
+        }
+
         return (0 === $seconds ? '' : "\x08" . Wire::varint($seconds)) . (0 === $nanos ? '' : "\x10" . Wire::int32($nanos));
     }
 

@@ -10,13 +10,16 @@ namespace Switchyard\Client\WellKnown;
  */
 final class NanoTime extends \DateTimeImmutable
 {
+    private static ?self $epoch = null;
+
     private int $second = 0;
     private int $nano = 0;
 
     /** @param int $nanos 0 to 999999999 */
     public static function of(int $seconds, int $nanos): self
     {
-        $t = (new self('@0'))->setTime(0, 0, $seconds, \intdiv($nanos, 1000));
+        // setTime() makes a copy, which costs half of what parsing "@0" does.
+        $t = (self::$epoch ??= new self('@0'))->setTime(0, 0, $seconds, \intdiv($nanos, 1000));
         $t->second = $seconds;
         $t->nano = $nanos;
 

@@ -59,7 +59,9 @@ final class Timestamp implements Message
 
     public static function read(string $b, int $i, int $end, int $depth): static
     {
-        return new self(...Duration::readPair($b, $i, $end));
+        [$seconds, $nanos, $unknown] = Duration::readPair($b, $i, $end);
+
+        return new self($seconds, $nanos, $unknown);
     }
 
     public static function readJson(mixed $json, JsonOptions $options, int $depth): static
@@ -81,6 +83,16 @@ final class Timestamp implements Message
     /** @internal */
     public static function valueIn(string $b, int $i, int $end): \DateTimeImmutable
     {
+        if (12 === $end - $i && "\x08" === $b[$i] && "\x10" === $b[$i + 6]) {
+            // Nearly every time: two varints of five bytes, which four numbers hold. Taking them apart is half the work of two loops.
+            ['s' => $s, 't' => $t, 'n' => $n, 'u' => $u] = \unpack('x/Vs/Ct/x/Vn/Cu', $b, $i);
+            if (0x80808080 === ($s & $n & 0x80808080) && $t < 0x80 && $u < 8) {
+                return self::time(
+                    $s & 0x7F | $s >> 1 & 0x3F80 | $s >> 2 & 0x1FC000 | $s >> 3 & 0xFE00000 | $t << 28,
+                    $n & 0x7F | $n >> 1 & 0x3F80 | $n >> 2 & 0x1FC000 | $n >> 3 & 0xFE00000 | $u << 28,
+                );
+            }
+        }
         [$seconds, $nanos] = Duration::readPair($b, $i, $end);
 
         return self::time($seconds, $nanos);

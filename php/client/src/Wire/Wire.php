@@ -43,6 +43,9 @@ final class Wire
         if ($v >= 0 && $v < 0x4000) {
             return $v < 0x80 ? \chr($v) : \chr($v & 0x7F | 0x80) . \chr($v >> 7);
         }
+        if ($v > 0xFFFFFFF && $v < 0x800000000) { // five bytes: seconds and nanoseconds of nearly every time
+            return \pack('C5', $v | 0x80, $v >> 7 | 0x80, $v >> 14 | 0x80, $v >> 21 | 0x80, $v >> 28);
+        }
         $b = '';
         while ($v < 0 || $v > 0x7F) {
             $b .= \chr($v & 0x7F | 0x80);
@@ -146,7 +149,12 @@ final class Wire
     /** Reads a length and checks that as many bytes follow. */
     public static function readLength(string $b, int &$i, int $end, string $where = 'length'): int
     {
-        $n = self::readVarint($b, $i, $end);
+        if ($i + 1 < $end && ($n = \ord($b[$i])) > 0x7F && ($c = \ord($b[$i + 1])) < 0x80) {
+            $n = $n & 0x7F | $c << 7;
+            $i += 2;
+        } else {
+            $n = self::readVarint($b, $i, $end);
+        }
         if ($n < 0 || $n > $end - $i) {
             throw DecodeException::truncated($where);
         }

@@ -150,10 +150,19 @@ final class FailureTest extends TestCase
         self::assertLessThan(0.5, \microtime(true) - $begin);
     }
 
-    public function testTextOfFiveMebibytesIsRefusedByTheServer(): void
+    /** Nothing listens there: what is refused was not sent. */
+    public function testTextOfFiveMebibytesIsNotSent(): void
+    {
+        $e = $this->fails('unary', 'unix:///nothing/here', '', null, \str_repeat('x', 5 << 20));
+        self::assertInstanceOf(RequestTooLargeException::class, $e);
+        self::assertStringContainsString('limit 4194304', $e->getMessage());
+        self::assertSame(['limitBytes' => '4194304'], $e->error->metadata);
+    }
+
+    public function testTextThatIsTooLongForTheContractNamesTheField(): void
     {
         $server = Server::shared();
-        $e = $this->fails('unary', 'unix://' . $server->socket, $server->key, null, \str_repeat('x', 5 << 20));
+        $e = $this->fails('unary', 'unix://' . $server->socket, $server->key, null, \str_repeat('x', 3 << 20));
         self::assertInstanceOf(InvalidArgumentException::class, $e);
         self::assertStringContainsString('text', $e->detail(BadRequest::class)->fieldViolations[0]->field);
     }
@@ -168,7 +177,7 @@ final class FailureTest extends TestCase
             return;
         }
         self::assertInstanceOf(RequestTooLargeException::class, $e);
-        self::assertStringContainsString('limit 8388608', $e->getMessage());
+        self::assertStringContainsString('limit 4194304', $e->getMessage());
     }
 
     public function testTextThatIsNotUtf8(): void

@@ -117,6 +117,18 @@ final class HostileServerTest extends TestCase
         self::assertSame("\xfa\x3f\x03new", $answer->unknownFields);
     }
 
+    /** libcurl 7.88 keeps the processor busy while a window is closed, which is not the same as a call that was lost. */
+    public function testAServerThatDoesNotReadForAWhileIsWaitedFor(): void
+    {
+        $server = new Hostile(Hostile::rest(Hostile::message('')), true, 30, Hostile::headers(), 400);
+        $call = $this->client($server)->streamModerateText();
+        for ($i = 0; $i < 40; ++$i) { // 160 KiB; the window has 64
+            $call->send(new StreamModerateTextRequest(deployment: \str_repeat('x', 4096)));
+        }
+        $call->closeSend();
+        self::assertCount(1, \iterator_to_array($call, false));
+    }
+
     public function testMessagesBeforeAFailureAreHandedOut(): void
     {
         $two = Hostile::message('') . Hostile::message('');

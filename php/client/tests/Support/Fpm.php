@@ -9,12 +9,13 @@ use PHPUnit\Framework\Assert;
 /** A real PHP-FPM with a fixed number of workers, and as much of FastCGI as it takes to ask it for a page. */
 final class Fpm
 {
-    private readonly string $socket;
+    public readonly string $socket;
 
     /** @var resource|null */
     private $process;
 
-    public function __construct(int $workers)
+    /** @param string $settings more lines of the pool's configuration */
+    public function __construct(int $workers, string $settings = '')
     {
         $binary = \current(\array_filter([\sprintf('/usr/sbin/php-fpm%d.%d', \PHP_MAJOR_VERSION, \PHP_MINOR_VERSION), '/usr/sbin/php-fpm', '/usr/local/sbin/php-fpm'], 'is_executable'));
         if (false === $binary) {
@@ -23,7 +24,7 @@ final class Fpm
         $dir = Folder::make();
         $this->socket = $dir . '/f';
         $user = 0 === \posix_geteuid() ? "user = root\ngroup = root\n" : '';
-        \file_put_contents($dir . '/fpm.conf', "[global]\nerror_log = $dir/log\ndaemonize = no\n[www]\n{$user}listen = $this->socket\npm = static\npm.max_children = $workers\ncatch_workers_output = yes\n"
+        \file_put_contents($dir . '/fpm.conf', "[global]\nerror_log = $dir/log\ndaemonize = no\n[www]\n$settings{$user}listen = $this->socket\npm = static\npm.max_children = $workers\ncatch_workers_output = yes\n"
             . "php_admin_value[display_errors] = 1\nphp_admin_value[error_reporting] = -1\nphp_admin_value[html_errors] = 0\n");
         $this->process = \proc_open([$binary, '-R', '-y', $dir . '/fpm.conf', '-F'], [['file', '/dev/null', 'r'], ['file', $dir . '/out', 'w'], ['file', $dir . '/out', 'a']], $pipes);
         for ($until = \microtime(true) + 10; !\file_exists($this->socket); \usleep(5000)) {

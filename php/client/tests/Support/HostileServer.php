@@ -15,13 +15,16 @@ final class HostileServer
     /** @var resource|null */
     private $process;
 
-    /** @param string $answer bytes that are sent as soon as a request has come, before the connection is closed */
-    public function __construct(string $answer, bool $http2 = true, int $holdMillis = 30)
+    /**
+     * @param string $answer bytes that are sent as soon as a request has come, before the connection is closed
+     * @param string $early  bytes that are sent before; then nothing happens for so many milliseconds, and then the request may go on
+     */
+    public function __construct(string $answer, bool $http2 = true, int $holdMillis = 30, string $early = '', int $stallMillis = 0)
     {
         $file = Folder::make() . '/answer';
         \file_put_contents($file, $answer);
         $this->process = \proc_open(
-            [\PHP_BINARY, '-n', __DIR__ . '/hostile.php', $file, $http2 ? '1' : '0', (string) $holdMillis],
+            [\PHP_BINARY, '-n', __DIR__ . '/hostile.php', $file, $http2 ? '1' : '0', (string) $holdMillis, (string) $stallMillis, \base64_encode($early)],
             [['file', '/dev/null', 'r'], ['pipe', 'w'], ['file', '/dev/null', 'w']],
             $pipes,
         );
@@ -45,6 +48,18 @@ final class HostileServer
         return self::frame(1, 0x4, self::fields([':status' => (string) $status] + $headers))
             . ('' === $body && null !== $trailers ? '' : self::frame(0, null === $trailers ? 0x1 : 0, $body))
             . (null === $trailers ? '' : self::frame(1, 0x5, self::fields($trailers)));
+    }
+
+    /** The headers of an answer of gRPC whose rest comes later. */
+    public static function headers(): string
+    {
+        return self::frame(1, 0x4, self::fields([':status' => '200', 'content-type' => 'application/grpc']));
+    }
+
+    /** The rest of such an answer. */
+    public static function rest(string $body): string
+    {
+        return self::frame(0, 0, $body) . self::frame(1, 0x5, self::fields(['grpc-status' => '0']));
     }
 
     /** A whole answer of gRPC. */

@@ -10,6 +10,7 @@ declare(strict_types=1);
 namespace Switchyard\Client\Tests\Conformance;
 
 use Connectrpc\Conformance\V1\ClientCompatRequest;
+use Connectrpc\Conformance\V1\StreamType;
 
 $autoload = require __DIR__ . '/../../autoload.php';
 $autoload('Connectrpc\\Conformance\\', \getenv('SWITCHYARD_CONFORMANCE_PHP') . '/Connectrpc/Conformance');
@@ -27,8 +28,20 @@ $read = static function (int $n): string {
 
     return $bytes;
 };
+$log = (string) \getenv('SWITCHYARD_CONFORMANCE_LOG'); // for tally.php; the runner starts several of us
 while ('' !== $length = $read(4)) {
-    $response = (new Invoker())->run(ClientCompatRequest::decode($read(\unpack('N', $length)[1])))->encode();
+    $ask = ClientCompatRequest::decode($read(\unpack('N', $length)[1]));
+    if ('' !== $log) {
+        $kind = match ($ask->streamType) {
+            StreamType::UNARY => 'unary',
+            StreamType::SERVER_STREAM => 'server-stream',
+            StreamType::CLIENT_STREAM => 'client-stream',
+            StreamType::HALF_DUPLEX_BIDI_STREAM => 'half-duplex',
+            StreamType::FULL_DUPLEX_BIDI_STREAM => 'full-duplex',
+        };
+        \file_put_contents($log, "$kind $ask->testName\n", \FILE_APPEND | \LOCK_EX);
+    }
+    $response = (new Invoker())->run($ask)->encode();
     \fwrite(\STDOUT, \pack('N', \strlen($response)) . $response);
     \fflush(\STDOUT);
 }

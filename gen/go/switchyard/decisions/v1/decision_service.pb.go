@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -118,19 +119,399 @@ func (x *GetDecisionResponse) GetRecord() *v1.DecisionRecord {
 	return nil
 }
 
+// ListDecisionsRequest restricts the list; what is empty does not restrict.
+type ListDecisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which page.
+	Page *v1.PageRequest `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
+	// What was asked.
+	Operation v1.Operation `protobuf:"varint,2,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment that answered.
+	Deployment string `protobuf:"bytes,3,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// What the application was told to do.
+	Outcome v1.Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=switchyard.common.v1.Outcome" json:"outcome,omitempty"`
+	// Why.
+	Reason v1.DecisionReason `protobuf:"varint,5,opt,name=reason,proto3,enum=switchyard.common.v1.DecisionReason" json:"reason,omitempty"`
+	// A label that was chosen.
+	Label string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
+	// Decided at or after this time.
+	From *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=from,proto3" json:"from,omitempty"`
+	// Decided before this time.
+	To *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=to,proto3" json:"to,omitempty"`
+	// The application's own id of the content or inquiry.
+	ContentId string `protobuf:"bytes,9,opt,name=content_id,json=contentId,proto3" json:"content_id,omitempty"`
+	// Whose data it is.
+	SubjectId     string `protobuf:"bytes,10,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDecisionsRequest) Reset() {
+	*x = ListDecisionsRequest{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDecisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDecisionsRequest) ProtoMessage() {}
+
+func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDecisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListDecisionsRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ListDecisionsRequest) GetPage() *v1.PageRequest {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListDecisionsRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *ListDecisionsRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetOutcome() v1.Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return v1.Outcome(0)
+}
+
+func (x *ListDecisionsRequest) GetReason() v1.DecisionReason {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.DecisionReason(0)
+}
+
+func (x *ListDecisionsRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListDecisionsRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListDecisionsRequest) GetContentId() string {
+	if x != nil {
+		return x.ContentId
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+// ListDecisionsResponse is one page.
+type ListDecisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The records, newest first.
+	Records []*v1.DecisionRecord `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	// How to go on.
+	Page          *v1.PageResponse `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDecisionsResponse) Reset() {
+	*x = ListDecisionsResponse{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDecisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDecisionsResponse) ProtoMessage() {}
+
+func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDecisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListDecisionsResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListDecisionsResponse) GetRecords() []*v1.DecisionRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *ListDecisionsResponse) GetPage() *v1.PageResponse {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+// EraseSubjectRequest names a person.
+type EraseSubjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id that the application sent as subject, author or customer id.
+	SubjectId     string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseSubjectRequest) Reset() {
+	*x = EraseSubjectRequest{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseSubjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseSubjectRequest) ProtoMessage() {}
+
+func (x *EraseSubjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseSubjectRequest.ProtoReflect.Descriptor instead.
+func (*EraseSubjectRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *EraseSubjectRequest) GetSubjectId() string {
+	if x != nil {
+		return x.SubjectId
+	}
+	return ""
+}
+
+// EraseSubjectResponse says what was erased.
+type EraseSubjectResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where, and how much.
+	Places []*ErasedPlace `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	// Digests of the models that decided about the person.
+	ModelDigests []string `protobuf:"bytes,2,rep,name=model_digests,json=modelDigests,proto3" json:"model_digests,omitempty"`
+	// When.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseSubjectResponse) Reset() {
+	*x = EraseSubjectResponse{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseSubjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseSubjectResponse) ProtoMessage() {}
+
+func (x *EraseSubjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseSubjectResponse.ProtoReflect.Descriptor instead.
+func (*EraseSubjectResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *EraseSubjectResponse) GetPlaces() []*ErasedPlace {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+func (x *EraseSubjectResponse) GetModelDigests() []string {
+	if x != nil {
+		return x.ModelDigests
+	}
+	return nil
+}
+
+func (x *EraseSubjectResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// ErasedPlace is one place in which a person's data was kept.
+type ErasedPlace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "lake/decisions", "lake/verdicts", "lake/feedback", "stream", and so on.
+	Place string `protobuf:"bytes,1,opt,name=place,proto3" json:"place,omitempty"`
+	// How many records were erased; 0 when the place held none.
+	Records       int64 `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasedPlace) Reset() {
+	*x = ErasedPlace{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasedPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasedPlace) ProtoMessage() {}
+
+func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasedPlace.ProtoReflect.Descriptor instead.
+func (*ErasedPlace) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ErasedPlace) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *ErasedPlace) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
 var File_switchyard_decisions_v1_decision_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_decisions_v1_decision_service_proto_rawDesc = "" +
 	"\n" +
-	".switchyard/decisions/v1/decision_service.proto\x12\x17switchyard.decisions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#switchyard/common/v1/decision.proto\x1a!switchyard/common/v1/policy.proto\"?\n" +
+	".switchyard/decisions/v1/decision_service.proto\x12\x17switchyard.decisions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"?\n" +
 	"\x12GetDecisionRequest\x12)\n" +
 	"\vdecision_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"decisionId\"S\n" +
 	"\x13GetDecisionResponse\x12<\n" +
-	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record2\xbb\x01\n" +
+	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record\"\xa0\x04\n" +
+	"\x14ListDecisionsRequest\x125\n" +
+	"\x04page\x18\x01 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\x12G\n" +
+	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12'\n" +
+	"\n" +
+	"deployment\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"deployment\x12A\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2\x1d.switchyard.common.v1.OutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome\x12F\n" +
+	"\x06reason\x18\x05 \x01(\x0e2$.switchyard.common.v1.DecisionReasonB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06reason\x12\x1e\n" +
+	"\x05label\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05label\x12.\n" +
+	"\x04from\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12+\n" +
+	"\n" +
+	"content_id\x18\t \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa0\xd6\x18\x02R\tcontentId\x12+\n" +
+	"\n" +
+	"subject_id\x18\n" +
+	" \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\"\x8f\x01\n" +
+	"\x15ListDecisionsResponse\x12>\n" +
+	"\arecords\x18\x01 \x03(\v2$.switchyard.common.v1.DecisionRecordR\arecords\x126\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"D\n" +
+	"\x13EraseSubjectRequest\x12-\n" +
+	"\n" +
+	"subject_id\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\"\xa9\x01\n" +
+	"\x14EraseSubjectResponse\x12<\n" +
+	"\x06places\x18\x01 \x03(\v2$.switchyard.decisions.v1.ErasedPlaceR\x06places\x12#\n" +
+	"\rmodel_digests\x18\x02 \x03(\tR\fmodelDigests\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"=\n" +
+	"\vErasedPlace\x12\x14\n" +
+	"\x05place\x18\x01 \x01(\tR\x05place\x12\x18\n" +
+	"\arecords\x18\x02 \x01(\x03R\arecords2\x8e\x04\n" +
 	"\x0fDecisionService\x12\xa7\x01\n" +
 	"\vGetDecision\x12+.switchyard.decisions.v1.GetDecisionRequest\x1a,.switchyard.decisions.v1.GetDecisionResponse\"=\x9a\xd6\x18\x16\n" +
-	"\x0edecisions:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/decisions/{decision_id}B\x81\x02\n" +
+	"\x0edecisions:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/decisions/{decision_id}\x12\x9f\x01\n" +
+	"\rListDecisions\x12-.switchyard.decisions.v1.ListDecisionsRequest\x1a..switchyard.decisions.v1.ListDecisionsResponse\"/\x9a\xd6\x18\x16\n" +
+	"\x0edecisions:read\x12\x02\b\x0f\x18\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/decisions\x12\xae\x01\n" +
+	"\fEraseSubject\x12,.switchyard.decisions.v1.EraseSubjectRequest\x1a-.switchyard.decisions.v1.EraseSubjectResponse\"A\x9a\xd6\x18\x18\n" +
+	"\x0fdecisions:erase\x12\x03\b\xac\x02\x18\x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/decisions:eraseSubjectB\x81\x02\n" +
 	"\x1bcom.switchyard.decisions.v1B\x14DecisionServiceProtoP\x01ZNgithub.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1;decisionsv1\xa2\x02\x03SDX\xaa\x02\x17Switchyard.Decisions.V1\xca\x02\x17Switchyard\\Decisions\\V1\xe2\x02#Switchyard\\Decisions\\V1\\GPBMetadata\xea\x02\x19Switchyard::Decisions::V1b\x06proto3"
 
 var (
@@ -145,21 +526,46 @@ func file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP() []byte {
 	return file_switchyard_decisions_v1_decision_service_proto_rawDescData
 }
 
-var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_switchyard_decisions_v1_decision_service_proto_goTypes = []any{
-	(*GetDecisionRequest)(nil),  // 0: switchyard.decisions.v1.GetDecisionRequest
-	(*GetDecisionResponse)(nil), // 1: switchyard.decisions.v1.GetDecisionResponse
-	(*v1.DecisionRecord)(nil),   // 2: switchyard.common.v1.DecisionRecord
+	(*GetDecisionRequest)(nil),    // 0: switchyard.decisions.v1.GetDecisionRequest
+	(*GetDecisionResponse)(nil),   // 1: switchyard.decisions.v1.GetDecisionResponse
+	(*ListDecisionsRequest)(nil),  // 2: switchyard.decisions.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil), // 3: switchyard.decisions.v1.ListDecisionsResponse
+	(*EraseSubjectRequest)(nil),   // 4: switchyard.decisions.v1.EraseSubjectRequest
+	(*EraseSubjectResponse)(nil),  // 5: switchyard.decisions.v1.EraseSubjectResponse
+	(*ErasedPlace)(nil),           // 6: switchyard.decisions.v1.ErasedPlace
+	(*v1.DecisionRecord)(nil),     // 7: switchyard.common.v1.DecisionRecord
+	(*v1.PageRequest)(nil),        // 8: switchyard.common.v1.PageRequest
+	(v1.Operation)(0),             // 9: switchyard.common.v1.Operation
+	(v1.Outcome)(0),               // 10: switchyard.common.v1.Outcome
+	(v1.DecisionReason)(0),        // 11: switchyard.common.v1.DecisionReason
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*v1.PageResponse)(nil),       // 13: switchyard.common.v1.PageResponse
 }
 var file_switchyard_decisions_v1_decision_service_proto_depIdxs = []int32{
-	2, // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
-	0, // 1: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
-	1, // 2: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	7,  // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
+	8,  // 1: switchyard.decisions.v1.ListDecisionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	9,  // 2: switchyard.decisions.v1.ListDecisionsRequest.operation:type_name -> switchyard.common.v1.Operation
+	10, // 3: switchyard.decisions.v1.ListDecisionsRequest.outcome:type_name -> switchyard.common.v1.Outcome
+	11, // 4: switchyard.decisions.v1.ListDecisionsRequest.reason:type_name -> switchyard.common.v1.DecisionReason
+	12, // 5: switchyard.decisions.v1.ListDecisionsRequest.from:type_name -> google.protobuf.Timestamp
+	12, // 6: switchyard.decisions.v1.ListDecisionsRequest.to:type_name -> google.protobuf.Timestamp
+	7,  // 7: switchyard.decisions.v1.ListDecisionsResponse.records:type_name -> switchyard.common.v1.DecisionRecord
+	13, // 8: switchyard.decisions.v1.ListDecisionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	6,  // 9: switchyard.decisions.v1.EraseSubjectResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
+	12, // 10: switchyard.decisions.v1.EraseSubjectResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 11: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
+	2,  // 12: switchyard.decisions.v1.DecisionService.ListDecisions:input_type -> switchyard.decisions.v1.ListDecisionsRequest
+	4,  // 13: switchyard.decisions.v1.DecisionService.EraseSubject:input_type -> switchyard.decisions.v1.EraseSubjectRequest
+	1,  // 14: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
+	3,  // 15: switchyard.decisions.v1.DecisionService.ListDecisions:output_type -> switchyard.decisions.v1.ListDecisionsResponse
+	5,  // 16: switchyard.decisions.v1.DecisionService.EraseSubject:output_type -> switchyard.decisions.v1.EraseSubjectResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_decisions_v1_decision_service_proto_init() }
@@ -173,7 +579,7 @@ func file_switchyard_decisions_v1_decision_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_decisions_v1_decision_service_proto_rawDesc), len(file_switchyard_decisions_v1_decision_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,7 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DecisionService_GetDecision_FullMethodName = "/switchyard.decisions.v1.DecisionService/GetDecision"
+	DecisionService_GetDecision_FullMethodName   = "/switchyard.decisions.v1.DecisionService/GetDecision"
+	DecisionService_ListDecisions_FullMethodName = "/switchyard.decisions.v1.DecisionService/ListDecisions"
+	DecisionService_EraseSubject_FullMethodName  = "/switchyard.decisions.v1.DecisionService/EraseSubject"
 )
 
 // DecisionServiceClient is the client API for DecisionService service.
@@ -31,10 +33,22 @@ const (
 // DecisionService answers what was decided, why, and what became of it.
 type DecisionServiceClient interface {
 	// GetDecision returns everything that is known of one decision. A decision can be read as soon as its answer was given, unless its deployment
-	// records asynchronously; then some 20 ms later.
+	// records asynchronously; then some 20 ms later. Months later it holds the 8 most probable labels only.
 	//
 	// Fails with NOT_FOUND, INVALID_ARGUMENT (not an id of a decision) and DEPENDENCY_UNAVAILABLE.
 	GetDecision(ctx context.Context, in *GetDecisionRequest, opts ...grpc.CallOption) (*GetDecisionResponse, error)
+	// ListDecisions returns decisions, newest first. A decision is in the list some seconds after its answer, and stays as long as the project keeps its records.
+	//
+	// A page may hold fewer decisions than asked for, even none, and still have a next_token: the search ends after a bounded amount of work and goes on with the next page.
+	// Pages neither repeat nor leave out a decision while new ones are made.
+	//
+	// Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE.
+	ListDecisions(ctx context.Context, in *ListDecisionsRequest, opts ...grpc.CallOption) (*ListDecisionsResponse, error)
+	// EraseSubject takes the personal data of one person out of what is kept: inputs and their hashes, notes, ids of content, and the id itself, in the lake and in the event
+	// stream. What was decided stays, so that rates and costs remain right. Calling it again is harmless.
+	//
+	// Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE; then some of it may be erased, and the call should be repeated.
+	EraseSubject(ctx context.Context, in *EraseSubjectRequest, opts ...grpc.CallOption) (*EraseSubjectResponse, error)
 }
 
 type decisionServiceClient struct {
@@ -55,6 +69,26 @@ func (c *decisionServiceClient) GetDecision(ctx context.Context, in *GetDecision
 	return out, nil
 }
 
+func (c *decisionServiceClient) ListDecisions(ctx context.Context, in *ListDecisionsRequest, opts ...grpc.CallOption) (*ListDecisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDecisionsResponse)
+	err := c.cc.Invoke(ctx, DecisionService_ListDecisions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *decisionServiceClient) EraseSubject(ctx context.Context, in *EraseSubjectRequest, opts ...grpc.CallOption) (*EraseSubjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseSubjectResponse)
+	err := c.cc.Invoke(ctx, DecisionService_EraseSubject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DecisionServiceServer is the server API for DecisionService service.
 // All implementations must embed UnimplementedDecisionServiceServer
 // for forward compatibility.
@@ -62,10 +96,22 @@ func (c *decisionServiceClient) GetDecision(ctx context.Context, in *GetDecision
 // DecisionService answers what was decided, why, and what became of it.
 type DecisionServiceServer interface {
 	// GetDecision returns everything that is known of one decision. A decision can be read as soon as its answer was given, unless its deployment
-	// records asynchronously; then some 20 ms later.
+	// records asynchronously; then some 20 ms later. Months later it holds the 8 most probable labels only.
 	//
 	// Fails with NOT_FOUND, INVALID_ARGUMENT (not an id of a decision) and DEPENDENCY_UNAVAILABLE.
 	GetDecision(context.Context, *GetDecisionRequest) (*GetDecisionResponse, error)
+	// ListDecisions returns decisions, newest first. A decision is in the list some seconds after its answer, and stays as long as the project keeps its records.
+	//
+	// A page may hold fewer decisions than asked for, even none, and still have a next_token: the search ends after a bounded amount of work and goes on with the next page.
+	// Pages neither repeat nor leave out a decision while new ones are made.
+	//
+	// Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE.
+	ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error)
+	// EraseSubject takes the personal data of one person out of what is kept: inputs and their hashes, notes, ids of content, and the id itself, in the lake and in the event
+	// stream. What was decided stays, so that rates and costs remain right. Calling it again is harmless.
+	//
+	// Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE; then some of it may be erased, and the call should be repeated.
+	EraseSubject(context.Context, *EraseSubjectRequest) (*EraseSubjectResponse, error)
 	mustEmbedUnimplementedDecisionServiceServer()
 }
 
@@ -78,6 +124,12 @@ type UnimplementedDecisionServiceServer struct{}
 
 func (UnimplementedDecisionServiceServer) GetDecision(context.Context, *GetDecisionRequest) (*GetDecisionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDecision not implemented")
+}
+func (UnimplementedDecisionServiceServer) ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDecisions not implemented")
+}
+func (UnimplementedDecisionServiceServer) EraseSubject(context.Context, *EraseSubjectRequest) (*EraseSubjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseSubject not implemented")
 }
 func (UnimplementedDecisionServiceServer) mustEmbedUnimplementedDecisionServiceServer() {}
 func (UnimplementedDecisionServiceServer) testEmbeddedByValue()                         {}
@@ -118,6 +170,42 @@ func _DecisionService_GetDecision_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_ListDecisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDecisionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DecisionServiceServer).ListDecisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DecisionService_ListDecisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DecisionServiceServer).ListDecisions(ctx, req.(*ListDecisionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DecisionService_EraseSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DecisionServiceServer).EraseSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DecisionService_EraseSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DecisionServiceServer).EraseSubject(ctx, req.(*EraseSubjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DecisionService_ServiceDesc is the grpc.ServiceDesc for DecisionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -128,6 +216,14 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetDecision",
 			Handler:    _DecisionService_GetDecision_Handler,
+		},
+		{
+			MethodName: "ListDecisions",
+			Handler:    _DecisionService_ListDecisions_Handler,
+		},
+		{
+			MethodName: "EraseSubject",
+			Handler:    _DecisionService_EraseSubject_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

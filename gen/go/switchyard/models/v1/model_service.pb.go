@@ -2380,11 +2380,203 @@ func (x *WatchDeploymentsResponse) GetSynced() bool {
 	return false
 }
 
+// ExplainVersionRequest names a version, an input and a label.
+type ExplainVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The input, as it stands in the record of a decision: title and text, or the fields of a record.
+	Input *v1.RecordedInput `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
+	// The label; the most probable one when empty.
+	Label string `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
+	// How many pieces of evidence at most, 1 to 50; 0 means 10.
+	MaxEvidence   int32 `protobuf:"varint,5,opt,name=max_evidence,json=maxEvidence,proto3" json:"max_evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainVersionRequest) Reset() {
+	*x = ExplainVersionRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainVersionRequest) ProtoMessage() {}
+
+func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainVersionRequest.ProtoReflect.Descriptor instead.
+func (*ExplainVersionRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ExplainVersionRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ExplainVersionRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ExplainVersionRequest) GetInput() *v1.RecordedInput {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *ExplainVersionRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ExplainVersionRequest) GetMaxEvidence() int32 {
+	if x != nil {
+		return x.MaxEvidence
+	}
+	return 0
+}
+
+// ExplainVersionResponse holds what weighed most.
+type ExplainVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label that is explained.
+	Label string `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
+	// The evidence, heaviest first, for and against the label.
+	Evidence      []*ModelEvidence `protobuf:"bytes,2,rep,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainVersionResponse) Reset() {
+	*x = ExplainVersionResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainVersionResponse) ProtoMessage() {}
+
+func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainVersionResponse.ProtoReflect.Descriptor instead.
+func (*ExplainVersionResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ExplainVersionResponse) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ExplainVersionResponse) GetEvidence() []*ModelEvidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+// ModelEvidence is an n-gram or a field that weighed on an answer.
+type ModelEvidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The n-gram as the model reads it, or "field=value".
+	Feature string `protobuf:"bytes,1,opt,name=feature,proto3" json:"feature,omitempty"`
+	// What it added to the label's logit before calibration: above 0 for the label, below 0 against it.
+	Weight        float64 `protobuf:"fixed64,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelEvidence) Reset() {
+	*x = ModelEvidence{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelEvidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelEvidence) ProtoMessage() {}
+
+func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelEvidence.ProtoReflect.Descriptor instead.
+func (*ModelEvidence) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ModelEvidence) GetFeature() string {
+	if x != nil {
+		return x.Feature
+	}
+	return ""
+}
+
+func (x *ModelEvidence) GetWeight() float64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
 var File_switchyard_models_v1_model_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\n" +
-	"(switchyard/models/v1/model_service.proto\x12\x14switchyard.models.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xbe\x01\n" +
+	"(switchyard/models/v1/model_service.proto\x12\x14switchyard.models.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xbe\x01\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12=\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationR\toperation\x12%\n" +
@@ -2576,7 +2768,19 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
 	"deployment\x12\x16\n" +
-	"\x06synced\x18\x02 \x01(\bR\x06synced*V\n" +
+	"\x06synced\x18\x02 \x01(\bR\x06synced\"\xec\x01\n" +
+	"\x15ExplainVersionRequest\x12\x1f\n" +
+	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12A\n" +
+	"\x05input\x18\x03 \x01(\v2#.switchyard.common.v1.RecordedInputB\x06\xbaH\x03\xc8\x01\x01R\x05input\x12\x1e\n" +
+	"\x05label\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05label\x12,\n" +
+	"\fmax_evidence\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\vmaxEvidence\"o\n" +
+	"\x16ExplainVersionResponse\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\tR\x05label\x12?\n" +
+	"\bevidence\x18\x02 \x03(\v2#.switchyard.models.v1.ModelEvidenceR\bevidence\"G\n" +
+	"\rModelEvidence\x12\x1e\n" +
+	"\afeature\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\afeature\x12\x16\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight*V\n" +
 	"\n" +
 	"RecordMode\x12\x1b\n" +
 	"\x17RECORD_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -2590,7 +2794,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1cPROFANITY_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROFANITY_ACTION_OFF\x10\x01\x12\x1b\n" +
 	"\x17PROFANITY_ACTION_REVIEW\x10\x02\x12\x1b\n" +
-	"\x17PROFANITY_ACTION_REMOVE\x10\x032\x99\r\n" +
+	"\x17PROFANITY_ACTION_REMOVE\x10\x032\xd8\x0e\n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -2604,7 +2808,9 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"GetVersion\x12'.switchyard.models.v1.GetVersionRequest\x1a(.switchyard.models.v1.GetVersionResponse\"D\x9a\xd6\x18\x13\n" +
 	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02'\x12%/v1/models/{model}/versions/{version}\x12\xc3\x01\n" +
 	"\x10DownloadArtifact\x12-.switchyard.models.v1.DownloadArtifactRequest\x1a..switchyard.models.v1.DownloadArtifactResponse\"N\x9a\xd6\x18\x14\n" +
-	"\vmodels:read\x12\x03\b\xac\x02\x18\x01\x82\xd3\xe4\x93\x020\x12./v1/models/{model}/versions/{version}:download0\x01\x12\x8e\x01\n" +
+	"\vmodels:read\x12\x03\b\xac\x02\x18\x01\x82\xd3\xe4\x93\x020\x12./v1/models/{model}/versions/{version}:download0\x01\x12\xbc\x01\n" +
+	"\x0eExplainVersion\x12+.switchyard.models.v1.ExplainVersionRequest\x1a,.switchyard.models.v1.ExplainVersionResponse\"O\x9a\xd6\x18\x13\n" +
+	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x022:\x01*\"-/v1/models/{model}/versions/{version}:explain\x12\x8e\x01\n" +
 	"\x06Deploy\x12#.switchyard.models.v1.DeployRequest\x1a$.switchyard.models.v1.DeployResponse\"9\x9a\xd6\x18\x14\n" +
 	"\fmodels:write\x12\x02\b\n" +
 	"\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deployments:deploy\x12\xa6\x01\n" +
@@ -2632,7 +2838,7 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(RecordMode)(0),                  // 0: switchyard.models.v1.RecordMode
 	(Uncertified)(0),                 // 1: switchyard.models.v1.Uncertified
@@ -2666,82 +2872,90 @@ var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(*ListDeploymentsResponse)(nil),  // 29: switchyard.models.v1.ListDeploymentsResponse
 	(*WatchDeploymentsRequest)(nil),  // 30: switchyard.models.v1.WatchDeploymentsRequest
 	(*WatchDeploymentsResponse)(nil), // 31: switchyard.models.v1.WatchDeploymentsResponse
-	nil,                              // 32: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	(v1.Operation)(0),                // 33: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),    // 34: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),           // 35: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),          // 36: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),           // 37: switchyard.common.v1.InputRetention
+	(*ExplainVersionRequest)(nil),    // 32: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),   // 33: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),            // 34: switchyard.models.v1.ModelEvidence
+	nil,                              // 35: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	(v1.Operation)(0),                // 36: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),    // 37: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),           // 38: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),          // 39: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),           // 40: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),         // 41: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	33, // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	34, // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	33, // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	36, // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	37, // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	36, // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
 	5,  // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
 	6,  // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	34, // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	33, // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	37, // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	36, // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
 	5,  // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
 	6,  // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
 	7,  // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
 	8,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
 	4,  // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	35, // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	38, // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	3,  // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	36, // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	35, // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	39, // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	38, // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	4,  // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	36, // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	39, // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
 	4,  // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	32, // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	35, // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
 	1,  // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
 	0,  // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	37, // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	40, // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
 	2,  // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	34, // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
-	33, // 25: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	37, // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	36, // 25: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
 	4,  // 26: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
 	19, // 27: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
 	20, // 28: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	34, // 29: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	33, // 30: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	37, // 29: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	36, // 30: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
 	19, // 31: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
 	21, // 32: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	33, // 33: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	36, // 33: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
 	19, // 34: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
 	21, // 35: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	33, // 36: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	36, // 36: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
 	21, // 37: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	33, // 38: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	35, // 39: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	36, // 38: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	38, // 39: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	21, // 40: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	36, // 41: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	39, // 41: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
 	21, // 42: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	9,  // 43: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	11, // 44: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	13, // 45: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	15, // 46: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	17, // 47: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	22, // 48: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	24, // 49: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	26, // 50: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	28, // 51: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	30, // 52: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	10, // 53: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	12, // 54: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	14, // 55: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	16, // 56: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	18, // 57: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	23, // 58: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	25, // 59: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	27, // 60: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	29, // 61: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	31, // 62: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	53, // [53:63] is the sub-list for method output_type
-	43, // [43:53] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	41, // 43: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	34, // 44: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	9,  // 45: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	11, // 46: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	13, // 47: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	15, // 48: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	17, // 49: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	32, // 50: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	22, // 51: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	24, // 52: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	26, // 53: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	28, // 54: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	30, // 55: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	10, // 56: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	12, // 57: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	14, // 58: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	16, // 59: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	18, // 60: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	33, // 61: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	23, // 62: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	25, // 63: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	27, // 64: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	29, // 65: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	31, // 66: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	56, // [56:67] is the sub-list for method output_type
+	45, // [45:56] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -2759,7 +2973,7 @@ func file_switchyard_models_v1_model_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   30,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	ModelService_ListVersions_FullMethodName     = "/switchyard.models.v1.ModelService/ListVersions"
 	ModelService_GetVersion_FullMethodName       = "/switchyard.models.v1.ModelService/GetVersion"
 	ModelService_DownloadArtifact_FullMethodName = "/switchyard.models.v1.ModelService/DownloadArtifact"
+	ModelService_ExplainVersion_FullMethodName   = "/switchyard.models.v1.ModelService/ExplainVersion"
 	ModelService_Deploy_FullMethodName           = "/switchyard.models.v1.ModelService/Deploy"
 	ModelService_UpdatePolicy_FullMethodName     = "/switchyard.models.v1.ModelService/UpdatePolicy"
 	ModelService_GetDeployment_FullMethodName    = "/switchyard.models.v1.ModelService/GetDeployment"
@@ -59,6 +60,10 @@ type ModelServiceClient interface {
 	//
 	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
 	DownloadArtifact(ctx context.Context, in *DownloadArtifactRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadArtifactResponse], error)
+	// ExplainVersion tells what weighed on the answer that a version gives to an input: for people who look at a decision. Nothing is decided or recorded.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_UNKNOWN and INPUT_MISMATCH.
+	ExplainVersion(ctx context.Context, in *ExplainVersionRequest, opts ...grpc.CallOption) (*ExplainVersionResponse, error)
 	// Deploy lets a version answer under a deployment's name, which is made when it does not exist. Certificates are computed from the
 	// version's certification sample at the policy's error rate. Running calls finish with the version that they began with.
 	//
@@ -149,6 +154,16 @@ func (c *modelServiceClient) DownloadArtifact(ctx context.Context, in *DownloadA
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ModelService_DownloadArtifactClient = grpc.ServerStreamingClient[DownloadArtifactResponse]
 
+func (c *modelServiceClient) ExplainVersion(ctx context.Context, in *ExplainVersionRequest, opts ...grpc.CallOption) (*ExplainVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainVersionResponse)
+	err := c.cc.Invoke(ctx, ModelService_ExplainVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *modelServiceClient) Deploy(ctx context.Context, in *DeployRequest, opts ...grpc.CallOption) (*DeployResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeployResponse)
@@ -234,6 +249,10 @@ type ModelServiceServer interface {
 	//
 	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
 	DownloadArtifact(*DownloadArtifactRequest, grpc.ServerStreamingServer[DownloadArtifactResponse]) error
+	// ExplainVersion tells what weighed on the answer that a version gives to an input: for people who look at a decision. Nothing is decided or recorded.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_UNKNOWN and INPUT_MISMATCH.
+	ExplainVersion(context.Context, *ExplainVersionRequest) (*ExplainVersionResponse, error)
 	// Deploy lets a version answer under a deployment's name, which is made when it does not exist. Certificates are computed from the
 	// version's certification sample at the policy's error rate. Running calls finish with the version that they began with.
 	//
@@ -276,6 +295,9 @@ func (UnimplementedModelServiceServer) GetVersion(context.Context, *GetVersionRe
 }
 func (UnimplementedModelServiceServer) DownloadArtifact(*DownloadArtifactRequest, grpc.ServerStreamingServer[DownloadArtifactResponse]) error {
 	return status.Error(codes.Unimplemented, "method DownloadArtifact not implemented")
+}
+func (UnimplementedModelServiceServer) ExplainVersion(context.Context, *ExplainVersionRequest) (*ExplainVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainVersion not implemented")
 }
 func (UnimplementedModelServiceServer) Deploy(context.Context, *DeployRequest) (*DeployResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Deploy not implemented")
@@ -385,6 +407,24 @@ func _ModelService_DownloadArtifact_Handler(srv interface{}, stream grpc.ServerS
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ModelService_DownloadArtifactServer = grpc.ServerStreamingServer[DownloadArtifactResponse]
 
+func _ModelService_ExplainVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ExplainVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ExplainVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ExplainVersion(ctx, req.(*ExplainVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ModelService_Deploy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeployRequest)
 	if err := dec(in); err != nil {
@@ -486,6 +526,10 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetVersion",
 			Handler:    _ModelService_GetVersion_Handler,
+		},
+		{
+			MethodName: "ExplainVersion",
+			Handler:    _ModelService_ExplainVersion_Handler,
 		},
 		{
 			MethodName: "Deploy",

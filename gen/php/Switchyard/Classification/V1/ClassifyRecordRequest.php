@@ -60,26 +60,27 @@ final class ClassifyRecordRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->deployment}\0{$this->subjectId}\0{$this->contentId}") || throw EncodeException::utf8In(['switchyard.classification.v1.ClassifyRecordRequest.deployment' => $this->deployment, 'switchyard.classification.v1.ClassifyRecordRequest.subject_id' => $this->subjectId, 'switchyard.classification.v1.ClassifyRecordRequest.content_id' => $this->contentId]);
+        $v = "{$this->deployment}\0{$this->subjectId}\0{$this->contentId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.classification.v1.ClassifyRecordRequest.deployment' => $this->deployment, 'switchyard.classification.v1.ClassifyRecordRequest.subject_id' => $this->subjectId, 'switchyard.classification.v1.ClassifyRecordRequest.content_id' => $this->contentId]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->record as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.classification.v1.ClassifyRecordRequest.record') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x12" . Wire::bytes($p);
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->maxEvidence) {
-            $b .= "\x28" . ($this->maxEvidence >= 0 && $this->maxEvidence < 0x80 ? \chr($this->maxEvidence) : Wire::int32($this->maxEvidence));
+        if (null !== $v = $this->maxEvidence) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;
@@ -98,10 +99,8 @@ final class ClassifyRecordRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // deployment
                     $f1 && Wire::checkText($f1, 'switchyard.classification.v1.ClassifyRecordRequest.deployment');
@@ -126,6 +125,9 @@ final class ClassifyRecordRequest implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -181,17 +183,26 @@ final class ClassifyRecordRequest implements Message
                 case 40: // max_evidence
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f5 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f4}") || throw DecodeException::utf8In(['switchyard.classification.v1.ClassifyRecordRequest.deployment' => $f1, 'switchyard.classification.v1.ClassifyRecordRequest.subject_id' => $f3, 'switchyard.classification.v1.ClassifyRecordRequest.content_id' => $f4]);
+        $v = "{$f1}\0{$f3}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.classification.v1.ClassifyRecordRequest.deployment' => $f1, 'switchyard.classification.v1.ClassifyRecordRequest.subject_id' => $f3, 'switchyard.classification.v1.ClassifyRecordRequest.content_id' => $f4]);
 
         return new self(
             $f1,

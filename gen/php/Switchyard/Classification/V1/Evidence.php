@@ -51,24 +51,25 @@ final class Evidence implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->feature}\0{$this->label}") || throw EncodeException::utf8In(['switchyard.classification.v1.Evidence.feature' => $this->feature, 'switchyard.classification.v1.Evidence.label' => $this->label]);
+        $v = "{$this->feature}\0{$this->label}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.classification.v1.Evidence.feature' => $this->feature, 'switchyard.classification.v1.Evidence.label' => $this->label]);
         $b = '';
-        if ('' !== $this->feature) {
-            $n = \strlen($this->feature);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->feature;
+        if ('' !== $v = $this->feature) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->weight)) {
             $b .= "\x19" . $v;
         }
-        if (0 !== $this->start) {
-            $b .= "\x20" . ($this->start >= 0 && $this->start < 0x80 ? \chr($this->start) : Wire::int32($this->start));
+        if (0 !== $v = $this->start) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (0 !== $this->end) {
-            $b .= "\x28" . ($this->end >= 0 && $this->end < 0x80 ? \chr($this->end) : Wire::int32($this->end));
+        if (0 !== $v = $this->end) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;
@@ -87,10 +88,8 @@ final class Evidence implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // feature
                     $f1 && Wire::checkText($f1, 'switchyard.classification.v1.Evidence.feature');
@@ -122,6 +121,9 @@ final class Evidence implements Message
                 case 32: // start
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -130,17 +132,26 @@ final class Evidence implements Message
                 case 40: // end
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f5 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.classification.v1.Evidence.feature' => $f1, 'switchyard.classification.v1.Evidence.label' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.classification.v1.Evidence.feature' => $f1, 'switchyard.classification.v1.Evidence.label' => $f2]);
 
         return new self(
             $f1,

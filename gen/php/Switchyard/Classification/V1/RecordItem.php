@@ -53,19 +53,20 @@ final class RecordItem implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->subjectId}\0{$this->contentId}") || throw EncodeException::utf8In(['switchyard.classification.v1.RecordItem.subject_id' => $this->subjectId, 'switchyard.classification.v1.RecordItem.content_id' => $this->contentId]);
+        $v = "{$this->subjectId}\0{$this->contentId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.classification.v1.RecordItem.subject_id' => $this->subjectId, 'switchyard.classification.v1.RecordItem.content_id' => $this->contentId]);
         $b = '';
         foreach ($this->record as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.classification.v1.RecordItem.record') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x0a" . Wire::bytes($p);
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -82,10 +83,8 @@ final class RecordItem implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // record
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -100,6 +99,9 @@ final class RecordItem implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -153,11 +155,17 @@ final class RecordItem implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f2}\0{$f3}") || throw DecodeException::utf8In(['switchyard.classification.v1.RecordItem.subject_id' => $f2, 'switchyard.classification.v1.RecordItem.content_id' => $f3]);
+        $v = "{$f2}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.classification.v1.RecordItem.subject_id' => $f2, 'switchyard.classification.v1.RecordItem.content_id' => $f3]);
 
         return new self(
             $f1,

@@ -47,19 +47,20 @@ final class TextItem implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->text}\0{$this->subjectId}\0{$this->contentId}") || throw EncodeException::utf8In(['switchyard.classification.v1.TextItem.text' => $this->text, 'switchyard.classification.v1.TextItem.subject_id' => $this->subjectId, 'switchyard.classification.v1.TextItem.content_id' => $this->contentId]);
+        $v = "{$this->text}\0{$this->subjectId}\0{$this->contentId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.classification.v1.TextItem.text' => $this->text, 'switchyard.classification.v1.TextItem.subject_id' => $this->subjectId, 'switchyard.classification.v1.TextItem.content_id' => $this->contentId]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -76,10 +77,8 @@ final class TextItem implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // text
                     $f1 && Wire::checkText($f1, 'switchyard.classification.v1.TextItem.text');
@@ -112,11 +111,17 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}") || throw DecodeException::utf8In(['switchyard.classification.v1.TextItem.text' => $f1, 'switchyard.classification.v1.TextItem.subject_id' => $f2, 'switchyard.classification.v1.TextItem.content_id' => $f3]);
+        $v = "{$f1}\0{$f2}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.classification.v1.TextItem.text' => $f1, 'switchyard.classification.v1.TextItem.subject_id' => $f2, 'switchyard.classification.v1.TextItem.content_id' => $f3]);
 
         return new self(
             $f1,

@@ -55,23 +55,23 @@ final class Cost implements Message
 
     public function encode(): string
     {
-        '' === $this->currency || Wire::utf8($this->currency) || throw EncodeException::utf8In(['switchyard.common.v1.Cost.currency' => $this->currency]);
+        '' === $this->currency || (\extension_loaded('mbstring') ? \mb_check_encoding($this->currency, 'UTF-8') : Wire::utf8($this->currency)) || throw EncodeException::utf8In(['switchyard.common.v1.Cost.currency' => $this->currency]);
         $b = '';
-        if (0 !== $this->totalMicros) {
-            $b .= "\x08" . ($this->totalMicros >= 0 && $this->totalMicros < 0x80 ? \chr($this->totalMicros) : Wire::varint($this->totalMicros));
+        if (0 !== $v = $this->totalMicros) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->computeMicros) {
-            $b .= "\x10" . ($this->computeMicros >= 0 && $this->computeMicros < 0x80 ? \chr($this->computeMicros) : Wire::varint($this->computeMicros));
+        if (0 !== $v = $this->computeMicros) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->reviewMicros) {
-            $b .= "\x18" . ($this->reviewMicros >= 0 && $this->reviewMicros < 0x80 ? \chr($this->reviewMicros) : Wire::varint($this->reviewMicros));
+        if (0 !== $v = $this->reviewMicros) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if ('' !== $this->currency) {
-            $n = \strlen($this->currency);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
+        if ('' !== $v = $this->currency) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->compute) {
-            $v = $this->compute->encode();
+        if (null !== $v = $this->compute) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -93,14 +93,15 @@ final class Cost implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // total_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -109,6 +110,9 @@ final class Cost implements Message
                 case 16: // compute_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -117,6 +121,9 @@ final class Cost implements Message
                 case 24: // review_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -147,11 +154,16 @@ final class Cost implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f4 || Wire::utf8($f4) || throw DecodeException::utf8In(['switchyard.common.v1.Cost.currency' => $f4]);
+        '' === $f4 || (\extension_loaded('mbstring') ? \mb_check_encoding($f4, 'UTF-8') : Wire::utf8($f4)) || throw DecodeException::utf8In(['switchyard.common.v1.Cost.currency' => $f4]);
 
         return new self(
             $f1,

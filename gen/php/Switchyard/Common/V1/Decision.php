@@ -108,25 +108,26 @@ final class Decision implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->policyDigest}\0{$this->certificateId}" . "\0" . \implode("\0", $this->chosenLabels)) || throw EncodeException::utf8In(['switchyard.common.v1.Decision.decision_id' => $this->decisionId, 'switchyard.common.v1.Decision.project' => $this->project, 'switchyard.common.v1.Decision.deployment' => $this->deployment, 'switchyard.common.v1.Decision.chosen_labels' => \implode("\0", $this->chosenLabels), 'switchyard.common.v1.Decision.policy_digest' => $this->policyDigest, 'switchyard.common.v1.Decision.certificate_id' => $this->certificateId]);
+        $v = "{$this->decisionId}\0{$this->project}\0{$this->deployment}\0{$this->policyDigest}\0{$this->certificateId}" . "\0" . \implode("\0", $this->chosenLabels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.Decision.decision_id' => $this->decisionId, 'switchyard.common.v1.Decision.project' => $this->project, 'switchyard.common.v1.Decision.deployment' => $this->deployment, 'switchyard.common.v1.Decision.chosen_labels' => \implode("\0", $this->chosenLabels), 'switchyard.common.v1.Decision.policy_digest' => $this->policyDigest, 'switchyard.common.v1.Decision.certificate_id' => $this->certificateId]);
         $b = '';
-        if ('' !== $this->decisionId) {
-            $n = \strlen($this->decisionId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->decisionId;
+        if ('' !== $v = $this->decisionId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x18" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->time) {
-            $v = Timestamp::bytesOf($this->time);
+        if (null !== $v = $this->time) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -148,34 +149,34 @@ final class Decision implements Message
         if (0 !== $v = \is_int($this->stage) ? $this->stage : $this->stage->value) {
             $b .= "\x50" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->model) {
-            $v = $this->model->encode();
+        if (null !== $v = $this->model) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->policyDigest) {
-            $n = \strlen($this->policyDigest);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->policyDigest;
+        if ('' !== $v = $this->policyDigest) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->certificateId) {
-            $n = \strlen($this->certificateId);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->certificateId;
+        if ('' !== $v = $this->certificateId) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->variant) ? $this->variant : $this->variant->value) {
             $b .= "\x70" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->audit) {
-            $v = $this->audit->encode();
+        if (null !== $v = $this->audit) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->latency) {
-            $v = $this->latency->encode();
+        if (null !== $v = $this->latency) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->cost) {
-            $v = $this->cost->encode();
+        if (null !== $v = $this->cost) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x8a\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -217,15 +218,8 @@ final class Decision implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // decision_id
                     $f1 && Wire::checkText($f1, 'switchyard.common.v1.Decision.decision_id');
@@ -250,6 +244,9 @@ final class Decision implements Message
                 case 24: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -282,6 +279,9 @@ final class Decision implements Message
                 case 48: // outcome
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -290,6 +290,9 @@ final class Decision implements Message
                 case 56: // reason
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -316,6 +319,9 @@ final class Decision implements Message
                 case 80: // stage
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -358,6 +364,9 @@ final class Decision implements Message
                 case 112: // variant
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -377,7 +386,7 @@ final class Decision implements Message
                     }
                     $i += $n;
                     break;
-                case 130: // latency
+                case -130: // latency
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -391,7 +400,7 @@ final class Decision implements Message
                     }
                     $i += $n;
                     break;
-                case 138: // cost
+                case -138: // cost
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -405,20 +414,35 @@ final class Decision implements Message
                     }
                     $i += $n;
                     break;
-                case 144: // uncertified
+                case -144: // uncertified
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f18 = 0 !== $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f4}\0{$f12}\0{$f13}" . "\0" . \implode("\0", $f9)) || throw DecodeException::utf8In(['switchyard.common.v1.Decision.decision_id' => $f1, 'switchyard.common.v1.Decision.project' => $f2, 'switchyard.common.v1.Decision.deployment' => $f4, 'switchyard.common.v1.Decision.chosen_labels' => \implode("\0", $f9), 'switchyard.common.v1.Decision.policy_digest' => $f12, 'switchyard.common.v1.Decision.certificate_id' => $f13]);
+        $v = "{$f1}\0{$f2}\0{$f4}\0{$f12}\0{$f13}" . "\0" . \implode("\0", $f9);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.common.v1.Decision.decision_id' => $f1, 'switchyard.common.v1.Decision.project' => $f2, 'switchyard.common.v1.Decision.deployment' => $f4, 'switchyard.common.v1.Decision.chosen_labels' => \implode("\0", $f9), 'switchyard.common.v1.Decision.policy_digest' => $f12, 'switchyard.common.v1.Decision.certificate_id' => $f13]);
 
         return new self(
             $f1,

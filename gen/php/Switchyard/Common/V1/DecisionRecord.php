@@ -94,38 +94,39 @@ final class DecisionRecord implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->caller}\0{$this->traceparent}\0{$this->idempotencyKey}\0{$this->subjectId}\0{$this->requestId}\0{$this->contentId}" . "\0" . \implode("\0", $this->ruleIds)) || throw EncodeException::utf8In(['switchyard.common.v1.DecisionRecord.caller' => $this->caller, 'switchyard.common.v1.DecisionRecord.traceparent' => $this->traceparent, 'switchyard.common.v1.DecisionRecord.idempotency_key' => $this->idempotencyKey, 'switchyard.common.v1.DecisionRecord.subject_id' => $this->subjectId, 'switchyard.common.v1.DecisionRecord.rule_ids' => \implode("\0", $this->ruleIds), 'switchyard.common.v1.DecisionRecord.request_id' => $this->requestId, 'switchyard.common.v1.DecisionRecord.content_id' => $this->contentId]);
+        $v = "{$this->caller}\0{$this->traceparent}\0{$this->idempotencyKey}\0{$this->subjectId}\0{$this->requestId}\0{$this->contentId}" . "\0" . \implode("\0", $this->ruleIds);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.DecisionRecord.caller' => $this->caller, 'switchyard.common.v1.DecisionRecord.traceparent' => $this->traceparent, 'switchyard.common.v1.DecisionRecord.idempotency_key' => $this->idempotencyKey, 'switchyard.common.v1.DecisionRecord.subject_id' => $this->subjectId, 'switchyard.common.v1.DecisionRecord.rule_ids' => \implode("\0", $this->ruleIds), 'switchyard.common.v1.DecisionRecord.request_id' => $this->requestId, 'switchyard.common.v1.DecisionRecord.content_id' => $this->contentId]);
         $b = '';
-        if (null !== $this->decision) {
-            $v = $this->decision->encode();
+        if (null !== $v = $this->decision) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->caller) {
-            $n = \strlen($this->caller);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->caller;
+        if ('' !== $v = $this->caller) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->traceparent) {
-            $n = \strlen($this->traceparent);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->traceparent;
+        if ('' !== $v = $this->traceparent) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->idempotencyKey) {
-            $n = \strlen($this->idempotencyKey);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->idempotencyKey;
+        if ('' !== $v = $this->idempotencyKey) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subjectId) {
-            $n = \strlen($this->subjectId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subjectId;
+        if ('' !== $v = $this->subjectId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->inputSha256) {
-            $n = \strlen($this->inputSha256);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->inputSha256;
+        if ('' !== $v = $this->inputSha256) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->inputRetention) ? $this->inputRetention : $this->inputRetention->value) {
             $b .= "\x38" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->input) {
-            $v = $this->input->encode();
+        if (null !== $v = $this->input) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -140,16 +141,16 @@ final class DecisionRecord implements Message
             $n = \strlen($x);
             $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (0 !== $this->action) {
-            $b .= "\x58" . ($this->action >= 0 && $this->action < 0x80 ? \chr($this->action) : Wire::int32($this->action));
+        if (0 !== $v = $this->action) {
+            $b .= "\x58" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->requestId) {
-            $n = \strlen($this->requestId);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->requestId;
+        if ('' !== $v = $this->requestId) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -178,10 +179,8 @@ final class DecisionRecord implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // decision
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -249,6 +248,9 @@ final class DecisionRecord implements Message
                 case 56: // input_retention
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -302,6 +304,9 @@ final class DecisionRecord implements Message
                 case 88: // action
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -328,11 +333,17 @@ final class DecisionRecord implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f12}\0{$f13}" . "\0" . \implode("\0", $f10)) || throw DecodeException::utf8In(['switchyard.common.v1.DecisionRecord.caller' => $f2, 'switchyard.common.v1.DecisionRecord.traceparent' => $f3, 'switchyard.common.v1.DecisionRecord.idempotency_key' => $f4, 'switchyard.common.v1.DecisionRecord.subject_id' => $f5, 'switchyard.common.v1.DecisionRecord.rule_ids' => \implode("\0", $f10), 'switchyard.common.v1.DecisionRecord.request_id' => $f12, 'switchyard.common.v1.DecisionRecord.content_id' => $f13]);
+        $v = "{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f12}\0{$f13}" . "\0" . \implode("\0", $f10);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.common.v1.DecisionRecord.caller' => $f2, 'switchyard.common.v1.DecisionRecord.traceparent' => $f3, 'switchyard.common.v1.DecisionRecord.idempotency_key' => $f4, 'switchyard.common.v1.DecisionRecord.subject_id' => $f5, 'switchyard.common.v1.DecisionRecord.rule_ids' => \implode("\0", $f10), 'switchyard.common.v1.DecisionRecord.request_id' => $f12, 'switchyard.common.v1.DecisionRecord.content_id' => $f13]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Decision::read($b, $s1, $e1, $depth - 1) : Decision::read($r1, 0, \strlen($r1), $depth - 1)),

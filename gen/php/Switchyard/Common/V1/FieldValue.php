@@ -80,16 +80,16 @@ final class FieldValue implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->number) {
-            $b .= "\x09" . \pack('e', $this->number);
+        if (null !== $v = $this->number) {
+            $b .= "\x09" . \pack('e', $v);
         }
-        if (null !== $this->text) {
-            Wire::utf8($this->text) || throw EncodeException::utf8('switchyard.common.v1.FieldValue.text');
-            $n = \strlen($this->text);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if (null !== $v = $this->text) {
+            Wire::utf8($v) || throw EncodeException::utf8('switchyard.common.v1.FieldValue.text');
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->boolean) {
-            $b .= "\x18" . ($this->boolean ? "\x01" : "\x00");
+        if (null !== $v = $this->boolean) {
+            $b .= "\x18" . ($v ? "\x01" : "\x00");
         }
 
         return $b . $this->unknownFields;
@@ -105,10 +105,8 @@ final class FieldValue implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // number
                     if (8 > $end - $i) {
@@ -133,6 +131,9 @@ final class FieldValue implements Message
                 case 24: // boolean
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -140,6 +141,11 @@ final class FieldValue implements Message
                     $one0 = 3;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }

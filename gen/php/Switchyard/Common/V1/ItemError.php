@@ -48,22 +48,23 @@ final class ItemError implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->reason}\0{$this->message}\0{$this->field}") || throw EncodeException::utf8In(['switchyard.common.v1.ItemError.reason' => $this->reason, 'switchyard.common.v1.ItemError.message' => $this->message, 'switchyard.common.v1.ItemError.field' => $this->field]);
+        $v = "{$this->reason}\0{$this->message}\0{$this->field}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.ItemError.reason' => $this->reason, 'switchyard.common.v1.ItemError.message' => $this->message, 'switchyard.common.v1.ItemError.field' => $this->field]);
         $b = '';
-        if (0 !== $this->code) {
-            $b .= "\x08" . ($this->code >= 0 && $this->code < 0x80 ? \chr($this->code) : Wire::int32($this->code));
+        if (0 !== $v = $this->code) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->message) {
-            $n = \strlen($this->message);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->message;
+        if ('' !== $v = $this->message) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->field) {
-            $n = \strlen($this->field);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->field;
+        if ('' !== $v = $this->field) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -81,14 +82,15 @@ final class ItemError implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // code
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -125,11 +127,17 @@ final class ItemError implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f2}\0{$f3}\0{$f4}") || throw DecodeException::utf8In(['switchyard.common.v1.ItemError.reason' => $f2, 'switchyard.common.v1.ItemError.message' => $f3, 'switchyard.common.v1.ItemError.field' => $f4]);
+        $v = "{$f2}\0{$f3}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.common.v1.ItemError.reason' => $f2, 'switchyard.common.v1.ItemError.message' => $f3, 'switchyard.common.v1.ItemError.field' => $f4]);
 
         return new self(
             $f1,

@@ -50,14 +50,14 @@ final class MethodPolicy implements Message
 
     public function encode(): string
     {
-        '' === $this->scope || Wire::utf8($this->scope) || throw EncodeException::utf8In(['switchyard.common.v1.MethodPolicy.scope' => $this->scope]);
+        '' === $this->scope || (\extension_loaded('mbstring') ? \mb_check_encoding($this->scope, 'UTF-8') : Wire::utf8($this->scope)) || throw EncodeException::utf8In(['switchyard.common.v1.MethodPolicy.scope' => $this->scope]);
         $b = '';
-        if ('' !== $this->scope) {
-            $n = \strlen($this->scope);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->scope;
+        if ('' !== $v = $this->scope) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->timeout) {
-            $v = $this->timeout->encode();
+        if (null !== $v = $this->timeout) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -84,10 +84,8 @@ final class MethodPolicy implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // scope
                     $f1 && Wire::checkText($f1, 'switchyard.common.v1.MethodPolicy.scope');
@@ -116,6 +114,9 @@ final class MethodPolicy implements Message
                 case 24: // idempotent
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -124,17 +125,25 @@ final class MethodPolicy implements Message
                 case 32: // any_key
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f4 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.common.v1.MethodPolicy.scope' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.common.v1.MethodPolicy.scope' => $f1]);
 
         return new self(
             $f1,

@@ -42,14 +42,14 @@ final class PageRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->token || Wire::utf8($this->token) || throw EncodeException::utf8In(['switchyard.common.v1.PageRequest.token' => $this->token]);
+        '' === $this->token || (\extension_loaded('mbstring') ? \mb_check_encoding($this->token, 'UTF-8') : Wire::utf8($this->token)) || throw EncodeException::utf8In(['switchyard.common.v1.PageRequest.token' => $this->token]);
         $b = '';
-        if (0 !== $this->size) {
-            $b .= "\x08" . ($this->size >= 0 && $this->size < 0x80 ? \chr($this->size) : Wire::int32($this->size));
+        if (0 !== $v = $this->size) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->token) {
-            $n = \strlen($this->token);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->token;
+        if ('' !== $v = $this->token) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -65,14 +65,15 @@ final class PageRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // size
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -89,11 +90,16 @@ final class PageRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['switchyard.common.v1.PageRequest.token' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.common.v1.PageRequest.token' => $f2]);
 
         return new self(
             $f1,

@@ -40,11 +40,11 @@ final class PageResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->nextToken || Wire::utf8($this->nextToken) || throw EncodeException::utf8In(['switchyard.common.v1.PageResponse.next_token' => $this->nextToken]);
+        '' === $this->nextToken || (\extension_loaded('mbstring') ? \mb_check_encoding($this->nextToken, 'UTF-8') : Wire::utf8($this->nextToken)) || throw EncodeException::utf8In(['switchyard.common.v1.PageResponse.next_token' => $this->nextToken]);
         $b = '';
-        if ('' !== $this->nextToken) {
-            $n = \strlen($this->nextToken);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->nextToken;
+        if ('' !== $v = $this->nextToken) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -59,10 +59,8 @@ final class PageResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // next_token
                     $f1 && Wire::checkText($f1, 'switchyard.common.v1.PageResponse.next_token');
@@ -75,11 +73,16 @@ final class PageResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.common.v1.PageResponse.next_token' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.common.v1.PageResponse.next_token' => $f1]);
 
         return new self(
             $f1,

@@ -56,27 +56,28 @@ final class RecordedInput implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->text}\0{$this->title}\0{$this->locale}\0{$this->channel}") || throw EncodeException::utf8In(['switchyard.common.v1.RecordedInput.text' => $this->text, 'switchyard.common.v1.RecordedInput.title' => $this->title, 'switchyard.common.v1.RecordedInput.locale' => $this->locale, 'switchyard.common.v1.RecordedInput.channel' => $this->channel]);
+        $v = "{$this->text}\0{$this->title}\0{$this->locale}\0{$this->channel}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.common.v1.RecordedInput.text' => $this->text, 'switchyard.common.v1.RecordedInput.title' => $this->title, 'switchyard.common.v1.RecordedInput.locale' => $this->locale, 'switchyard.common.v1.RecordedInput.channel' => $this->channel]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->title) {
-            $n = \strlen($this->title);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->title;
+        if ('' !== $v = $this->title) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->fields as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.common.v1.RecordedInput.fields') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x1a" . Wire::bytes($p);
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->channel) {
-            $n = \strlen($this->channel);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->channel;
+        if ('' !== $v = $this->channel) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -95,10 +96,8 @@ final class RecordedInput implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // text
                     $f1 && Wire::checkText($f1, 'switchyard.common.v1.RecordedInput.text');
@@ -133,6 +132,9 @@ final class RecordedInput implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -186,11 +188,17 @@ final class RecordedInput implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f4}\0{$f5}") || throw DecodeException::utf8In(['switchyard.common.v1.RecordedInput.text' => $f1, 'switchyard.common.v1.RecordedInput.title' => $f2, 'switchyard.common.v1.RecordedInput.locale' => $f4, 'switchyard.common.v1.RecordedInput.channel' => $f5]);
+        $v = "{$f1}\0{$f2}\0{$f4}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.common.v1.RecordedInput.text' => $f1, 'switchyard.common.v1.RecordedInput.title' => $f2, 'switchyard.common.v1.RecordedInput.locale' => $f4, 'switchyard.common.v1.RecordedInput.channel' => $f5]);
 
         return new self(
             $f1,

@@ -29,4 +29,28 @@ final class DecisionClient implements DecisionClientInterface
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
+
+    public function listDecisions(ListDecisionsRequest $request, ?CallOptions $options = null): ListDecisionsResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.decisions.v1.DecisionService/ListDecisions',
+            ListDecisionsResponse::class,
+            timeoutMillis: 15000,
+            idempotent: true,
+            scope: 'decisions:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function eraseSubject(EraseSubjectRequest $request, ?CallOptions $options = null): EraseSubjectResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.decisions.v1.DecisionService/EraseSubject',
+            EraseSubjectResponse::class,
+            timeoutMillis: 300000,
+            idempotent: true,
+            scope: 'decisions:erase',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
 }

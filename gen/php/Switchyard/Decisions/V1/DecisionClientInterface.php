@@ -14,7 +14,7 @@ interface DecisionClientInterface
 {
     /**
      * GetDecision returns everything that is known of one decision. A decision can be read as soon as its answer was given, unless its deployment
-     * records asynchronously; then some 20 ms later.
+     * records asynchronously; then some 20 ms later. Months later it holds the 8 most probable labels only.
      *
      * Fails with NOT_FOUND, INVALID_ARGUMENT (not an id of a decision) and DEPENDENCY_UNAVAILABLE.
      *
@@ -23,4 +23,30 @@ interface DecisionClientInterface
      * @throws RpcException
      */
     public function getDecision(GetDecisionRequest $request, ?CallOptions $options = null): GetDecisionResponse;
+
+    /**
+     * ListDecisions returns decisions, newest first. A decision is in the list some seconds after its answer, and stays as long as the project keeps its records.
+     *
+     * A page may hold fewer decisions than asked for, even none, and still have a next_token: the search ends after a bounded amount of work and goes on with the next page.
+     * Pages neither repeat nor leave out a decision while new ones are made.
+     *
+     * Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE.
+     *
+     * Scope decisions:read; deadline 15000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function listDecisions(ListDecisionsRequest $request, ?CallOptions $options = null): ListDecisionsResponse;
+
+    /**
+     * EraseSubject takes the personal data of one person out of what is kept: inputs and their hashes, notes, ids of content, and the id itself, in the lake and in the event
+     * stream. What was decided stays, so that rates and costs remain right. Calling it again is harmless.
+     *
+     * Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE; then some of it may be erased, and the call should be repeated.
+     *
+     * Scope decisions:erase; deadline 300000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function eraseSubject(EraseSubjectRequest $request, ?CallOptions $options = null): EraseSubjectResponse;
 }

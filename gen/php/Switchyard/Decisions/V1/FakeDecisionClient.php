@@ -19,10 +19,22 @@ final class FakeDecisionClient implements DecisionClientInterface
 
     private const SHAPES = [
         'getDecision' => 'unary',
+        'listDecisions' => 'unary',
+        'eraseSubject' => 'unary',
     ];
 
     public function getDecision(GetDecisionRequest $request, ?CallOptions $options = null): GetDecisionResponse
     {
         return $this->answerUnary('getDecision', $request, $options);
+    }
+
+    public function listDecisions(ListDecisionsRequest $request, ?CallOptions $options = null): ListDecisionsResponse
+    {
+        return $this->answerUnary('listDecisions', $request, $options);
+    }
+
+    public function eraseSubject(EraseSubjectRequest $request, ?CallOptions $options = null): EraseSubjectResponse
+    {
+        return $this->answerUnary('eraseSubject', $request, $options);
     }
 }

@@ -51,18 +51,19 @@ final class CreateKeyRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8($this->name . "\0" . \implode("\0", $this->scopes)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateKeyRequest.name' => $this->name, 'switchyard.identity.v1.CreateKeyRequest.scopes' => \implode("\0", $this->scopes)]);
+        $v = $this->name . "\0" . \implode("\0", $this->scopes);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateKeyRequest.name' => $this->name, 'switchyard.identity.v1.CreateKeyRequest.scopes' => \implode("\0", $this->scopes)]);
         $b = '';
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->scopes as $x) {
             $n = \strlen($x);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->lifetime) {
-            $v = $this->lifetime->encode();
+        if (null !== $v = $this->lifetime) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -82,10 +83,8 @@ final class CreateKeyRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // name
                     $f1 && Wire::checkText($f1, 'switchyard.identity.v1.CreateKeyRequest.name');
@@ -121,11 +120,17 @@ final class CreateKeyRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8($f1 . "\0" . \implode("\0", $f2)) || throw DecodeException::utf8In(['switchyard.identity.v1.CreateKeyRequest.name' => $f1, 'switchyard.identity.v1.CreateKeyRequest.scopes' => \implode("\0", $f2)]);
+        $v = $f1 . "\0" . \implode("\0", $f2);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.identity.v1.CreateKeyRequest.name' => $f1, 'switchyard.identity.v1.CreateKeyRequest.scopes' => \implode("\0", $f2)]);
 
         return new self(
             $f1,

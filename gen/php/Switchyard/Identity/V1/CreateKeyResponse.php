@@ -42,16 +42,16 @@ final class CreateKeyResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->secret || Wire::utf8($this->secret) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateKeyResponse.secret' => $this->secret]);
+        '' === $this->secret || (\extension_loaded('mbstring') ? \mb_check_encoding($this->secret, 'UTF-8') : Wire::utf8($this->secret)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateKeyResponse.secret' => $this->secret]);
         $b = '';
-        if (null !== $this->key) {
-            $v = $this->key->encode();
+        if (null !== $v = $this->key) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->secret) {
-            $n = \strlen($this->secret);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->secret;
+        if ('' !== $v = $this->secret) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -68,10 +68,8 @@ final class CreateKeyResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // key
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -98,11 +96,16 @@ final class CreateKeyResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['switchyard.identity.v1.CreateKeyResponse.secret' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.identity.v1.CreateKeyResponse.secret' => $f2]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Key::read($b, $s1, $e1, $depth - 1) : Key::read($r1, 0, \strlen($r1), $depth - 1)),

@@ -45,21 +45,21 @@ final class CreateProjectResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->secret || Wire::utf8($this->secret) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateProjectResponse.secret' => $this->secret]);
+        '' === $this->secret || (\extension_loaded('mbstring') ? \mb_check_encoding($this->secret, 'UTF-8') : Wire::utf8($this->secret)) || throw EncodeException::utf8In(['switchyard.identity.v1.CreateProjectResponse.secret' => $this->secret]);
         $b = '';
-        if (null !== $this->project) {
-            $v = $this->project->encode();
+        if (null !== $v = $this->project) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->key) {
-            $v = $this->key->encode();
+        if (null !== $v = $this->key) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->secret) {
-            $n = \strlen($this->secret);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->secret;
+        if ('' !== $v = $this->secret) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -78,10 +78,8 @@ final class CreateProjectResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // project
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -122,11 +120,16 @@ final class CreateProjectResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f3 || Wire::utf8($f3) || throw DecodeException::utf8In(['switchyard.identity.v1.CreateProjectResponse.secret' => $f3]);
+        '' === $f3 || (\extension_loaded('mbstring') ? \mb_check_encoding($f3, 'UTF-8') : Wire::utf8($f3)) || throw DecodeException::utf8In(['switchyard.identity.v1.CreateProjectResponse.secret' => $f3]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Project::read($b, $s1, $e1, $depth - 1) : Project::read($r1, 0, \strlen($r1), $depth - 1)),

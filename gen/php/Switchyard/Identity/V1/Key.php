@@ -71,41 +71,42 @@ final class Key implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->keyId}\0{$this->project}\0{$this->name}" . "\0" . \implode("\0", $this->scopes)) || throw EncodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $this->keyId, 'switchyard.identity.v1.Key.project' => $this->project, 'switchyard.identity.v1.Key.name' => $this->name, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $this->scopes)]);
+        $v = "{$this->keyId}\0{$this->project}\0{$this->name}" . "\0" . \implode("\0", $this->scopes);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $this->keyId, 'switchyard.identity.v1.Key.project' => $this->project, 'switchyard.identity.v1.Key.name' => $this->name, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $this->scopes)]);
         $b = '';
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->scopes as $x) {
             $n = \strlen($x);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->expireTime) {
-            $v = Timestamp::bytesOf($this->expireTime);
+        if (null !== $v = $this->expireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->revokeTime) {
-            $v = Timestamp::bytesOf($this->revokeTime);
+        if (null !== $v = $this->revokeTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lastUsedTime) {
-            $v = Timestamp::bytesOf($this->lastUsedTime);
+        if (null !== $v = $this->lastUsedTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -133,10 +134,8 @@ final class Key implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // key_id
                     $f1 && Wire::checkText($f1, 'switchyard.identity.v1.Key.key_id');
@@ -234,11 +233,17 @@ final class Key implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}" . "\0" . \implode("\0", $f4)) || throw DecodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $f1, 'switchyard.identity.v1.Key.project' => $f2, 'switchyard.identity.v1.Key.name' => $f3, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $f4)]);
+        $v = "{$f1}\0{$f2}\0{$f3}" . "\0" . \implode("\0", $f4);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.identity.v1.Key.key_id' => $f1, 'switchyard.identity.v1.Key.project' => $f2, 'switchyard.identity.v1.Key.name' => $f3, 'switchyard.identity.v1.Key.scopes' => \implode("\0", $f4)]);
 
         return new self(
             $f1,

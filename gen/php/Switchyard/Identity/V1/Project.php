@@ -44,14 +44,14 @@ final class Project implements Message
 
     public function encode(): string
     {
-        '' === $this->name || Wire::utf8($this->name) || throw EncodeException::utf8In(['switchyard.identity.v1.Project.name' => $this->name]);
+        '' === $this->name || (\extension_loaded('mbstring') ? \mb_check_encoding($this->name, 'UTF-8') : Wire::utf8($this->name)) || throw EncodeException::utf8In(['switchyard.identity.v1.Project.name' => $this->name]);
         $b = '';
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -70,10 +70,8 @@ final class Project implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // name
                     $f1 && Wire::checkText($f1, 'switchyard.identity.v1.Project.name');
@@ -100,11 +98,16 @@ final class Project implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.identity.v1.Project.name' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.identity.v1.Project.name' => $f1]);
 
         return new self(
             $f1,

@@ -40,11 +40,11 @@ final class RevokeKeyRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->keyId || Wire::utf8($this->keyId) || throw EncodeException::utf8In(['switchyard.identity.v1.RevokeKeyRequest.key_id' => $this->keyId]);
+        '' === $this->keyId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->keyId, 'UTF-8') : Wire::utf8($this->keyId)) || throw EncodeException::utf8In(['switchyard.identity.v1.RevokeKeyRequest.key_id' => $this->keyId]);
         $b = '';
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -59,10 +59,8 @@ final class RevokeKeyRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // key_id
                     $f1 && Wire::checkText($f1, 'switchyard.identity.v1.RevokeKeyRequest.key_id');
@@ -75,11 +73,16 @@ final class RevokeKeyRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.identity.v1.RevokeKeyRequest.key_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.identity.v1.RevokeKeyRequest.key_id' => $f1]);
 
         return new self(
             $f1,

@@ -44,14 +44,14 @@ final class RotateKeyRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->keyId || Wire::utf8($this->keyId) || throw EncodeException::utf8In(['switchyard.identity.v1.RotateKeyRequest.key_id' => $this->keyId]);
+        '' === $this->keyId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->keyId, 'UTF-8') : Wire::utf8($this->keyId)) || throw EncodeException::utf8In(['switchyard.identity.v1.RotateKeyRequest.key_id' => $this->keyId]);
         $b = '';
-        if ('' !== $this->keyId) {
-            $n = \strlen($this->keyId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->keyId;
+        if ('' !== $v = $this->keyId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->grace) {
-            $v = $this->grace->encode();
+        if (null !== $v = $this->grace) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -70,10 +70,8 @@ final class RotateKeyRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // key_id
                     $f1 && Wire::checkText($f1, 'switchyard.identity.v1.RotateKeyRequest.key_id');
@@ -100,11 +98,16 @@ final class RotateKeyRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.identity.v1.RotateKeyRequest.key_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.identity.v1.RotateKeyRequest.key_id' => $f1]);
 
         return new self(
             $f1,

@@ -43,11 +43,11 @@ final class DownloadResultsRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->jobId || Wire::utf8($this->jobId) || throw EncodeException::utf8In(['switchyard.jobs.v1.DownloadResultsRequest.job_id' => $this->jobId]);
+        '' === $this->jobId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->jobId, 'UTF-8') : Wire::utf8($this->jobId)) || throw EncodeException::utf8In(['switchyard.jobs.v1.DownloadResultsRequest.job_id' => $this->jobId]);
         $b = '';
-        if ('' !== $this->jobId) {
-            $n = \strlen($this->jobId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->jobId;
+        if ('' !== $v = $this->jobId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->format) ? $this->format : $this->format->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -66,10 +66,8 @@ final class DownloadResultsRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // job_id
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.DownloadResultsRequest.job_id');
@@ -84,17 +82,25 @@ final class DownloadResultsRequest implements Message
                 case 16: // format
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f2 = ResultFormat::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.jobs.v1.DownloadResultsRequest.job_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.jobs.v1.DownloadResultsRequest.job_id' => $f1]);
 
         return new self(
             $f1,

@@ -51,22 +51,23 @@ final class ExtendTaskRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->queue}\0{$this->taskId}\0{$this->leaseId}") || throw EncodeException::utf8In(['switchyard.jobs.v1.ExtendTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.ExtendTaskRequest.task_id' => $this->taskId, 'switchyard.jobs.v1.ExtendTaskRequest.lease_id' => $this->leaseId]);
+        $v = "{$this->queue}\0{$this->taskId}\0{$this->leaseId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.ExtendTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.ExtendTaskRequest.task_id' => $this->taskId, 'switchyard.jobs.v1.ExtendTaskRequest.lease_id' => $this->leaseId]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->leaseId) {
-            $n = \strlen($this->leaseId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->leaseId;
+        if ('' !== $v = $this->leaseId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lease) {
-            $v = $this->lease->encode();
+        if (null !== $v = $this->lease) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -87,10 +88,8 @@ final class ExtendTaskRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // queue
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.ExtendTaskRequest.queue');
@@ -137,11 +136,17 @@ final class ExtendTaskRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}") || throw DecodeException::utf8In(['switchyard.jobs.v1.ExtendTaskRequest.queue' => $f1, 'switchyard.jobs.v1.ExtendTaskRequest.task_id' => $f2, 'switchyard.jobs.v1.ExtendTaskRequest.lease_id' => $f3]);
+        $v = "{$f1}\0{$f2}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.ExtendTaskRequest.queue' => $f1, 'switchyard.jobs.v1.ExtendTaskRequest.task_id' => $f2, 'switchyard.jobs.v1.ExtendTaskRequest.lease_id' => $f3]);
 
         return new self(
             $f1,

@@ -85,57 +85,58 @@ final class Job implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->jobId}\0{$this->deployment}") || throw EncodeException::utf8In(['switchyard.jobs.v1.Job.job_id' => $this->jobId, 'switchyard.jobs.v1.Job.deployment' => $this->deployment]);
+        $v = "{$this->jobId}\0{$this->deployment}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.Job.job_id' => $this->jobId, 'switchyard.jobs.v1.Job.deployment' => $this->deployment]);
         $b = '';
-        if ('' !== $this->jobId) {
-            $n = \strlen($this->jobId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->jobId;
+        if ('' !== $v = $this->jobId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->state) ? $this->state : $this->state->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->problem) {
-            $v = $this->problem->encode();
+        if (null !== $v = $this->problem) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->items) {
-            $b .= "\x30" . ($this->items >= 0 && $this->items < 0x80 ? \chr($this->items) : Wire::varint($this->items));
+        if (0 !== $v = $this->items) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->decided) {
-            $b .= "\x38" . ($this->decided >= 0 && $this->decided < 0x80 ? \chr($this->decided) : Wire::varint($this->decided));
+        if (0 !== $v = $this->decided) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->automated) {
-            $b .= "\x40" . ($this->automated >= 0 && $this->automated < 0x80 ? \chr($this->automated) : Wire::varint($this->automated));
+        if (0 !== $v = $this->automated) {
+            $b .= "\x40" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->review) {
-            $b .= "\x48" . ($this->review >= 0 && $this->review < 0x80 ? \chr($this->review) : Wire::varint($this->review));
+        if (0 !== $v = $this->review) {
+            $b .= "\x48" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->failed) {
-            $b .= "\x50" . ($this->failed >= 0 && $this->failed < 0x80 ? \chr($this->failed) : Wire::varint($this->failed));
+        if (0 !== $v = $this->failed) {
+            $b .= "\x50" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->costMicros) {
-            $b .= "\x58" . ($this->costMicros >= 0 && $this->costMicros < 0x80 ? \chr($this->costMicros) : Wire::varint($this->costMicros));
+        if (0 !== $v = $this->costMicros) {
+            $b .= "\x58" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->estimate) {
-            $v = $this->estimate->encode();
+        if (null !== $v = $this->estimate) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->endTime) {
-            $v = Timestamp::bytesOf($this->endTime);
+        if (null !== $v = $this->endTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -169,10 +170,8 @@ final class Job implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // job_id
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.Job.job_id');
@@ -187,6 +186,9 @@ final class Job implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -205,6 +207,9 @@ final class Job implements Message
                 case 32: // state
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -227,6 +232,9 @@ final class Job implements Message
                 case 48: // items
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -235,6 +243,9 @@ final class Job implements Message
                 case 56: // decided
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -243,6 +254,9 @@ final class Job implements Message
                 case 64: // automated
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -251,6 +265,9 @@ final class Job implements Message
                 case 72: // review
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -259,6 +276,9 @@ final class Job implements Message
                 case 80: // failed
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -267,6 +287,9 @@ final class Job implements Message
                 case 88: // cost_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -315,11 +338,17 @@ final class Job implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}") || throw DecodeException::utf8In(['switchyard.jobs.v1.Job.job_id' => $f1, 'switchyard.jobs.v1.Job.deployment' => $f3]);
+        $v = "{$f1}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.Job.job_id' => $f1, 'switchyard.jobs.v1.Job.deployment' => $f3]);
 
         return new self(
             $f1,

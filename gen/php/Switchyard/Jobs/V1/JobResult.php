@@ -89,29 +89,29 @@ final class JobResult implements Message
 
     public function encode(): string
     {
-        '' === $this->contentId || Wire::utf8($this->contentId) || throw EncodeException::utf8In(['switchyard.jobs.v1.JobResult.content_id' => $this->contentId]);
+        '' === $this->contentId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->contentId, 'UTF-8') : Wire::utf8($this->contentId)) || throw EncodeException::utf8In(['switchyard.jobs.v1.JobResult.content_id' => $this->contentId]);
         $b = '';
-        if (0 !== $this->index) {
-            $b .= "\x08" . ($this->index >= 0 && $this->index < 0x80 ? \chr($this->index) : Wire::varint($this->index));
+        if (0 !== $v = $this->index) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->moderation) {
-            $v = $this->moderation->encode();
+        if (null !== $v = $this->moderation) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->routing) {
-            $v = $this->routing->encode();
+        if (null !== $v = $this->routing) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->classification) {
-            $v = $this->classification->encode();
+        if (null !== $v = $this->classification) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -131,14 +131,15 @@ final class JobResult implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // index
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -206,11 +207,16 @@ final class JobResult implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f5 || Wire::utf8($f5) || throw DecodeException::utf8In(['switchyard.jobs.v1.JobResult.content_id' => $f5]);
+        '' === $f5 || (\extension_loaded('mbstring') ? \mb_check_encoding($f5, 'UTF-8') : Wire::utf8($f5)) || throw DecodeException::utf8In(['switchyard.jobs.v1.JobResult.content_id' => $f5]);
         $set0 = self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth) ?? $set0;
 
         return new self(

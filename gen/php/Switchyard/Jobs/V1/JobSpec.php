@@ -50,18 +50,19 @@ final class JobSpec implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->jobId}\0{$this->deployment}") || throw EncodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $this->jobId, 'switchyard.jobs.v1.JobSpec.deployment' => $this->deployment]);
+        $v = "{$this->jobId}\0{$this->deployment}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $this->jobId, 'switchyard.jobs.v1.JobSpec.deployment' => $this->deployment]);
         $b = '';
-        if ('' !== $this->jobId) {
-            $n = \strlen($this->jobId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->jobId;
+        if ('' !== $v = $this->jobId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->paused) {
             $b .= "\x20\x01";
@@ -82,10 +83,8 @@ final class JobSpec implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // job_id
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.JobSpec.job_id');
@@ -100,6 +99,9 @@ final class JobSpec implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -118,17 +120,26 @@ final class JobSpec implements Message
                 case 32: // paused
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f4 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}") || throw DecodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $f1, 'switchyard.jobs.v1.JobSpec.deployment' => $f3]);
+        $v = "{$f1}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $f1, 'switchyard.jobs.v1.JobSpec.deployment' => $f3]);
 
         return new self(
             $f1,

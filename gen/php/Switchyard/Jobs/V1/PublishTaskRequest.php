@@ -58,26 +58,27 @@ final class PublishTaskRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->queue}\0{$this->taskId}") || throw EncodeException::utf8In(['switchyard.jobs.v1.PublishTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.PublishTaskRequest.task_id' => $this->taskId]);
+        $v = "{$this->queue}\0{$this->taskId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.PublishTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.PublishTaskRequest.task_id' => $this->taskId]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->body) {
-            $n = \strlen($this->body);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->body;
+        if ('' !== $v = $this->body) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->headers as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.jobs.v1.PublishTaskRequest.headers') . "\x12" . Wire::text($x, 'switchyard.jobs.v1.PublishTaskRequest.headers');
             $b .= "\x22" . Wire::bytes($p);
         }
-        if (null !== $this->delay) {
-            $v = $this->delay->encode();
+        if (null !== $v = $this->delay) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -99,10 +100,8 @@ final class PublishTaskRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // queue
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.PublishTaskRequest.queue');
@@ -145,6 +144,9 @@ final class PublishTaskRequest implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -189,11 +191,17 @@ final class PublishTaskRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.jobs.v1.PublishTaskRequest.queue' => $f1, 'switchyard.jobs.v1.PublishTaskRequest.task_id' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.PublishTaskRequest.queue' => $f1, 'switchyard.jobs.v1.PublishTaskRequest.task_id' => $f2]);
 
         return new self(
             $f1,

@@ -57,31 +57,32 @@ final class RejectTaskRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->queue}\0{$this->taskId}\0{$this->leaseId}\0{$this->reason}") || throw EncodeException::utf8In(['switchyard.jobs.v1.RejectTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.RejectTaskRequest.task_id' => $this->taskId, 'switchyard.jobs.v1.RejectTaskRequest.lease_id' => $this->leaseId, 'switchyard.jobs.v1.RejectTaskRequest.reason' => $this->reason]);
+        $v = "{$this->queue}\0{$this->taskId}\0{$this->leaseId}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.RejectTaskRequest.queue' => $this->queue, 'switchyard.jobs.v1.RejectTaskRequest.task_id' => $this->taskId, 'switchyard.jobs.v1.RejectTaskRequest.lease_id' => $this->leaseId, 'switchyard.jobs.v1.RejectTaskRequest.reason' => $this->reason]);
         $b = '';
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->leaseId) {
-            $n = \strlen($this->leaseId);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->leaseId;
+        if ('' !== $v = $this->leaseId) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->requeue) {
             $b .= "\x20\x01";
         }
-        if (null !== $this->delay) {
-            $v = $this->delay->encode();
+        if (null !== $v = $this->delay) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -102,10 +103,8 @@ final class RejectTaskRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // queue
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.RejectTaskRequest.queue');
@@ -140,6 +139,9 @@ final class RejectTaskRequest implements Message
                 case 32: // requeue
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -170,11 +172,17 @@ final class RejectTaskRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f6}") || throw DecodeException::utf8In(['switchyard.jobs.v1.RejectTaskRequest.queue' => $f1, 'switchyard.jobs.v1.RejectTaskRequest.task_id' => $f2, 'switchyard.jobs.v1.RejectTaskRequest.lease_id' => $f3, 'switchyard.jobs.v1.RejectTaskRequest.reason' => $f6]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f6}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.RejectTaskRequest.queue' => $f1, 'switchyard.jobs.v1.RejectTaskRequest.task_id' => $f2, 'switchyard.jobs.v1.RejectTaskRequest.lease_id' => $f3, 'switchyard.jobs.v1.RejectTaskRequest.reason' => $f6]);
 
         return new self(
             $f1,

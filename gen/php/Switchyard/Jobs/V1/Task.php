@@ -67,34 +67,35 @@ final class Task implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->taskId}\0{$this->leaseId}") || throw EncodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $this->taskId, 'switchyard.jobs.v1.Task.lease_id' => $this->leaseId]);
+        $v = "{$this->taskId}\0{$this->leaseId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $this->taskId, 'switchyard.jobs.v1.Task.lease_id' => $this->leaseId]);
         $b = '';
-        if ('' !== $this->taskId) {
-            $n = \strlen($this->taskId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->taskId;
+        if ('' !== $v = $this->taskId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->body) {
-            $n = \strlen($this->body);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->body;
+        if ('' !== $v = $this->body) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->headers as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.jobs.v1.Task.headers') . "\x12" . Wire::text($x, 'switchyard.jobs.v1.Task.headers');
             $b .= "\x1a" . Wire::bytes($p);
         }
-        if (0 !== $this->attempt) {
-            $b .= "\x20" . ($this->attempt >= 0 && $this->attempt < 0x80 ? \chr($this->attempt) : Wire::int32($this->attempt));
+        if (0 !== $v = $this->attempt) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->publishTime) {
-            $v = Timestamp::bytesOf($this->publishTime);
+        if (null !== $v = $this->publishTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->leaseId) {
-            $n = \strlen($this->leaseId);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->leaseId;
+        if ('' !== $v = $this->leaseId) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->leaseExpireTime) {
-            $v = Timestamp::bytesOf($this->leaseExpireTime);
+        if (null !== $v = $this->leaseExpireTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -119,10 +120,8 @@ final class Task implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // task_id
                     $f1 && Wire::checkText($f1, 'switchyard.jobs.v1.Task.task_id');
@@ -155,6 +154,9 @@ final class Task implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -187,6 +189,9 @@ final class Task implements Message
                 case 32: // attempt
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -231,11 +236,17 @@ final class Task implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f6}") || throw DecodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $f1, 'switchyard.jobs.v1.Task.lease_id' => $f6]);
+        $v = "{$f1}\0{$f6}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.Task.task_id' => $f1, 'switchyard.jobs.v1.Task.lease_id' => $f6]);
 
         return new self(
             $f1,

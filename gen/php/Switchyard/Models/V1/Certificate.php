@@ -81,15 +81,16 @@ final class Certificate implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->certificateId}\0{$this->side}") || throw EncodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $this->certificateId, 'switchyard.models.v1.Certificate.side' => $this->side]);
+        $v = "{$this->certificateId}\0{$this->side}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $this->certificateId, 'switchyard.models.v1.Certificate.side' => $this->side]);
         $b = '';
-        if ('' !== $this->certificateId) {
-            $n = \strlen($this->certificateId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->certificateId;
+        if ('' !== $v = $this->certificateId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->side) {
-            $n = \strlen($this->side);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->side;
+        if ('' !== $v = $this->side) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->maxError)) {
             $b .= "\x19" . $v;
@@ -100,14 +101,14 @@ final class Certificate implements Message
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->threshold)) {
             $b .= "\x29" . $v;
         }
-        if (0 !== $this->rows) {
-            $b .= "\x30" . ($this->rows >= 0 && $this->rows < 0x80 ? \chr($this->rows) : Wire::varint($this->rows));
+        if (0 !== $v = $this->rows) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->accepted) {
-            $b .= "\x38" . ($this->accepted >= 0 && $this->accepted < 0x80 ? \chr($this->accepted) : Wire::varint($this->accepted));
+        if (0 !== $v = $this->accepted) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->errors) {
-            $b .= "\x40" . ($this->errors >= 0 && $this->errors < 0x80 ? \chr($this->errors) : Wire::varint($this->errors));
+        if (0 !== $v = $this->errors) {
+            $b .= "\x40" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->pValue)) {
             $b .= "\x49" . $v;
@@ -118,11 +119,11 @@ final class Certificate implements Message
         if ($this->certified) {
             $b .= "\x58\x01";
         }
-        if (0 !== $this->labelsNeeded) {
-            $b .= "\x60" . ($this->labelsNeeded >= 0 && $this->labelsNeeded < 0x80 ? \chr($this->labelsNeeded) : Wire::varint($this->labelsNeeded));
+        if (0 !== $v = $this->labelsNeeded) {
+            $b .= "\x60" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -152,10 +153,8 @@ final class Certificate implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // certificate_id
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.Certificate.certificate_id');
@@ -201,6 +200,9 @@ final class Certificate implements Message
                 case 48: // rows
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -209,6 +211,9 @@ final class Certificate implements Message
                 case 56: // accepted
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -217,6 +222,9 @@ final class Certificate implements Message
                 case 64: // errors
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -239,6 +247,9 @@ final class Certificate implements Message
                 case 88: // certified
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -247,6 +258,9 @@ final class Certificate implements Message
                 case 96: // labels_needed
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -267,11 +281,17 @@ final class Certificate implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $f1, 'switchyard.models.v1.Certificate.side' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.Certificate.certificate_id' => $f1, 'switchyard.models.v1.Certificate.side' => $f2]);
 
         return new self(
             $f1,

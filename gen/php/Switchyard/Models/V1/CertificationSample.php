@@ -63,11 +63,11 @@ final class CertificationSample implements Message
 
     public function encode(): string
     {
-        '' === $this->side || Wire::utf8($this->side) || throw EncodeException::utf8In(['switchyard.models.v1.CertificationSample.side' => $this->side]);
+        '' === $this->side || (\extension_loaded('mbstring') ? \mb_check_encoding($this->side, 'UTF-8') : Wire::utf8($this->side)) || throw EncodeException::utf8In(['switchyard.models.v1.CertificationSample.side' => $this->side]);
         $b = '';
-        if ('' !== $this->side) {
-            $n = \strlen($this->side);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->side;
+        if ('' !== $v = $this->side) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ([] !== $this->scores) {
             $p = '';
@@ -98,10 +98,8 @@ final class CertificationSample implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // side
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.CertificationSample.side');
@@ -145,6 +143,9 @@ final class CertificationSample implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -154,17 +155,25 @@ final class CertificationSample implements Message
                 case 24: // correct
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f3[] = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.models.v1.CertificationSample.side' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.models.v1.CertificationSample.side' => $f1]);
 
         return new self(
             $f1,

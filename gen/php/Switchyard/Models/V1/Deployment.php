@@ -75,47 +75,48 @@ final class Deployment implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->project}\0{$this->name}\0{$this->policyDigest}\0{$this->statement}") || throw EncodeException::utf8In(['switchyard.models.v1.Deployment.project' => $this->project, 'switchyard.models.v1.Deployment.name' => $this->name, 'switchyard.models.v1.Deployment.policy_digest' => $this->policyDigest, 'switchyard.models.v1.Deployment.statement' => $this->statement]);
+        $v = "{$this->project}\0{$this->name}\0{$this->policyDigest}\0{$this->statement}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Deployment.project' => $this->project, 'switchyard.models.v1.Deployment.name' => $this->name, 'switchyard.models.v1.Deployment.policy_digest' => $this->policyDigest, 'switchyard.models.v1.Deployment.statement' => $this->statement]);
         $b = '';
-        if ('' !== $this->project) {
-            $n = \strlen($this->project);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->project;
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->name) {
-            $n = \strlen($this->name);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->name;
+        if ('' !== $v = $this->name) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->champion) {
-            $v = $this->champion->encode();
+        if (null !== $v = $this->champion) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->policy) {
-            $v = $this->policy->encode();
+        if (null !== $v = $this->policy) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->policyDigest) {
-            $n = \strlen($this->policyDigest);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->policyDigest;
+        if ('' !== $v = $this->policyDigest) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->certificates as $x) {
             $v = $x->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->statement) {
-            $n = \strlen($this->statement);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->statement;
+        if ('' !== $v = $this->statement) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->revision) {
-            $b .= "\x48" . ($this->revision >= 0 && $this->revision < 0x80 ? \chr($this->revision) : Wire::varint($this->revision));
+        if (0 !== $v = $this->revision) {
+            $b .= "\x48" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->updateTime) {
-            $v = Timestamp::bytesOf($this->updateTime);
+        if (null !== $v = $this->updateTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -144,10 +145,8 @@ final class Deployment implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // project
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.Deployment.project');
@@ -162,6 +161,9 @@ final class Deployment implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -237,6 +239,9 @@ final class Deployment implements Message
                 case 72: // revision
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -257,11 +262,17 @@ final class Deployment implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f6}\0{$f8}") || throw DecodeException::utf8In(['switchyard.models.v1.Deployment.project' => $f1, 'switchyard.models.v1.Deployment.name' => $f3, 'switchyard.models.v1.Deployment.policy_digest' => $f6, 'switchyard.models.v1.Deployment.statement' => $f8]);
+        $v = "{$f1}\0{$f3}\0{$f6}\0{$f8}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.Deployment.project' => $f1, 'switchyard.models.v1.Deployment.name' => $f3, 'switchyard.models.v1.Deployment.policy_digest' => $f6, 'switchyard.models.v1.Deployment.statement' => $f8]);
 
         return new self(
             $f1,

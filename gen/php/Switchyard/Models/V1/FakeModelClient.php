@@ -25,6 +25,7 @@ final class FakeModelClient implements ModelClientInterface
         'listVersions' => 'unary',
         'getVersion' => 'unary',
         'downloadArtifact' => 'server_stream',
+        'explainVersion' => 'unary',
         'deploy' => 'unary',
         'updatePolicy' => 'unary',
         'getDeployment' => 'unary',
@@ -57,6 +58,11 @@ final class FakeModelClient implements ModelClientInterface
     public function downloadArtifact(DownloadArtifactRequest $request, ?CallOptions $options = null): ServerStreamCall
     {
         return $this->answerServerStream('downloadArtifact', $request, $options);
+    }
+
+    public function explainVersion(ExplainVersionRequest $request, ?CallOptions $options = null): ExplainVersionResponse
+    {
+        return $this->answerUnary('explainVersion', $request, $options);
     }
 
     public function deploy(DeployRequest $request, ?CallOptions $options = null): DeployResponse

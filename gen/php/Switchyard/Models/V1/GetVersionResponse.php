@@ -43,16 +43,16 @@ final class GetVersionResponse implements Message
 
     public function encode(): string
     {
-        '' === $this->evaluationJson || Wire::utf8($this->evaluationJson) || throw EncodeException::utf8In(['switchyard.models.v1.GetVersionResponse.evaluation_json' => $this->evaluationJson]);
+        '' === $this->evaluationJson || (\extension_loaded('mbstring') ? \mb_check_encoding($this->evaluationJson, 'UTF-8') : Wire::utf8($this->evaluationJson)) || throw EncodeException::utf8In(['switchyard.models.v1.GetVersionResponse.evaluation_json' => $this->evaluationJson]);
         $b = '';
-        if (null !== $this->version) {
-            $v = $this->version->encode();
+        if (null !== $v = $this->version) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->evaluationJson) {
-            $n = \strlen($this->evaluationJson);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->evaluationJson;
+        if ('' !== $v = $this->evaluationJson) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -69,10 +69,8 @@ final class GetVersionResponse implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // version
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -99,11 +97,16 @@ final class GetVersionResponse implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['switchyard.models.v1.GetVersionResponse.evaluation_json' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.models.v1.GetVersionResponse.evaluation_json' => $f2]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? ModelVersion::read($b, $s1, $e1, $depth - 1) : ModelVersion::read($r1, 0, \strlen($r1), $depth - 1)),

@@ -61,28 +61,29 @@ final class Lineage implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->datasetSha256}\0{$this->codeVersion}\0{$this->notice}") || throw EncodeException::utf8In(['switchyard.models.v1.Lineage.dataset_sha256' => $this->datasetSha256, 'switchyard.models.v1.Lineage.code_version' => $this->codeVersion, 'switchyard.models.v1.Lineage.notice' => $this->notice]);
+        $v = "{$this->datasetSha256}\0{$this->codeVersion}\0{$this->notice}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Lineage.dataset_sha256' => $this->datasetSha256, 'switchyard.models.v1.Lineage.code_version' => $this->codeVersion, 'switchyard.models.v1.Lineage.notice' => $this->notice]);
         $b = '';
-        if ('' !== $this->datasetSha256) {
-            $n = \strlen($this->datasetSha256);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->datasetSha256;
+        if ('' !== $v = $this->datasetSha256) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->trainRows) {
-            $b .= "\x10" . ($this->trainRows >= 0 && $this->trainRows < 0x80 ? \chr($this->trainRows) : Wire::varint($this->trainRows));
+        if (0 !== $v = $this->trainRows) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->certificationRows) {
-            $b .= "\x18" . ($this->certificationRows >= 0 && $this->certificationRows < 0x80 ? \chr($this->certificationRows) : Wire::varint($this->certificationRows));
+        if (0 !== $v = $this->certificationRows) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->seed) {
-            $b .= "\x20" . ($this->seed >= 0 && $this->seed < 0x80 ? \chr($this->seed) : Wire::varint($this->seed));
+        if (0 !== $v = $this->seed) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if ('' !== $this->codeVersion) {
-            $n = \strlen($this->codeVersion);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->codeVersion;
+        if ('' !== $v = $this->codeVersion) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->notice) {
-            $n = \strlen($this->notice);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->notice;
+        if ('' !== $v = $this->notice) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ($this->starter) {
             $b .= "\x38\x01";
@@ -106,10 +107,8 @@ final class Lineage implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // dataset_sha256
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.Lineage.dataset_sha256');
@@ -124,6 +123,9 @@ final class Lineage implements Message
                 case 16: // train_rows
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -132,6 +134,9 @@ final class Lineage implements Message
                 case 24: // certification_rows
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -140,6 +145,9 @@ final class Lineage implements Message
                 case 32: // seed
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -168,17 +176,26 @@ final class Lineage implements Message
                 case 56: // starter
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f7 = 0 !== $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f5}\0{$f6}") || throw DecodeException::utf8In(['switchyard.models.v1.Lineage.dataset_sha256' => $f1, 'switchyard.models.v1.Lineage.code_version' => $f5, 'switchyard.models.v1.Lineage.notice' => $f6]);
+        $v = "{$f1}\0{$f5}\0{$f6}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.Lineage.dataset_sha256' => $f1, 'switchyard.models.v1.Lineage.code_version' => $f5, 'switchyard.models.v1.Lineage.notice' => $f6]);
 
         return new self(
             $f1,

@@ -43,14 +43,14 @@ final class ListVersionsRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->model || Wire::utf8($this->model) || throw EncodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $this->model]);
+        '' === $this->model || (\extension_loaded('mbstring') ? \mb_check_encoding($this->model, 'UTF-8') : Wire::utf8($this->model)) || throw EncodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $this->model]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->page) {
-            $v = $this->page->encode();
+        if (null !== $v = $this->page) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -69,10 +69,8 @@ final class ListVersionsRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // model
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.ListVersionsRequest.model');
@@ -99,11 +97,16 @@ final class ListVersionsRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $f1]);
 
         return new self(
             $f1,

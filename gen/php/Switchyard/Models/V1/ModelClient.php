@@ -81,6 +81,18 @@ final class ModelClient implements ModelClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function explainVersion(ExplainVersionRequest $request, ?CallOptions $options = null): ExplainVersionResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/ExplainVersion',
+            ExplainVersionResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'models:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function deploy(DeployRequest $request, ?CallOptions $options = null): DeployResponse
     {
         return $this->transport->unary(new MethodDescriptor(

@@ -72,6 +72,17 @@ interface ModelClientInterface
     public function downloadArtifact(DownloadArtifactRequest $request, ?CallOptions $options = null): ServerStreamCall;
 
     /**
+     * ExplainVersion tells what weighed on the answer that a version gives to an input: for people who look at a decision. Nothing is decided or recorded.
+     *
+     * Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_UNKNOWN and INPUT_MISMATCH.
+     *
+     * Scope models:read; deadline 5000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function explainVersion(ExplainVersionRequest $request, ?CallOptions $options = null): ExplainVersionResponse;
+
+    /**
      * Deploy lets a version answer under a deployment's name, which is made when it does not exist. Certificates are computed from the
      * version's certification sample at the policy's error rate. Running calls finish with the version that they began with.
      *

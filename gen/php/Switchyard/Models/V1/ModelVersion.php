@@ -94,25 +94,26 @@ final class ModelVersion implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels)]);
+        $v = "{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels)]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->version) {
-            $b .= "\x10" . ($this->version >= 0 && $this->version < 0x80 ? \chr($this->version) : Wire::int32($this->version));
+        if (0 !== $v = $this->version) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if ('' !== $this->digest) {
-            $n = \strlen($this->digest);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->digest;
+        if ('' !== $v = $this->digest) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x20" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->kind) {
-            $n = \strlen($this->kind);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->kind;
+        if ('' !== $v = $this->kind) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->labels as $x) {
             $n = \strlen($x);
@@ -121,29 +122,29 @@ final class ModelVersion implements Message
         if ($this->multiLabel) {
             $b .= "\x38\x01";
         }
-        if ('' !== $this->outOfScopeLabel) {
-            $n = \strlen($this->outOfScopeLabel);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->outOfScopeLabel;
+        if ('' !== $v = $this->outOfScopeLabel) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->harmlessLabels as $x) {
             $n = \strlen($x);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (0 !== $this->sizeBytes) {
-            $b .= "\x50" . ($this->sizeBytes >= 0 && $this->sizeBytes < 0x80 ? \chr($this->sizeBytes) : Wire::varint($this->sizeBytes));
+        if (0 !== $v = $this->sizeBytes) {
+            $b .= "\x50" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->metrics) {
-            $v = $this->metrics->encode();
+        if (null !== $v = $this->metrics) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lineage) {
-            $v = $this->lineage->encode();
+        if (null !== $v = $this->lineage) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -175,10 +176,8 @@ final class ModelVersion implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // model
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.ModelVersion.model');
@@ -193,6 +192,9 @@ final class ModelVersion implements Message
                 case 16: // version
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -211,6 +213,9 @@ final class ModelVersion implements Message
                 case 32: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -238,6 +243,9 @@ final class ModelVersion implements Message
                 case 56: // multi_label
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -265,6 +273,9 @@ final class ModelVersion implements Message
                 case 80: // size_bytes
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -313,11 +324,17 @@ final class ModelVersion implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f5}\0{$f8}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9)]);
+        $v = "{$f1}\0{$f3}\0{$f5}\0{$f8}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9)]);
 
         return new self(
             $f1,

@@ -114,7 +114,8 @@ final class Policy implements Message
 
     public function encode(): string
     {
-        Wire::utf8($this->currency . "\0" . \implode("\0", $this->redactNames) . "\0" . \implode("\0", $this->redactFields)) || throw EncodeException::utf8In(['switchyard.models.v1.Policy.currency' => $this->currency, 'switchyard.models.v1.Policy.redact_names' => \implode("\0", $this->redactNames), 'switchyard.models.v1.Policy.redact_fields' => \implode("\0", $this->redactFields)]);
+        $v = $this->currency . "\0" . \implode("\0", $this->redactNames) . "\0" . \implode("\0", $this->redactFields);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.Policy.currency' => $this->currency, 'switchyard.models.v1.Policy.redact_names' => \implode("\0", $this->redactNames), 'switchyard.models.v1.Policy.redact_fields' => \implode("\0", $this->redactFields)]);
         $b = '';
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->maxError)) {
             $b .= "\x09" . $v;
@@ -147,15 +148,15 @@ final class Policy implements Message
         if (0 !== $v = \is_int($this->profanity) ? $this->profanity : $this->profanity->value) {
             $b .= "\x50" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->currency) {
-            $n = \strlen($this->currency);
-            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
+        if ('' !== $v = $this->currency) {
+            $n = \strlen($v);
+            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->computeHourMicros) {
-            $b .= "\x60" . ($this->computeHourMicros >= 0 && $this->computeHourMicros < 0x80 ? \chr($this->computeHourMicros) : Wire::varint($this->computeHourMicros));
+        if (0 !== $v = $this->computeHourMicros) {
+            $b .= "\x60" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->reviewerHourMicros) {
-            $b .= "\x68" . ($this->reviewerHourMicros >= 0 && $this->reviewerHourMicros < 0x80 ? \chr($this->reviewerHourMicros) : Wire::varint($this->reviewerHourMicros));
+        if (0 !== $v = $this->reviewerHourMicros) {
+            $b .= "\x68" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->reviewSeconds)) {
             $b .= "\x71" . $v;
@@ -196,15 +197,8 @@ final class Policy implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // max_error
                     if (8 > $end - $i) {
@@ -239,6 +233,9 @@ final class Policy implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -281,6 +278,9 @@ final class Policy implements Message
                 case 56: // uncertified
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -289,6 +289,9 @@ final class Policy implements Message
                 case 64: // record
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -297,6 +300,9 @@ final class Policy implements Message
                 case 72: // input_retention
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -305,6 +311,9 @@ final class Policy implements Message
                 case 80: // profanity
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -323,6 +332,9 @@ final class Policy implements Message
                 case 96: // compute_hour_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -331,6 +343,9 @@ final class Policy implements Message
                 case 104: // reviewer_hour_micros
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -352,7 +367,7 @@ final class Policy implements Message
                     $f15[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 130: // redact_fields
+                case -130: // redact_fields
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -362,11 +377,23 @@ final class Policy implements Message
                     $i += $n;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8($f11 . "\0" . \implode("\0", $f15) . "\0" . \implode("\0", $f16)) || throw DecodeException::utf8In(['switchyard.models.v1.Policy.currency' => $f11, 'switchyard.models.v1.Policy.redact_names' => \implode("\0", $f15), 'switchyard.models.v1.Policy.redact_fields' => \implode("\0", $f16)]);
+        $v = $f11 . "\0" . \implode("\0", $f15) . "\0" . \implode("\0", $f16);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.Policy.currency' => $f11, 'switchyard.models.v1.Policy.redact_names' => \implode("\0", $f15), 'switchyard.models.v1.Policy.redact_fields' => \implode("\0", $f16)]);
 
         return new self(
             $f1,

@@ -75,30 +75,31 @@ final class VersionSpec implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->model}\0{$this->digest}\0{$this->evaluationJson}" . "\0" . \implode("\0", $this->harmlessLabels)) || throw EncodeException::utf8In(['switchyard.models.v1.VersionSpec.model' => $this->model, 'switchyard.models.v1.VersionSpec.digest' => $this->digest, 'switchyard.models.v1.VersionSpec.harmless_labels' => \implode("\0", $this->harmlessLabels), 'switchyard.models.v1.VersionSpec.evaluation_json' => $this->evaluationJson]);
+        $v = "{$this->model}\0{$this->digest}\0{$this->evaluationJson}" . "\0" . \implode("\0", $this->harmlessLabels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.VersionSpec.model' => $this->model, 'switchyard.models.v1.VersionSpec.digest' => $this->digest, 'switchyard.models.v1.VersionSpec.harmless_labels' => \implode("\0", $this->harmlessLabels), 'switchyard.models.v1.VersionSpec.evaluation_json' => $this->evaluationJson]);
         $b = '';
-        if ('' !== $this->model) {
-            $n = \strlen($this->model);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->model;
+        if ('' !== $v = $this->model) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->digest) {
-            $n = \strlen($this->digest);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->digest;
+        if ('' !== $v = $this->digest) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->harmlessLabels as $x) {
             $n = \strlen($x);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
-        if (null !== $this->metrics) {
-            $v = $this->metrics->encode();
+        if (null !== $v = $this->metrics) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->lineage) {
-            $v = $this->lineage->encode();
+        if (null !== $v = $this->lineage) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -107,9 +108,9 @@ final class VersionSpec implements Message
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->evaluationJson) {
-            $n = \strlen($this->evaluationJson);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->evaluationJson;
+        if ('' !== $v = $this->evaluationJson) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -133,10 +134,8 @@ final class VersionSpec implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // model
                     $f1 && Wire::checkText($f1, 'switchyard.models.v1.VersionSpec.model');
@@ -151,6 +150,9 @@ final class VersionSpec implements Message
                 case 16: // operation
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -223,11 +225,17 @@ final class VersionSpec implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f8}" . "\0" . \implode("\0", $f4)) || throw DecodeException::utf8In(['switchyard.models.v1.VersionSpec.model' => $f1, 'switchyard.models.v1.VersionSpec.digest' => $f3, 'switchyard.models.v1.VersionSpec.harmless_labels' => \implode("\0", $f4), 'switchyard.models.v1.VersionSpec.evaluation_json' => $f8]);
+        $v = "{$f1}\0{$f3}\0{$f8}" . "\0" . \implode("\0", $f4);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.VersionSpec.model' => $f1, 'switchyard.models.v1.VersionSpec.digest' => $f3, 'switchyard.models.v1.VersionSpec.harmless_labels' => \implode("\0", $f4), 'switchyard.models.v1.VersionSpec.evaluation_json' => $f8]);
 
         return new self(
             $f1,

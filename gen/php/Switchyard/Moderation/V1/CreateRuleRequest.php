@@ -48,22 +48,23 @@ final class CreateRuleRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->pattern}\0{$this->category}\0{$this->deployment}") || throw EncodeException::utf8In(['switchyard.moderation.v1.CreateRuleRequest.pattern' => $this->pattern, 'switchyard.moderation.v1.CreateRuleRequest.category' => $this->category, 'switchyard.moderation.v1.CreateRuleRequest.deployment' => $this->deployment]);
+        $v = "{$this->pattern}\0{$this->category}\0{$this->deployment}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.CreateRuleRequest.pattern' => $this->pattern, 'switchyard.moderation.v1.CreateRuleRequest.category' => $this->category, 'switchyard.moderation.v1.CreateRuleRequest.deployment' => $this->deployment]);
         $b = '';
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->pattern) {
-            $n = \strlen($this->pattern);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->pattern;
+        if ('' !== $v = $this->pattern) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->category) {
-            $n = \strlen($this->category);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->category;
+        if ('' !== $v = $this->category) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -81,14 +82,15 @@ final class CreateRuleRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -125,11 +127,17 @@ final class CreateRuleRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f2}\0{$f3}\0{$f4}") || throw DecodeException::utf8In(['switchyard.moderation.v1.CreateRuleRequest.pattern' => $f2, 'switchyard.moderation.v1.CreateRuleRequest.category' => $f3, 'switchyard.moderation.v1.CreateRuleRequest.deployment' => $f4]);
+        $v = "{$f2}\0{$f3}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.moderation.v1.CreateRuleRequest.pattern' => $f2, 'switchyard.moderation.v1.CreateRuleRequest.category' => $f3, 'switchyard.moderation.v1.CreateRuleRequest.deployment' => $f4]);
 
         return new self(
             $f1,

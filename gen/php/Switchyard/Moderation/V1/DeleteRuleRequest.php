@@ -40,11 +40,11 @@ final class DeleteRuleRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->ruleId || Wire::utf8($this->ruleId) || throw EncodeException::utf8In(['switchyard.moderation.v1.DeleteRuleRequest.rule_id' => $this->ruleId]);
+        '' === $this->ruleId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->ruleId, 'UTF-8') : Wire::utf8($this->ruleId)) || throw EncodeException::utf8In(['switchyard.moderation.v1.DeleteRuleRequest.rule_id' => $this->ruleId]);
         $b = '';
-        if ('' !== $this->ruleId) {
-            $n = \strlen($this->ruleId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->ruleId;
+        if ('' !== $v = $this->ruleId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -59,10 +59,8 @@ final class DeleteRuleRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // rule_id
                     $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.DeleteRuleRequest.rule_id');
@@ -75,11 +73,16 @@ final class DeleteRuleRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.moderation.v1.DeleteRuleRequest.rule_id' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.moderation.v1.DeleteRuleRequest.rule_id' => $f1]);
 
         return new self(
             $f1,

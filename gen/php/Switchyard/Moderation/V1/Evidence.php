@@ -48,21 +48,22 @@ final class Evidence implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->ngram}\0{$this->label}") || throw EncodeException::utf8In(['switchyard.moderation.v1.Evidence.ngram' => $this->ngram, 'switchyard.moderation.v1.Evidence.label' => $this->label]);
+        $v = "{$this->ngram}\0{$this->label}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.Evidence.ngram' => $this->ngram, 'switchyard.moderation.v1.Evidence.label' => $this->label]);
         $b = '';
-        if ('' !== $this->ngram) {
-            $n = \strlen($this->ngram);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->ngram;
+        if ('' !== $v = $this->ngram) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->weight)) {
             $b .= "\x19" . $v;
         }
-        if (null !== $this->span) {
-            $v = $this->span->encode();
+        if (null !== $v = $this->span) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -83,10 +84,8 @@ final class Evidence implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // ngram
                     $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.Evidence.ngram');
@@ -130,11 +129,17 @@ final class Evidence implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['switchyard.moderation.v1.Evidence.ngram' => $f1, 'switchyard.moderation.v1.Evidence.label' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.moderation.v1.Evidence.ngram' => $f1, 'switchyard.moderation.v1.Evidence.label' => $f2]);
 
         return new self(
             $f1,

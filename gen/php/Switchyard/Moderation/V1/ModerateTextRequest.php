@@ -60,34 +60,35 @@ final class ModerateTextRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->deployment}\0{$this->text}\0{$this->title}\0{$this->locale}\0{$this->authorId}\0{$this->contentId}") || throw EncodeException::utf8In(['switchyard.moderation.v1.ModerateTextRequest.deployment' => $this->deployment, 'switchyard.moderation.v1.ModerateTextRequest.text' => $this->text, 'switchyard.moderation.v1.ModerateTextRequest.title' => $this->title, 'switchyard.moderation.v1.ModerateTextRequest.locale' => $this->locale, 'switchyard.moderation.v1.ModerateTextRequest.author_id' => $this->authorId, 'switchyard.moderation.v1.ModerateTextRequest.content_id' => $this->contentId]);
+        $v = "{$this->deployment}\0{$this->text}\0{$this->title}\0{$this->locale}\0{$this->authorId}\0{$this->contentId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.ModerateTextRequest.deployment' => $this->deployment, 'switchyard.moderation.v1.ModerateTextRequest.text' => $this->text, 'switchyard.moderation.v1.ModerateTextRequest.title' => $this->title, 'switchyard.moderation.v1.ModerateTextRequest.locale' => $this->locale, 'switchyard.moderation.v1.ModerateTextRequest.author_id' => $this->authorId, 'switchyard.moderation.v1.ModerateTextRequest.content_id' => $this->contentId]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->title) {
-            $n = \strlen($this->title);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->title;
+        if ('' !== $v = $this->title) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->authorId) {
-            $n = \strlen($this->authorId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->authorId;
+        if ('' !== $v = $this->authorId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->maxEvidence) {
-            $b .= "\x38" . ($this->maxEvidence >= 0 && $this->maxEvidence < 0x80 ? \chr($this->maxEvidence) : Wire::int32($this->maxEvidence));
+        if (null !== $v = $this->maxEvidence) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;
@@ -108,10 +109,8 @@ final class ModerateTextRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // deployment
                     $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.ModerateTextRequest.deployment');
@@ -176,17 +175,26 @@ final class ModerateTextRequest implements Message
                 case 56: // max_evidence
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f7 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f6}") || throw DecodeException::utf8In(['switchyard.moderation.v1.ModerateTextRequest.deployment' => $f1, 'switchyard.moderation.v1.ModerateTextRequest.text' => $f2, 'switchyard.moderation.v1.ModerateTextRequest.title' => $f3, 'switchyard.moderation.v1.ModerateTextRequest.locale' => $f4, 'switchyard.moderation.v1.ModerateTextRequest.author_id' => $f5, 'switchyard.moderation.v1.ModerateTextRequest.content_id' => $f6]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f6}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.moderation.v1.ModerateTextRequest.deployment' => $f1, 'switchyard.moderation.v1.ModerateTextRequest.text' => $f2, 'switchyard.moderation.v1.ModerateTextRequest.title' => $f3, 'switchyard.moderation.v1.ModerateTextRequest.locale' => $f4, 'switchyard.moderation.v1.ModerateTextRequest.author_id' => $f5, 'switchyard.moderation.v1.ModerateTextRequest.content_id' => $f6]);
 
         return new self(
             $f1,

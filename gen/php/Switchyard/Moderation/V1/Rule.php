@@ -60,29 +60,30 @@ final class Rule implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->ruleId}\0{$this->pattern}\0{$this->category}\0{$this->deployment}") || throw EncodeException::utf8In(['switchyard.moderation.v1.Rule.rule_id' => $this->ruleId, 'switchyard.moderation.v1.Rule.pattern' => $this->pattern, 'switchyard.moderation.v1.Rule.category' => $this->category, 'switchyard.moderation.v1.Rule.deployment' => $this->deployment]);
+        $v = "{$this->ruleId}\0{$this->pattern}\0{$this->category}\0{$this->deployment}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.Rule.rule_id' => $this->ruleId, 'switchyard.moderation.v1.Rule.pattern' => $this->pattern, 'switchyard.moderation.v1.Rule.category' => $this->category, 'switchyard.moderation.v1.Rule.deployment' => $this->deployment]);
         $b = '';
-        if ('' !== $this->ruleId) {
-            $n = \strlen($this->ruleId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->ruleId;
+        if ('' !== $v = $this->ruleId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->pattern) {
-            $n = \strlen($this->pattern);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->pattern;
+        if ('' !== $v = $this->pattern) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->category) {
-            $n = \strlen($this->category);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->category;
+        if ('' !== $v = $this->category) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->createTime) {
-            $v = Timestamp::bytesOf($this->createTime);
+        if (null !== $v = $this->createTime) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -105,10 +106,8 @@ final class Rule implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // rule_id
                     $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.Rule.rule_id');
@@ -123,6 +122,9 @@ final class Rule implements Message
                 case 16: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -173,11 +175,17 @@ final class Rule implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}\0{$f4}\0{$f5}") || throw DecodeException::utf8In(['switchyard.moderation.v1.Rule.rule_id' => $f1, 'switchyard.moderation.v1.Rule.pattern' => $f3, 'switchyard.moderation.v1.Rule.category' => $f4, 'switchyard.moderation.v1.Rule.deployment' => $f5]);
+        $v = "{$f1}\0{$f3}\0{$f4}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.moderation.v1.Rule.rule_id' => $f1, 'switchyard.moderation.v1.Rule.pattern' => $f3, 'switchyard.moderation.v1.Rule.category' => $f4, 'switchyard.moderation.v1.Rule.deployment' => $f5]);
 
         return new self(
             $f1,

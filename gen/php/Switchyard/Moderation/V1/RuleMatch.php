@@ -49,21 +49,22 @@ final class RuleMatch implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->ruleId}\0{$this->category}") || throw EncodeException::utf8In(['switchyard.moderation.v1.RuleMatch.rule_id' => $this->ruleId, 'switchyard.moderation.v1.RuleMatch.category' => $this->category]);
+        $v = "{$this->ruleId}\0{$this->category}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.RuleMatch.rule_id' => $this->ruleId, 'switchyard.moderation.v1.RuleMatch.category' => $this->category]);
         $b = '';
-        if ('' !== $this->ruleId) {
-            $n = \strlen($this->ruleId);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->ruleId;
+        if ('' !== $v = $this->ruleId) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->kind) ? $this->kind : $this->kind->value) {
             $b .= "\x10" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $this->category) {
-            $n = \strlen($this->category);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->category;
+        if ('' !== $v = $this->category) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->span) {
-            $v = $this->span->encode();
+        if (null !== $v = $this->span) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -84,10 +85,8 @@ final class RuleMatch implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // rule_id
                     $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.RuleMatch.rule_id');
@@ -102,6 +101,9 @@ final class RuleMatch implements Message
                 case 16: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -132,11 +134,17 @@ final class RuleMatch implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f3}") || throw DecodeException::utf8In(['switchyard.moderation.v1.RuleMatch.rule_id' => $f1, 'switchyard.moderation.v1.RuleMatch.category' => $f3]);
+        $v = "{$f1}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.moderation.v1.RuleMatch.rule_id' => $f1, 'switchyard.moderation.v1.RuleMatch.category' => $f3]);
 
         return new self(
             $f1,

@@ -53,27 +53,28 @@ final class TextItem implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->text}\0{$this->title}\0{$this->locale}\0{$this->authorId}\0{$this->contentId}") || throw EncodeException::utf8In(['switchyard.moderation.v1.TextItem.text' => $this->text, 'switchyard.moderation.v1.TextItem.title' => $this->title, 'switchyard.moderation.v1.TextItem.locale' => $this->locale, 'switchyard.moderation.v1.TextItem.author_id' => $this->authorId, 'switchyard.moderation.v1.TextItem.content_id' => $this->contentId]);
+        $v = "{$this->text}\0{$this->title}\0{$this->locale}\0{$this->authorId}\0{$this->contentId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.moderation.v1.TextItem.text' => $this->text, 'switchyard.moderation.v1.TextItem.title' => $this->title, 'switchyard.moderation.v1.TextItem.locale' => $this->locale, 'switchyard.moderation.v1.TextItem.author_id' => $this->authorId, 'switchyard.moderation.v1.TextItem.content_id' => $this->contentId]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->title) {
-            $n = \strlen($this->title);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->title;
+        if ('' !== $v = $this->title) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->authorId) {
-            $n = \strlen($this->authorId);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->authorId;
+        if ('' !== $v = $this->authorId) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->contentId) {
-            $n = \strlen($this->contentId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->contentId;
+        if ('' !== $v = $this->contentId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -92,10 +93,8 @@ final class TextItem implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // text
                     $f1 && Wire::checkText($f1, 'switchyard.moderation.v1.TextItem.text');
@@ -148,11 +147,17 @@ final class TextItem implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}") || throw DecodeException::utf8In(['switchyard.moderation.v1.TextItem.text' => $f1, 'switchyard.moderation.v1.TextItem.title' => $f2, 'switchyard.moderation.v1.TextItem.locale' => $f3, 'switchyard.moderation.v1.TextItem.author_id' => $f4, 'switchyard.moderation.v1.TextItem.content_id' => $f5]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.moderation.v1.TextItem.text' => $f1, 'switchyard.moderation.v1.TextItem.title' => $f2, 'switchyard.moderation.v1.TextItem.locale' => $f3, 'switchyard.moderation.v1.TextItem.author_id' => $f4, 'switchyard.moderation.v1.TextItem.content_id' => $f5]);
 
         return new self(
             $f1,

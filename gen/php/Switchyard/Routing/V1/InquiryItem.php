@@ -65,35 +65,36 @@ final class InquiryItem implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->subject}\0{$this->body}\0{$this->channel}\0{$this->locale}\0{$this->customerId}\0{$this->inquiryId}") || throw EncodeException::utf8In(['switchyard.routing.v1.InquiryItem.subject' => $this->subject, 'switchyard.routing.v1.InquiryItem.body' => $this->body, 'switchyard.routing.v1.InquiryItem.channel' => $this->channel, 'switchyard.routing.v1.InquiryItem.locale' => $this->locale, 'switchyard.routing.v1.InquiryItem.customer_id' => $this->customerId, 'switchyard.routing.v1.InquiryItem.inquiry_id' => $this->inquiryId]);
+        $v = "{$this->subject}\0{$this->body}\0{$this->channel}\0{$this->locale}\0{$this->customerId}\0{$this->inquiryId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.routing.v1.InquiryItem.subject' => $this->subject, 'switchyard.routing.v1.InquiryItem.body' => $this->body, 'switchyard.routing.v1.InquiryItem.channel' => $this->channel, 'switchyard.routing.v1.InquiryItem.locale' => $this->locale, 'switchyard.routing.v1.InquiryItem.customer_id' => $this->customerId, 'switchyard.routing.v1.InquiryItem.inquiry_id' => $this->inquiryId]);
         $b = '';
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->body) {
-            $n = \strlen($this->body);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->body;
+        if ('' !== $v = $this->body) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->channel) {
-            $n = \strlen($this->channel);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->channel;
+        if ('' !== $v = $this->channel) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->customerId) {
-            $n = \strlen($this->customerId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->customerId;
+        if ('' !== $v = $this->customerId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->attributes as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.routing.v1.InquiryItem.attributes') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x32" . Wire::bytes($p);
         }
-        if ('' !== $this->inquiryId) {
-            $n = \strlen($this->inquiryId);
-            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->inquiryId;
+        if ('' !== $v = $this->inquiryId) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -114,10 +115,8 @@ final class InquiryItem implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // subject
                     $f1 && Wire::checkText($f1, 'switchyard.routing.v1.InquiryItem.subject');
@@ -182,6 +181,9 @@ final class InquiryItem implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -225,11 +227,17 @@ final class InquiryItem implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f7}") || throw DecodeException::utf8In(['switchyard.routing.v1.InquiryItem.subject' => $f1, 'switchyard.routing.v1.InquiryItem.body' => $f2, 'switchyard.routing.v1.InquiryItem.channel' => $f3, 'switchyard.routing.v1.InquiryItem.locale' => $f4, 'switchyard.routing.v1.InquiryItem.customer_id' => $f5, 'switchyard.routing.v1.InquiryItem.inquiry_id' => $f7]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f7}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.routing.v1.InquiryItem.subject' => $f1, 'switchyard.routing.v1.InquiryItem.body' => $f2, 'switchyard.routing.v1.InquiryItem.channel' => $f3, 'switchyard.routing.v1.InquiryItem.locale' => $f4, 'switchyard.routing.v1.InquiryItem.customer_id' => $f5, 'switchyard.routing.v1.InquiryItem.inquiry_id' => $f7]);
 
         return new self(
             $f1,

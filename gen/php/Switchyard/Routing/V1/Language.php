@@ -42,11 +42,11 @@ final class Language implements Message
 
     public function encode(): string
     {
-        '' === $this->code || Wire::utf8($this->code) || throw EncodeException::utf8In(['switchyard.routing.v1.Language.code' => $this->code]);
+        '' === $this->code || (\extension_loaded('mbstring') ? \mb_check_encoding($this->code, 'UTF-8') : Wire::utf8($this->code)) || throw EncodeException::utf8In(['switchyard.routing.v1.Language.code' => $this->code]);
         $b = '';
-        if ('' !== $this->code) {
-            $n = \strlen($this->code);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->code;
+        if ('' !== $v = $this->code) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->confidence)) {
             $b .= "\x11" . $v;
@@ -65,10 +65,8 @@ final class Language implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // code
                     $f1 && Wire::checkText($f1, 'switchyard.routing.v1.Language.code');
@@ -88,11 +86,16 @@ final class Language implements Message
                     $i += 8;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.routing.v1.Language.code' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.routing.v1.Language.code' => $f1]);
 
         return new self(
             $f1,

@@ -68,39 +68,40 @@ final class RouteInquiryRequest implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->deployment}\0{$this->subject}\0{$this->body}\0{$this->channel}\0{$this->locale}\0{$this->customerId}\0{$this->inquiryId}") || throw EncodeException::utf8In(['switchyard.routing.v1.RouteInquiryRequest.deployment' => $this->deployment, 'switchyard.routing.v1.RouteInquiryRequest.subject' => $this->subject, 'switchyard.routing.v1.RouteInquiryRequest.body' => $this->body, 'switchyard.routing.v1.RouteInquiryRequest.channel' => $this->channel, 'switchyard.routing.v1.RouteInquiryRequest.locale' => $this->locale, 'switchyard.routing.v1.RouteInquiryRequest.customer_id' => $this->customerId, 'switchyard.routing.v1.RouteInquiryRequest.inquiry_id' => $this->inquiryId]);
+        $v = "{$this->deployment}\0{$this->subject}\0{$this->body}\0{$this->channel}\0{$this->locale}\0{$this->customerId}\0{$this->inquiryId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.routing.v1.RouteInquiryRequest.deployment' => $this->deployment, 'switchyard.routing.v1.RouteInquiryRequest.subject' => $this->subject, 'switchyard.routing.v1.RouteInquiryRequest.body' => $this->body, 'switchyard.routing.v1.RouteInquiryRequest.channel' => $this->channel, 'switchyard.routing.v1.RouteInquiryRequest.locale' => $this->locale, 'switchyard.routing.v1.RouteInquiryRequest.customer_id' => $this->customerId, 'switchyard.routing.v1.RouteInquiryRequest.inquiry_id' => $this->inquiryId]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->body) {
-            $n = \strlen($this->body);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->body;
+        if ('' !== $v = $this->body) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->channel) {
-            $n = \strlen($this->channel);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->channel;
+        if ('' !== $v = $this->channel) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->locale) {
-            $n = \strlen($this->locale);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->locale;
+        if ('' !== $v = $this->locale) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->customerId) {
-            $n = \strlen($this->customerId);
-            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->customerId;
+        if ('' !== $v = $this->customerId) {
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->attributes as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.routing.v1.RouteInquiryRequest.attributes') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x3a" . Wire::bytes($p);
         }
-        if ('' !== $this->inquiryId) {
-            $n = \strlen($this->inquiryId);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->inquiryId;
+        if ('' !== $v = $this->inquiryId) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -122,10 +123,8 @@ final class RouteInquiryRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // deployment
                     $f1 && Wire::checkText($f1, 'switchyard.routing.v1.RouteInquiryRequest.deployment');
@@ -200,6 +199,9 @@ final class RouteInquiryRequest implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -243,11 +245,17 @@ final class RouteInquiryRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f6}\0{$f8}") || throw DecodeException::utf8In(['switchyard.routing.v1.RouteInquiryRequest.deployment' => $f1, 'switchyard.routing.v1.RouteInquiryRequest.subject' => $f2, 'switchyard.routing.v1.RouteInquiryRequest.body' => $f3, 'switchyard.routing.v1.RouteInquiryRequest.channel' => $f4, 'switchyard.routing.v1.RouteInquiryRequest.locale' => $f5, 'switchyard.routing.v1.RouteInquiryRequest.customer_id' => $f6, 'switchyard.routing.v1.RouteInquiryRequest.inquiry_id' => $f8]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f6}\0{$f8}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.routing.v1.RouteInquiryRequest.deployment' => $f1, 'switchyard.routing.v1.RouteInquiryRequest.subject' => $f2, 'switchyard.routing.v1.RouteInquiryRequest.body' => $f3, 'switchyard.routing.v1.RouteInquiryRequest.channel' => $f4, 'switchyard.routing.v1.RouteInquiryRequest.locale' => $f5, 'switchyard.routing.v1.RouteInquiryRequest.customer_id' => $f6, 'switchyard.routing.v1.RouteInquiryRequest.inquiry_id' => $f8]);
 
         return new self(
             $f1,

@@ -65,16 +65,16 @@ final class RoutingResult implements Message
 
     public function encode(): string
     {
-        '' === $this->queue || Wire::utf8($this->queue) || throw EncodeException::utf8In(['switchyard.routing.v1.RoutingResult.queue' => $this->queue]);
+        '' === $this->queue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->queue, 'UTF-8') : Wire::utf8($this->queue)) || throw EncodeException::utf8In(['switchyard.routing.v1.RoutingResult.queue' => $this->queue]);
         $b = '';
-        if (null !== $this->decision) {
-            $v = $this->decision->encode();
+        if (null !== $v = $this->decision) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->queue) {
-            $n = \strlen($this->queue);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->queue;
+        if ('' !== $v = $this->queue) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->alternatives as $x) {
             $v = $x->encode();
@@ -87,13 +87,13 @@ final class RoutingResult implements Message
         if (0 !== $v = \is_int($this->priority) ? $this->priority : $this->priority->value) {
             $b .= "\x28" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->language) {
-            $v = $this->language->encode();
+        if (null !== $v = $this->language) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->error) {
-            $v = $this->error->encode();
+        if (null !== $v = $this->error) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -119,10 +119,8 @@ final class RoutingResult implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // decision
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -160,6 +158,9 @@ final class RoutingResult implements Message
                 case 32: // out_of_scope
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -168,6 +169,9 @@ final class RoutingResult implements Message
                 case 40: // priority
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -202,11 +206,16 @@ final class RoutingResult implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || Wire::utf8($f2) || throw DecodeException::utf8In(['switchyard.routing.v1.RoutingResult.queue' => $f2]);
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.routing.v1.RoutingResult.queue' => $f2]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? Decision::read($b, $s1, $e1, $depth - 1) : Decision::read($r1, 0, \strlen($r1), $depth - 1)),

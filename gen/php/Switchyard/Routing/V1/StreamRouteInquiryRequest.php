@@ -42,14 +42,14 @@ final class StreamRouteInquiryRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->deployment || Wire::utf8($this->deployment) || throw EncodeException::utf8In(['switchyard.routing.v1.StreamRouteInquiryRequest.deployment' => $this->deployment]);
+        '' === $this->deployment || (\extension_loaded('mbstring') ? \mb_check_encoding($this->deployment, 'UTF-8') : Wire::utf8($this->deployment)) || throw EncodeException::utf8In(['switchyard.routing.v1.StreamRouteInquiryRequest.deployment' => $this->deployment]);
         $b = '';
-        if ('' !== $this->deployment) {
-            $n = \strlen($this->deployment);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->deployment;
+        if ('' !== $v = $this->deployment) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->item) {
-            $v = $this->item->encode();
+        if (null !== $v = $this->item) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -68,10 +68,8 @@ final class StreamRouteInquiryRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // deployment
                     $f1 && Wire::checkText($f1, 'switchyard.routing.v1.StreamRouteInquiryRequest.deployment');
@@ -98,11 +96,16 @@ final class StreamRouteInquiryRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['switchyard.routing.v1.StreamRouteInquiryRequest.deployment' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.routing.v1.StreamRouteInquiryRequest.deployment' => $f1]);
 
         return new self(
             $f1,

@@ -45,22 +45,23 @@ final class FieldViolation implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->field}\0{$this->description}\0{$this->reason}") || throw EncodeException::utf8In(['google.rpc.BadRequest.FieldViolation.field' => $this->field, 'google.rpc.BadRequest.FieldViolation.description' => $this->description, 'google.rpc.BadRequest.FieldViolation.reason' => $this->reason]);
+        $v = "{$this->field}\0{$this->description}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.BadRequest.FieldViolation.field' => $this->field, 'google.rpc.BadRequest.FieldViolation.description' => $this->description, 'google.rpc.BadRequest.FieldViolation.reason' => $this->reason]);
         $b = '';
-        if ('' !== $this->field) {
-            $n = \strlen($this->field);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->field;
+        if ('' !== $v = $this->field) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->reason) {
-            $n = \strlen($this->reason);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->reason;
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->localizedMessage) {
-            $v = $this->localizedMessage->encode();
+        if (null !== $v = $this->localizedMessage) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -81,13 +82,11 @@ final class FieldViolation implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // field
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.BadRequest.FieldViolation.field'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.BadRequest.FieldViolation.field');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -97,7 +96,7 @@ final class FieldViolation implements Message
                     $i += $n;
                     break;
                 case 18: // description
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.BadRequest.FieldViolation.description'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.BadRequest.FieldViolation.description');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -107,7 +106,7 @@ final class FieldViolation implements Message
                     $i += $n;
                     break;
                 case 26: // reason
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('google.rpc.BadRequest.FieldViolation.reason'));
+                    $f3 && Wire::checkText($f3, 'google.rpc.BadRequest.FieldViolation.reason');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -126,17 +125,22 @@ final class FieldViolation implements Message
                         $s4 = $i;
                         $e4 = $i + $n;
                     } else {
-                        $r4 ??= \substr($b, $s4, $e4 - $s4);
-                        $r4 .= \substr($b, $i, $n);
+                        Wire::merge($r4, $b, $s4, $e4, $i, $n);
                     }
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}") || throw DecodeException::utf8In(['google.rpc.BadRequest.FieldViolation.field' => $f1, 'google.rpc.BadRequest.FieldViolation.description' => $f2, 'google.rpc.BadRequest.FieldViolation.reason' => $f3]);
+        $v = "{$f1}\0{$f2}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.BadRequest.FieldViolation.field' => $f1, 'google.rpc.BadRequest.FieldViolation.description' => $f2, 'google.rpc.BadRequest.FieldViolation.reason' => $f3]);
 
         return new self(
             $f1,

@@ -39,15 +39,16 @@ final class Link implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->description}\0{$this->url}") || throw EncodeException::utf8In(['google.rpc.Help.Link.description' => $this->description, 'google.rpc.Help.Link.url' => $this->url]);
+        $v = "{$this->description}\0{$this->url}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.Help.Link.description' => $this->description, 'google.rpc.Help.Link.url' => $this->url]);
         $b = '';
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->url) {
-            $n = \strlen($this->url);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->url;
+        if ('' !== $v = $this->url) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -63,13 +64,11 @@ final class Link implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // description
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.Help.Link.description'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.Help.Link.description');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -79,7 +78,7 @@ final class Link implements Message
                     $i += $n;
                     break;
                 case 18: // url
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.Help.Link.url'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.Help.Link.url');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -89,11 +88,17 @@ final class Link implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}") || throw DecodeException::utf8In(['google.rpc.Help.Link.description' => $f1, 'google.rpc.Help.Link.url' => $f2]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.Help.Link.description' => $f1, 'google.rpc.Help.Link.url' => $f2]);
 
         return new self(
             $f1,

@@ -41,19 +41,20 @@ final class Violation implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->type}\0{$this->subject}\0{$this->description}") || throw EncodeException::utf8In(['google.rpc.PreconditionFailure.Violation.type' => $this->type, 'google.rpc.PreconditionFailure.Violation.subject' => $this->subject, 'google.rpc.PreconditionFailure.Violation.description' => $this->description]);
+        $v = "{$this->type}\0{$this->subject}\0{$this->description}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.PreconditionFailure.Violation.type' => $this->type, 'google.rpc.PreconditionFailure.Violation.subject' => $this->subject, 'google.rpc.PreconditionFailure.Violation.description' => $this->description]);
         $b = '';
-        if ('' !== $this->type) {
-            $n = \strlen($this->type);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->type;
+        if ('' !== $v = $this->type) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -70,13 +71,11 @@ final class Violation implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // type
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.PreconditionFailure.Violation.type'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.PreconditionFailure.Violation.type');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -86,7 +85,7 @@ final class Violation implements Message
                     $i += $n;
                     break;
                 case 18: // subject
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.PreconditionFailure.Violation.subject'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.PreconditionFailure.Violation.subject');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -96,7 +95,7 @@ final class Violation implements Message
                     $i += $n;
                     break;
                 case 26: // description
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('google.rpc.PreconditionFailure.Violation.description'));
+                    $f3 && Wire::checkText($f3, 'google.rpc.PreconditionFailure.Violation.description');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -106,11 +105,17 @@ final class Violation implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}") || throw DecodeException::utf8In(['google.rpc.PreconditionFailure.Violation.type' => $f1, 'google.rpc.PreconditionFailure.Violation.subject' => $f2, 'google.rpc.PreconditionFailure.Violation.description' => $f3]);
+        $v = "{$f1}\0{$f2}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.PreconditionFailure.Violation.type' => $f1, 'google.rpc.PreconditionFailure.Violation.subject' => $f2, 'google.rpc.PreconditionFailure.Violation.description' => $f3]);
 
         return new self(
             $f1,

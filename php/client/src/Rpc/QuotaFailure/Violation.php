@@ -59,37 +59,38 @@ final class Violation implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->subject}\0{$this->description}\0{$this->apiService}\0{$this->quotaMetric}\0{$this->quotaId}") || throw EncodeException::utf8In(['google.rpc.QuotaFailure.Violation.subject' => $this->subject, 'google.rpc.QuotaFailure.Violation.description' => $this->description, 'google.rpc.QuotaFailure.Violation.api_service' => $this->apiService, 'google.rpc.QuotaFailure.Violation.quota_metric' => $this->quotaMetric, 'google.rpc.QuotaFailure.Violation.quota_id' => $this->quotaId]);
+        $v = "{$this->subject}\0{$this->description}\0{$this->apiService}\0{$this->quotaMetric}\0{$this->quotaId}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['google.rpc.QuotaFailure.Violation.subject' => $this->subject, 'google.rpc.QuotaFailure.Violation.description' => $this->description, 'google.rpc.QuotaFailure.Violation.api_service' => $this->apiService, 'google.rpc.QuotaFailure.Violation.quota_metric' => $this->quotaMetric, 'google.rpc.QuotaFailure.Violation.quota_id' => $this->quotaId]);
         $b = '';
-        if ('' !== $this->subject) {
-            $n = \strlen($this->subject);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->subject;
+        if ('' !== $v = $this->subject) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->description) {
-            $n = \strlen($this->description);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->description;
+        if ('' !== $v = $this->description) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->apiService) {
-            $n = \strlen($this->apiService);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->apiService;
+        if ('' !== $v = $this->apiService) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->quotaMetric) {
-            $n = \strlen($this->quotaMetric);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->quotaMetric;
+        if ('' !== $v = $this->quotaMetric) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->quotaId) {
-            $n = \strlen($this->quotaId);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->quotaId;
+        if ('' !== $v = $this->quotaId) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         foreach ($this->quotaDimensions as $k => $x) {
             $p = "\x0a" . Wire::text((string) $k, 'google.rpc.QuotaFailure.Violation.quota_dimensions') . "\x12" . Wire::text($x, 'google.rpc.QuotaFailure.Violation.quota_dimensions');
             $b .= "\x32" . Wire::bytes($p);
         }
-        if (0 !== $this->quotaValue) {
-            $b .= "\x38" . ($this->quotaValue >= 0 && $this->quotaValue < 0x80 ? \chr($this->quotaValue) : Wire::varint($this->quotaValue));
+        if (0 !== $v = $this->quotaValue) {
+            $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->futureQuotaValue) {
-            $b .= "\x40" . ($this->futureQuotaValue >= 0 && $this->futureQuotaValue < 0x80 ? \chr($this->futureQuotaValue) : Wire::varint($this->futureQuotaValue));
+        if (null !== $v = $this->futureQuotaValue) {
+            $b .= "\x40" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;
@@ -111,13 +112,11 @@ final class Violation implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // subject
-                    $f1 && (Wire::utf8($f1) || throw DecodeException::utf8('google.rpc.QuotaFailure.Violation.subject'));
+                    $f1 && Wire::checkText($f1, 'google.rpc.QuotaFailure.Violation.subject');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -127,7 +126,7 @@ final class Violation implements Message
                     $i += $n;
                     break;
                 case 18: // description
-                    $f2 && (Wire::utf8($f2) || throw DecodeException::utf8('google.rpc.QuotaFailure.Violation.description'));
+                    $f2 && Wire::checkText($f2, 'google.rpc.QuotaFailure.Violation.description');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -137,7 +136,7 @@ final class Violation implements Message
                     $i += $n;
                     break;
                 case 26: // api_service
-                    $f3 && (Wire::utf8($f3) || throw DecodeException::utf8('google.rpc.QuotaFailure.Violation.api_service'));
+                    $f3 && Wire::checkText($f3, 'google.rpc.QuotaFailure.Violation.api_service');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -147,7 +146,7 @@ final class Violation implements Message
                     $i += $n;
                     break;
                 case 34: // quota_metric
-                    $f4 && (Wire::utf8($f4) || throw DecodeException::utf8('google.rpc.QuotaFailure.Violation.quota_metric'));
+                    $f4 && Wire::checkText($f4, 'google.rpc.QuotaFailure.Violation.quota_metric');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -157,7 +156,7 @@ final class Violation implements Message
                     $i += $n;
                     break;
                 case 42: // quota_id
-                    $f5 && (Wire::utf8($f5) || throw DecodeException::utf8('google.rpc.QuotaFailure.Violation.quota_id'));
+                    $f5 && Wire::checkText($f5, 'google.rpc.QuotaFailure.Violation.quota_id');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -178,6 +177,9 @@ final class Violation implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -188,7 +190,7 @@ final class Violation implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'google.rpc.QuotaFailure.Violation.quota_dimensions');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('google.rpc.QuotaFailure.Violation.quota_dimensions');
+                            Wire::checkText($v, 'google.rpc.QuotaFailure.Violation.quota_dimensions');
                             $k = $v;
                             $i += $n;
                         } elseif (18 === $tag) {
@@ -198,7 +200,7 @@ final class Violation implements Message
                                 $n = Wire::readLength($b, $i, $stop, 'google.rpc.QuotaFailure.Violation.quota_dimensions');
                             }
                             $v = \substr($b, $i, $n);
-                            Wire::utf8($v) || throw DecodeException::utf8('google.rpc.QuotaFailure.Violation.quota_dimensions');
+                            Wire::checkText($v, 'google.rpc.QuotaFailure.Violation.quota_dimensions');
                             $x = $v;
                             $i += $n;
                         } else {
@@ -210,6 +212,9 @@ final class Violation implements Message
                 case 56: // quota_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -218,17 +223,26 @@ final class Violation implements Message
                 case 64: // future_quota_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f8 = $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}") || throw DecodeException::utf8In(['google.rpc.QuotaFailure.Violation.subject' => $f1, 'google.rpc.QuotaFailure.Violation.description' => $f2, 'google.rpc.QuotaFailure.Violation.api_service' => $f3, 'google.rpc.QuotaFailure.Violation.quota_metric' => $f4, 'google.rpc.QuotaFailure.Violation.quota_id' => $f5]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['google.rpc.QuotaFailure.Violation.subject' => $f1, 'google.rpc.QuotaFailure.Violation.description' => $f2, 'google.rpc.QuotaFailure.Violation.api_service' => $f3, 'google.rpc.QuotaFailure.Violation.quota_metric' => $f4, 'google.rpc.QuotaFailure.Violation.quota_id' => $f5]);
 
         return new self(
             $f1,

@@ -37,11 +37,11 @@ final class Loose implements Message
 
     public function encode(): string
     {
-        '' === $this->text || Wire::utf8($this->text) || throw EncodeException::utf8In(['Loose.text' => $this->text]);
+        '' === $this->text || (\extension_loaded('mbstring') ? \mb_check_encoding($this->text, 'UTF-8') : Wire::utf8($this->text)) || throw EncodeException::utf8In(['Loose.text' => $this->text]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -56,10 +56,8 @@ final class Loose implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // text
                     $f1 && Wire::checkText($f1, 'Loose.text');
@@ -72,11 +70,16 @@ final class Loose implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['Loose.text' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['Loose.text' => $f1]);
 
         return new self(
             $f1,

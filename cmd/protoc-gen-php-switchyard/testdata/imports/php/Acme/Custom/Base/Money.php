@@ -39,14 +39,14 @@ final class Money implements Message
 
     public function encode(): string
     {
-        '' === $this->currency || Wire::utf8($this->currency) || throw EncodeException::utf8In(['acme.base.Money.currency' => $this->currency]);
+        '' === $this->currency || (\extension_loaded('mbstring') ? \mb_check_encoding($this->currency, 'UTF-8') : Wire::utf8($this->currency)) || throw EncodeException::utf8In(['acme.base.Money.currency' => $this->currency]);
         $b = '';
-        if ('' !== $this->currency) {
-            $n = \strlen($this->currency);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->currency;
+        if ('' !== $v = $this->currency) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->units) {
-            $b .= "\x10" . ($this->units >= 0 && $this->units < 0x80 ? \chr($this->units) : Wire::varint($this->units));
+        if (0 !== $v = $this->units) {
+            $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
 
         return $b . $this->unknownFields;
@@ -62,10 +62,8 @@ final class Money implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // currency
                     $f1 && Wire::checkText($f1, 'acme.base.Money.currency');
@@ -80,17 +78,25 @@ final class Money implements Message
                 case 16: // units
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f2 = $v;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['acme.base.Money.currency' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['acme.base.Money.currency' => $f1]);
 
         return new self(
             $f1,

@@ -99,19 +99,19 @@ final class Keys implements Message
     {
         $b = '';
         foreach ($this->int32Key as $k => $x) {
-            $p = "\x08" . ($k >= 0 && $k < 0x80 ? \chr($k) : Wire::int32($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.int32_key');
+            $p = "\x08" . ($k >= 0 && $k < 0x4000 ? ($k < 0x80 ? \chr($k) : \chr($k | 0x80) . \chr($k >> 7)) : Wire::int32($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.int32_key');
             $b .= "\x0a" . Wire::bytes($p);
         }
         foreach ($this->int64Key as $k => $x) {
-            $p = "\x08" . ($k >= 0 && $k < 0x80 ? \chr($k) : Wire::varint($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.int64_key');
+            $p = "\x08" . ($k >= 0 && $k < 0x4000 ? ($k < 0x80 ? \chr($k) : \chr($k | 0x80) . \chr($k >> 7)) : Wire::varint($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.int64_key');
             $b .= "\x12" . Wire::bytes($p);
         }
         foreach ($this->uint32Key as $k => $x) {
-            $p = "\x08" . ($k >= 0 && $k < 0x80 ? \chr($k) : Wire::uint32($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.uint32_key');
+            $p = "\x08" . ($k >= 0 && $k < 0x4000 ? ($k < 0x80 ? \chr($k) : \chr($k | 0x80) . \chr($k >> 7)) : Wire::uint32($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.uint32_key');
             $b .= "\x1a" . Wire::bytes($p);
         }
         foreach ($this->uint64Key as $k => $x) {
-            $p = "\x08" . ($k >= 0 && $k < 0x80 ? \chr($k) : Wire::varint($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.uint64_key');
+            $p = "\x08" . ($k >= 0 && $k < 0x4000 ? ($k < 0x80 ? \chr($k) : \chr($k | 0x80) . \chr($k >> 7)) : Wire::varint($k)) . "\x12" . Wire::text($x, 'test.scalars.v1.Keys.uint64_key');
             $b .= "\x22" . Wire::bytes($p);
         }
         foreach ($this->sint32Key as $k => $x) {
@@ -170,10 +170,8 @@ final class Keys implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // int32_key
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -187,12 +185,18 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -225,12 +229,18 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -263,12 +273,18 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -301,12 +317,18 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -339,12 +361,18 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -377,12 +405,18 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -415,6 +449,9 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -452,6 +489,9 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -489,6 +529,9 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -526,6 +569,9 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -563,12 +609,18 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -602,6 +654,9 @@ final class Keys implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -632,6 +687,11 @@ final class Keys implements Message
                     $f12[$k] = $x;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }

@@ -138,53 +138,53 @@ final class OneOf implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->doubleValue) {
-            $b .= "\x71" . \pack('e', $this->doubleValue);
+        if (null !== $v = $this->doubleValue) {
+            $b .= "\x71" . \pack('e', $v);
         }
-        if (null !== $this->floatValue) {
-            $b .= "\x7d" . \pack('g', $this->floatValue);
+        if (null !== $v = $this->floatValue) {
+            $b .= "\x7d" . \pack('g', $v);
         }
-        if (null !== $this->int32Value) {
-            $b .= "\x80\x01" . ($this->int32Value >= 0 && $this->int32Value < 0x80 ? \chr($this->int32Value) : Wire::int32($this->int32Value));
+        if (null !== $v = $this->int32Value) {
+            $b .= "\x80\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->int64Value) {
-            $b .= "\x88\x01" . ($this->int64Value >= 0 && $this->int64Value < 0x80 ? \chr($this->int64Value) : Wire::varint($this->int64Value));
+        if (null !== $v = $this->int64Value) {
+            $b .= "\x88\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->uint32Value) {
-            $b .= "\x90\x01" . ($this->uint32Value >= 0 && $this->uint32Value < 0x80 ? \chr($this->uint32Value) : Wire::uint32($this->uint32Value));
+        if (null !== $v = $this->uint32Value) {
+            $b .= "\x90\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::uint32($v));
         }
-        if (null !== $this->uint64Value) {
-            $b .= "\x98\x01" . ($this->uint64Value >= 0 && $this->uint64Value < 0x80 ? \chr($this->uint64Value) : Wire::varint($this->uint64Value));
+        if (null !== $v = $this->uint64Value) {
+            $b .= "\x98\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->sint32Value) {
-            $b .= "\xa0\x01" . Wire::sint32($this->sint32Value);
+        if (null !== $v = $this->sint32Value) {
+            $b .= "\xa0\x01" . Wire::sint32($v);
         }
-        if (null !== $this->sint64Value) {
-            $b .= "\xa8\x01" . Wire::sint64($this->sint64Value);
+        if (null !== $v = $this->sint64Value) {
+            $b .= "\xa8\x01" . Wire::sint64($v);
         }
-        if (null !== $this->fixed32Value) {
-            $b .= "\xb5\x01" . Wire::fixed32($this->fixed32Value);
+        if (null !== $v = $this->fixed32Value) {
+            $b .= "\xb5\x01" . Wire::fixed32($v);
         }
-        if (null !== $this->fixed64Value) {
-            $b .= "\xb9\x01" . \pack('P', $this->fixed64Value);
+        if (null !== $v = $this->fixed64Value) {
+            $b .= "\xb9\x01" . \pack('P', $v);
         }
-        if (null !== $this->sfixed32Value) {
-            $b .= "\xc5\x01" . Wire::sfixed32($this->sfixed32Value);
+        if (null !== $v = $this->sfixed32Value) {
+            $b .= "\xc5\x01" . Wire::sfixed32($v);
         }
-        if (null !== $this->sfixed64Value) {
-            $b .= "\xc9\x01" . \pack('P', $this->sfixed64Value);
+        if (null !== $v = $this->sfixed64Value) {
+            $b .= "\xc9\x01" . \pack('P', $v);
         }
-        if (null !== $this->boolValue) {
-            $b .= "\xd0\x01" . ($this->boolValue ? "\x01" : "\x00");
+        if (null !== $v = $this->boolValue) {
+            $b .= "\xd0\x01" . ($v ? "\x01" : "\x00");
         }
-        if (null !== $this->stringValue) {
-            Wire::utf8($this->stringValue) || throw EncodeException::utf8('test.scalars.v1.OneOf.string_value');
-            $n = \strlen($this->stringValue);
-            $b .= "\xda\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
+        if (null !== $v = $this->stringValue) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.scalars.v1.OneOf.string_value');
+            $n = \strlen($v);
+            $b .= "\xda\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->bytesValue) {
-            $n = \strlen($this->bytesValue);
-            $b .= "\xe2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->bytesValue;
+        if (null !== $v = $this->bytesValue) {
+            $n = \strlen($v);
+            $b .= "\xe2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (null !== $this->colorValue) {
             $v = \is_int($this->colorValue) ? $this->colorValue : $this->colorValue->value;
@@ -204,15 +204,8 @@ final class OneOf implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 113: // double_value
                     if (8 > $end - $i) {
@@ -230,61 +223,79 @@ final class OneOf implements Message
                     $i += 4;
                     $one0 = 15;
                     break;
-                case 128: // int32_value
+                case -128: // int32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $set0 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     $one0 = 16;
                     break;
-                case 136: // int64_value
+                case -136: // int64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $set0 = $v;
                     $one0 = 17;
                     break;
-                case 144: // uint32_value
+                case -144: // uint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $set0 = $v & 0xFFFFFFFF;
                     $one0 = 18;
                     break;
-                case 152: // uint64_value
+                case -152: // uint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $set0 = $v;
                     $one0 = 19;
                     break;
-                case 160: // sint32_value
+                case -160: // sint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $set0 = ($v >> 1 & 0x7FFFFFFF) ^ -($v & 1);
                     $one0 = 20;
                     break;
-                case 168: // sint64_value
+                case -168: // sint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $set0 = ($v >> 1 & \PHP_INT_MAX) ^ -($v & 1);
                     $one0 = 21;
                     break;
-                case 181: // fixed32_value
+                case -181: // fixed32_value
                     if (4 > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.OneOf.fixed32_value');
                     }
@@ -292,7 +303,7 @@ final class OneOf implements Message
                     $i += 4;
                     $one0 = 22;
                     break;
-                case 185: // fixed64_value
+                case -185: // fixed64_value
                     if (8 > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.OneOf.fixed64_value');
                     }
@@ -300,7 +311,7 @@ final class OneOf implements Message
                     $i += 8;
                     $one0 = 23;
                     break;
-                case 197: // sfixed32_value
+                case -197: // sfixed32_value
                     if (4 > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.OneOf.sfixed32_value');
                     }
@@ -308,7 +319,7 @@ final class OneOf implements Message
                     $i += 4;
                     $one0 = 24;
                     break;
-                case 201: // sfixed64_value
+                case -201: // sfixed64_value
                     if (8 > $end - $i) {
                         throw DecodeException::truncated('test.scalars.v1.OneOf.sfixed64_value');
                     }
@@ -316,16 +327,19 @@ final class OneOf implements Message
                     $i += 8;
                     $one0 = 25;
                     break;
-                case 208: // bool_value
+                case -208: // bool_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $set0 = 0 !== $v;
                     $one0 = 26;
                     break;
-                case 218: // string_value
+                case -218: // string_value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -337,7 +351,7 @@ final class OneOf implements Message
                     $i += $n;
                     $one0 = 27;
                     break;
-                case 226: // bytes_value
+                case -226: // bytes_value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -347,9 +361,12 @@ final class OneOf implements Message
                     $i += $n;
                     $one0 = 28;
                     break;
-                case 232: // color_value
+                case -232: // color_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -357,7 +374,18 @@ final class OneOf implements Message
                     $one0 = 29;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }

@@ -84,54 +84,54 @@ final class Optional implements Message
 
     public function encode(): string
     {
-        null === $this->stringValue || Wire::utf8($this->stringValue ?? '') || throw EncodeException::utf8In(['test.scalars.v1.Optional.string_value' => $this->stringValue]);
+        null === $this->stringValue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->stringValue ?? '', 'UTF-8') : Wire::utf8($this->stringValue ?? '')) || throw EncodeException::utf8In(['test.scalars.v1.Optional.string_value' => $this->stringValue]);
         $b = '';
-        if (null !== $this->doubleValue) {
-            $b .= "\x09" . \pack('e', $this->doubleValue);
+        if (null !== $v = $this->doubleValue) {
+            $b .= "\x09" . \pack('e', $v);
         }
-        if (null !== $this->floatValue) {
-            $b .= "\x15" . \pack('g', $this->floatValue);
+        if (null !== $v = $this->floatValue) {
+            $b .= "\x15" . \pack('g', $v);
         }
-        if (null !== $this->int32Value) {
-            $b .= "\x18" . ($this->int32Value >= 0 && $this->int32Value < 0x80 ? \chr($this->int32Value) : Wire::int32($this->int32Value));
+        if (null !== $v = $this->int32Value) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->int64Value) {
-            $b .= "\x20" . ($this->int64Value >= 0 && $this->int64Value < 0x80 ? \chr($this->int64Value) : Wire::varint($this->int64Value));
+        if (null !== $v = $this->int64Value) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->uint32Value) {
-            $b .= "\x28" . ($this->uint32Value >= 0 && $this->uint32Value < 0x80 ? \chr($this->uint32Value) : Wire::uint32($this->uint32Value));
+        if (null !== $v = $this->uint32Value) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::uint32($v));
         }
-        if (null !== $this->uint64Value) {
-            $b .= "\x30" . ($this->uint64Value >= 0 && $this->uint64Value < 0x80 ? \chr($this->uint64Value) : Wire::varint($this->uint64Value));
+        if (null !== $v = $this->uint64Value) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (null !== $this->sint32Value) {
-            $b .= "\x38" . Wire::sint32($this->sint32Value);
+        if (null !== $v = $this->sint32Value) {
+            $b .= "\x38" . Wire::sint32($v);
         }
-        if (null !== $this->sint64Value) {
-            $b .= "\x40" . Wire::sint64($this->sint64Value);
+        if (null !== $v = $this->sint64Value) {
+            $b .= "\x40" . Wire::sint64($v);
         }
-        if (null !== $this->fixed32Value) {
-            $b .= "\x4d" . Wire::fixed32($this->fixed32Value);
+        if (null !== $v = $this->fixed32Value) {
+            $b .= "\x4d" . Wire::fixed32($v);
         }
-        if (null !== $this->fixed64Value) {
-            $b .= "\x51" . \pack('P', $this->fixed64Value);
+        if (null !== $v = $this->fixed64Value) {
+            $b .= "\x51" . \pack('P', $v);
         }
-        if (null !== $this->sfixed32Value) {
-            $b .= "\x5d" . Wire::sfixed32($this->sfixed32Value);
+        if (null !== $v = $this->sfixed32Value) {
+            $b .= "\x5d" . Wire::sfixed32($v);
         }
-        if (null !== $this->sfixed64Value) {
-            $b .= "\x61" . \pack('P', $this->sfixed64Value);
+        if (null !== $v = $this->sfixed64Value) {
+            $b .= "\x61" . \pack('P', $v);
         }
-        if (null !== $this->boolValue) {
-            $b .= "\x68" . ($this->boolValue ? "\x01" : "\x00");
+        if (null !== $v = $this->boolValue) {
+            $b .= "\x68" . ($v ? "\x01" : "\x00");
         }
-        if (null !== $this->stringValue) {
-            $n = \strlen($this->stringValue);
-            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
+        if (null !== $v = $this->stringValue) {
+            $n = \strlen($v);
+            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->bytesValue) {
-            $n = \strlen($this->bytesValue);
-            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->bytesValue;
+        if (null !== $v = $this->bytesValue) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (null !== $this->colorValue) {
             $v = \is_int($this->colorValue) ? $this->colorValue : $this->colorValue->value;
@@ -165,15 +165,8 @@ final class Optional implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // double_value
                     if (8 > $end - $i) {
@@ -192,6 +185,9 @@ final class Optional implements Message
                 case 24: // int32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -200,6 +196,9 @@ final class Optional implements Message
                 case 32: // int64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -208,6 +207,9 @@ final class Optional implements Message
                 case 40: // uint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -216,6 +218,9 @@ final class Optional implements Message
                 case 48: // uint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -224,6 +229,9 @@ final class Optional implements Message
                 case 56: // sint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -232,6 +240,9 @@ final class Optional implements Message
                 case 64: // sint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -268,6 +279,9 @@ final class Optional implements Message
                 case 104: // bool_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -292,20 +306,34 @@ final class Optional implements Message
                     $f15 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 128: // color_value
+                case -128: // color_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16 = Color::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        null === $f14 || Wire::utf8($f14 ?? '') || throw DecodeException::utf8In(['test.scalars.v1.Optional.string_value' => $f14]);
+        null === $f14 || (\extension_loaded('mbstring') ? \mb_check_encoding($f14 ?? '', 'UTF-8') : Wire::utf8($f14 ?? '')) || throw DecodeException::utf8In(['test.scalars.v1.Optional.string_value' => $f14]);
 
         return new self(
             $f1,

@@ -118,7 +118,7 @@ final class Packed implements Message
 
     public function encode(): string
     {
-        [] === $this->stringValue || Wire::utf8(\implode("\0", $this->stringValue)) || throw EncodeException::utf8In(['test.scalars.v1.Packed.string_value' => \implode("\0", $this->stringValue)]);
+        [] === $this->stringValue || (\extension_loaded('mbstring') ? \mb_check_encoding(\implode("\0", $this->stringValue), 'UTF-8') : Wire::utf8(\implode("\0", $this->stringValue))) || throw EncodeException::utf8In(['test.scalars.v1.Packed.string_value' => \implode("\0", $this->stringValue)]);
         $b = '';
         if ([] !== $this->doubleValue) {
             $p = '';
@@ -137,28 +137,28 @@ final class Packed implements Message
         if ([] !== $this->int32Value) {
             $p = '';
             foreach ($this->int32Value as $v) {
-                $p .= ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
+                $p .= ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
             }
             $b .= "\x1a" . Wire::bytes($p);
         }
         if ([] !== $this->int64Value) {
             $p = '';
             foreach ($this->int64Value as $v) {
-                $p .= ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::varint($v));
+                $p .= ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
             }
             $b .= "\x22" . Wire::bytes($p);
         }
         if ([] !== $this->uint32Value) {
             $p = '';
             foreach ($this->uint32Value as $v) {
-                $p .= ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::uint32($v));
+                $p .= ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::uint32($v));
             }
             $b .= "\x2a" . Wire::bytes($p);
         }
         if ([] !== $this->uint64Value) {
             $p = '';
             foreach ($this->uint64Value as $v) {
-                $p .= ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::varint($v));
+                $p .= ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
             }
             $b .= "\x32" . Wire::bytes($p);
         }
@@ -254,15 +254,8 @@ final class Packed implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // double_value, packed
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -318,6 +311,9 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -327,6 +323,9 @@ final class Packed implements Message
                 case 24: // int32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -342,6 +341,9 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -351,6 +353,9 @@ final class Packed implements Message
                 case 32: // int64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -366,6 +371,9 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -375,6 +383,9 @@ final class Packed implements Message
                 case 40: // uint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -390,6 +401,9 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -399,6 +413,9 @@ final class Packed implements Message
                 case 48: // uint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -414,6 +431,9 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -423,6 +443,9 @@ final class Packed implements Message
                 case 56: // sint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -438,6 +461,9 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -447,6 +473,9 @@ final class Packed implements Message
                 case 64: // sint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -550,6 +579,9 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -559,6 +591,9 @@ final class Packed implements Message
                 case 104: // bool_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -582,7 +617,7 @@ final class Packed implements Message
                     $f15[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 130: // color_value, packed
+                case -130: // color_value, packed
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -592,26 +627,43 @@ final class Packed implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
                         $f16[] = Color::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     }
                     break;
-                case 128: // color_value
+                case -128: // color_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16[] = Color::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        [] === $f14 || Wire::utf8(\implode("\0", $f14)) || throw DecodeException::utf8In(['test.scalars.v1.Packed.string_value' => \implode("\0", $f14)]);
+        [] === $f14 || (\extension_loaded('mbstring') ? \mb_check_encoding(\implode("\0", $f14), 'UTF-8') : Wire::utf8(\implode("\0", $f14))) || throw DecodeException::utf8In(['test.scalars.v1.Packed.string_value' => \implode("\0", $f14)]);
 
         return new self(
             $f1,

@@ -84,7 +84,7 @@ final class Singular implements Message
 
     public function encode(): string
     {
-        '' === $this->stringValue || Wire::utf8($this->stringValue) || throw EncodeException::utf8In(['test.scalars.v1.Singular.string_value' => $this->stringValue]);
+        '' === $this->stringValue || (\extension_loaded('mbstring') ? \mb_check_encoding($this->stringValue, 'UTF-8') : Wire::utf8($this->stringValue)) || throw EncodeException::utf8In(['test.scalars.v1.Singular.string_value' => $this->stringValue]);
         $b = '';
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->doubleValue)) {
             $b .= "\x09" . $v;
@@ -92,46 +92,46 @@ final class Singular implements Message
         if ("\0\0\0\0" !== $v = \pack('g', $this->floatValue)) {
             $b .= "\x15" . $v;
         }
-        if (0 !== $this->int32Value) {
-            $b .= "\x18" . ($this->int32Value >= 0 && $this->int32Value < 0x80 ? \chr($this->int32Value) : Wire::int32($this->int32Value));
+        if (0 !== $v = $this->int32Value) {
+            $b .= "\x18" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (0 !== $this->int64Value) {
-            $b .= "\x20" . ($this->int64Value >= 0 && $this->int64Value < 0x80 ? \chr($this->int64Value) : Wire::varint($this->int64Value));
+        if (0 !== $v = $this->int64Value) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->uint32Value) {
-            $b .= "\x28" . ($this->uint32Value >= 0 && $this->uint32Value < 0x80 ? \chr($this->uint32Value) : Wire::uint32($this->uint32Value));
+        if (0 !== $v = $this->uint32Value) {
+            $b .= "\x28" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::uint32($v));
         }
-        if (0 !== $this->uint64Value) {
-            $b .= "\x30" . ($this->uint64Value >= 0 && $this->uint64Value < 0x80 ? \chr($this->uint64Value) : Wire::varint($this->uint64Value));
+        if (0 !== $v = $this->uint64Value) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
-        if (0 !== $this->sint32Value) {
-            $b .= "\x38" . Wire::sint32($this->sint32Value);
+        if (0 !== $v = $this->sint32Value) {
+            $b .= "\x38" . Wire::sint32($v);
         }
-        if (0 !== $this->sint64Value) {
-            $b .= "\x40" . Wire::sint64($this->sint64Value);
+        if (0 !== $v = $this->sint64Value) {
+            $b .= "\x40" . Wire::sint64($v);
         }
-        if (0 !== $this->fixed32Value) {
-            $b .= "\x4d" . Wire::fixed32($this->fixed32Value);
+        if (0 !== $v = $this->fixed32Value) {
+            $b .= "\x4d" . Wire::fixed32($v);
         }
-        if (0 !== $this->fixed64Value) {
-            $b .= "\x51" . \pack('P', $this->fixed64Value);
+        if (0 !== $v = $this->fixed64Value) {
+            $b .= "\x51" . \pack('P', $v);
         }
-        if (0 !== $this->sfixed32Value) {
-            $b .= "\x5d" . Wire::sfixed32($this->sfixed32Value);
+        if (0 !== $v = $this->sfixed32Value) {
+            $b .= "\x5d" . Wire::sfixed32($v);
         }
-        if (0 !== $this->sfixed64Value) {
-            $b .= "\x61" . \pack('P', $this->sfixed64Value);
+        if (0 !== $v = $this->sfixed64Value) {
+            $b .= "\x61" . \pack('P', $v);
         }
         if ($this->boolValue) {
             $b .= "\x68\x01";
         }
-        if ('' !== $this->stringValue) {
-            $n = \strlen($this->stringValue);
-            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->stringValue;
+        if ('' !== $v = $this->stringValue) {
+            $n = \strlen($v);
+            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->bytesValue) {
-            $n = \strlen($this->bytesValue);
-            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->bytesValue;
+        if ('' !== $v = $this->bytesValue) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->colorValue) ? $this->colorValue : $this->colorValue->value) {
             $b .= "\x80\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -164,15 +164,8 @@ final class Singular implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 9: // double_value
                     if (8 > $end - $i) {
@@ -191,6 +184,9 @@ final class Singular implements Message
                 case 24: // int32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -199,6 +195,9 @@ final class Singular implements Message
                 case 32: // int64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -207,6 +206,9 @@ final class Singular implements Message
                 case 40: // uint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -215,6 +217,9 @@ final class Singular implements Message
                 case 48: // uint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -223,6 +228,9 @@ final class Singular implements Message
                 case 56: // sint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -231,6 +239,9 @@ final class Singular implements Message
                 case 64: // sint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -267,6 +278,9 @@ final class Singular implements Message
                 case 104: // bool_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -291,20 +305,34 @@ final class Singular implements Message
                     $f15 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 128: // color_value
+                case -128: // color_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16 = Color::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f14 || Wire::utf8($f14) || throw DecodeException::utf8In(['test.scalars.v1.Singular.string_value' => $f14]);
+        '' === $f14 || (\extension_loaded('mbstring') ? \mb_check_encoding($f14, 'UTF-8') : Wire::utf8($f14)) || throw DecodeException::utf8In(['test.scalars.v1.Singular.string_value' => $f14]);
 
         return new self(
             $f1,

@@ -118,7 +118,7 @@ final class Unpacked implements Message
 
     public function encode(): string
     {
-        [] === $this->stringValue || Wire::utf8(\implode("\0", $this->stringValue)) || throw EncodeException::utf8In(['test.scalars.v1.Unpacked.string_value' => \implode("\0", $this->stringValue)]);
+        [] === $this->stringValue || (\extension_loaded('mbstring') ? \mb_check_encoding(\implode("\0", $this->stringValue), 'UTF-8') : Wire::utf8(\implode("\0", $this->stringValue))) || throw EncodeException::utf8In(['test.scalars.v1.Unpacked.string_value' => \implode("\0", $this->stringValue)]);
         $b = '';
         foreach ($this->doubleValue as $x) {
             $b .= "\x09" . \pack('e', $x);
@@ -127,16 +127,16 @@ final class Unpacked implements Message
             $b .= "\x15" . \pack('g', $x);
         }
         foreach ($this->int32Value as $x) {
-            $b .= "\x18" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::int32($x));
+            $b .= "\x18" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::int32($x));
         }
         foreach ($this->int64Value as $x) {
-            $b .= "\x20" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::varint($x));
+            $b .= "\x20" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::varint($x));
         }
         foreach ($this->uint32Value as $x) {
-            $b .= "\x28" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::uint32($x));
+            $b .= "\x28" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::uint32($x));
         }
         foreach ($this->uint64Value as $x) {
-            $b .= "\x30" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::varint($x));
+            $b .= "\x30" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::varint($x));
         }
         foreach ($this->sint32Value as $x) {
             $b .= "\x38" . Wire::sint32($x);
@@ -198,15 +198,8 @@ final class Unpacked implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // double_value, packed
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -262,6 +255,9 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -271,6 +267,9 @@ final class Unpacked implements Message
                 case 24: // int32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -286,6 +285,9 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -295,6 +297,9 @@ final class Unpacked implements Message
                 case 32: // int64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -310,6 +315,9 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -319,6 +327,9 @@ final class Unpacked implements Message
                 case 40: // uint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -334,6 +345,9 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -343,6 +357,9 @@ final class Unpacked implements Message
                 case 48: // uint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -358,6 +375,9 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -367,6 +387,9 @@ final class Unpacked implements Message
                 case 56: // sint32_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -382,6 +405,9 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -391,6 +417,9 @@ final class Unpacked implements Message
                 case 64: // sint64_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -494,6 +523,9 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -503,6 +535,9 @@ final class Unpacked implements Message
                 case 104: // bool_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -526,7 +561,7 @@ final class Unpacked implements Message
                     $f15[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 130: // color_value, packed
+                case -130: // color_value, packed
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -536,26 +571,43 @@ final class Unpacked implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
                         $f16[] = Color::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     }
                     break;
-                case 128: // color_value
+                case -128: // color_value
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f16[] = Color::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        [] === $f14 || Wire::utf8(\implode("\0", $f14)) || throw DecodeException::utf8In(['test.scalars.v1.Unpacked.string_value' => \implode("\0", $f14)]);
+        [] === $f14 || (\extension_loaded('mbstring') ? \mb_check_encoding(\implode("\0", $f14), 'UTF-8') : Wire::utf8(\implode("\0", $f14))) || throw DecodeException::utf8In(['test.scalars.v1.Unpacked.string_value' => \implode("\0", $f14)]);
 
         return new self(
             $f1,

@@ -127,19 +127,19 @@ final class Values implements Message
             $b .= "\x12" . Wire::bytes($p);
         }
         foreach ($this->int32Value as $k => $x) {
-            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.int32_value') . "\x10" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::int32($x));
+            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.int32_value') . "\x10" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::int32($x));
             $b .= "\x1a" . Wire::bytes($p);
         }
         foreach ($this->int64Value as $k => $x) {
-            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.int64_value') . "\x10" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::varint($x));
+            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.int64_value') . "\x10" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::varint($x));
             $b .= "\x22" . Wire::bytes($p);
         }
         foreach ($this->uint32Value as $k => $x) {
-            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.uint32_value') . "\x10" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::uint32($x));
+            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.uint32_value') . "\x10" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::uint32($x));
             $b .= "\x2a" . Wire::bytes($p);
         }
         foreach ($this->uint64Value as $k => $x) {
-            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.uint64_value') . "\x10" . ($x >= 0 && $x < 0x80 ? \chr($x) : Wire::varint($x));
+            $p = "\x0a" . Wire::text((string) $k, 'test.scalars.v1.Values.uint64_value') . "\x10" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::varint($x));
             $b .= "\x32" . Wire::bytes($p);
         }
         foreach ($this->sint32Value as $k => $x) {
@@ -210,15 +210,8 @@ final class Values implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // double_value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -232,6 +225,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -269,6 +265,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -306,6 +305,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -322,6 +324,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -344,6 +349,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -360,6 +368,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -382,6 +393,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -398,6 +412,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -420,6 +437,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -436,6 +456,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -458,6 +481,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -474,6 +500,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -496,6 +525,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -512,6 +544,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -534,6 +569,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -571,6 +609,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -608,6 +649,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -645,6 +689,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -682,6 +729,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -698,6 +748,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -720,6 +773,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -761,6 +817,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -788,7 +847,7 @@ final class Values implements Message
                     }
                     $f15[$k] = $x;
                     break;
-                case 130: // color_value
+                case -130: // color_value
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -800,6 +859,9 @@ final class Values implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -816,6 +878,9 @@ final class Values implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -827,7 +892,18 @@ final class Values implements Message
                     $f16[$k] = $x;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }

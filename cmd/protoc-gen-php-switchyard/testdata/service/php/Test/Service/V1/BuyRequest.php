@@ -37,11 +37,11 @@ final class BuyRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->what || Wire::utf8($this->what) || throw EncodeException::utf8In(['test.service.v1.BuyRequest.what' => $this->what]);
+        '' === $this->what || (\extension_loaded('mbstring') ? \mb_check_encoding($this->what, 'UTF-8') : Wire::utf8($this->what)) || throw EncodeException::utf8In(['test.service.v1.BuyRequest.what' => $this->what]);
         $b = '';
-        if ('' !== $this->what) {
-            $n = \strlen($this->what);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->what;
+        if ('' !== $v = $this->what) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -56,10 +56,8 @@ final class BuyRequest implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // what
                     $f1 && Wire::checkText($f1, 'test.service.v1.BuyRequest.what');
@@ -72,11 +70,16 @@ final class BuyRequest implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['test.service.v1.BuyRequest.what' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['test.service.v1.BuyRequest.what' => $f1]);
 
         return new self(
             $f1,

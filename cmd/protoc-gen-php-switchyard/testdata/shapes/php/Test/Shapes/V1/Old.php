@@ -49,19 +49,20 @@ final class Old implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->text}\0{$this->renamed}\0{$this->atType}") || throw EncodeException::utf8In(['test.shapes.v1.Old.text' => $this->text, 'test.shapes.v1.Old.renamed' => $this->renamed, 'test.shapes.v1.Old.at_type' => $this->atType]);
+        $v = "{$this->text}\0{$this->renamed}\0{$this->atType}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['test.shapes.v1.Old.text' => $this->text, 'test.shapes.v1.Old.renamed' => $this->renamed, 'test.shapes.v1.Old.at_type' => $this->atType]);
         $b = '';
-        if ('' !== $this->text) {
-            $n = \strlen($this->text);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if ('' !== $v = $this->text) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->renamed) {
-            $n = \strlen($this->renamed);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->renamed;
+        if ('' !== $v = $this->renamed) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->atType) {
-            $n = \strlen($this->atType);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->atType;
+        if ('' !== $v = $this->atType) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -78,10 +79,8 @@ final class Old implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // text
                     $f1 && Wire::checkText($f1, 'test.shapes.v1.Old.text');
@@ -114,11 +113,17 @@ final class Old implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}") || throw DecodeException::utf8In(['test.shapes.v1.Old.text' => $f1, 'test.shapes.v1.Old.renamed' => $f2, 'test.shapes.v1.Old.at_type' => $f3]);
+        $v = "{$f1}\0{$f2}\0{$f3}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['test.shapes.v1.Old.text' => $f1, 'test.shapes.v1.Old.renamed' => $f2, 'test.shapes.v1.Old.at_type' => $f3]);
 
         return new self(
             $f1,

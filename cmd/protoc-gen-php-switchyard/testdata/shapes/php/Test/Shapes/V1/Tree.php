@@ -159,14 +159,14 @@ final class Tree implements Message
 
     public function encode(): string
     {
-        '' === $this->label || Wire::utf8($this->label) || throw EncodeException::utf8In(['test.shapes.v1.Tree.label' => $this->label]);
+        '' === $this->label || (\extension_loaded('mbstring') ? \mb_check_encoding($this->label, 'UTF-8') : Wire::utf8($this->label)) || throw EncodeException::utf8In(['test.shapes.v1.Tree.label' => $this->label]);
         $b = '';
-        if ('' !== $this->label) {
-            $n = \strlen($this->label);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->label;
+        if ('' !== $v = $this->label) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->left) {
-            $v = $this->left->encode();
+        if (null !== $v = $this->left) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -179,18 +179,18 @@ final class Tree implements Message
             $p = "\x0a" . Wire::text((string) $k, 'test.shapes.v1.Tree.by_name') . "\x12" . Wire::bytes($x->encode());
             $b .= "\x22" . Wire::bytes($p);
         }
-        if (null !== $this->text) {
-            Wire::utf8($this->text) || throw EncodeException::utf8('test.shapes.v1.Tree.text');
-            $n = \strlen($this->text);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->text;
+        if (null !== $v = $this->text) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.shapes.v1.Tree.text');
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->sub) {
-            $v = $this->sub->encode();
+        if (null !== $v = $this->sub) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->leaf) {
-            $v = $this->leaf->encode();
+        if (null !== $v = $this->leaf) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -198,21 +198,21 @@ final class Tree implements Message
             $v = \is_int($this->kind) ? $this->kind : $this->kind->value;
             $b .= "\x40" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if (null !== $this->raw) {
-            $n = \strlen($this->raw);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->raw;
+        if (null !== $v = $this->raw) {
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->yes) {
-            $b .= "\x50" . ($this->yes ? "\x01" : "\x00");
+        if (null !== $v = $this->yes) {
+            $b .= "\x50" . ($v ? "\x01" : "\x00");
         }
-        if (null !== $this->no) {
-            $b .= "\x58" . ($this->no ? "\x01" : "\x00");
+        if (null !== $v = $this->no) {
+            $b .= "\x58" . ($v ? "\x01" : "\x00");
         }
-        if (null !== $this->only) {
-            $b .= "\x60" . ($this->only >= 0 && $this->only < 0x80 ? \chr($this->only) : Wire::int32($this->only));
+        if (null !== $v = $this->only) {
+            $b .= "\x60" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        if (null !== $this->maybe) {
-            $v = $this->maybe->encode();
+        if (null !== $v = $this->maybe) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -243,10 +243,8 @@ final class Tree implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // label
                     $f1 && Wire::checkText($f1, 'test.shapes.v1.Tree.label');
@@ -294,6 +292,9 @@ final class Tree implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
@@ -376,6 +377,9 @@ final class Tree implements Message
                 case 64: // kind
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -397,6 +401,9 @@ final class Tree implements Message
                 case 80: // yes
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -406,6 +413,9 @@ final class Tree implements Message
                 case 88: // no
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -415,6 +425,9 @@ final class Tree implements Message
                 case 96: // only
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -436,11 +449,16 @@ final class Tree implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || Wire::utf8($f1) || throw DecodeException::utf8In(['test.shapes.v1.Tree.label' => $f1]);
+        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['test.shapes.v1.Tree.label' => $f1]);
         $set0 = self::readOneof0($one0, $b, $from0, $to0, $raw0, $depth) ?? $set0;
 
         return new self(

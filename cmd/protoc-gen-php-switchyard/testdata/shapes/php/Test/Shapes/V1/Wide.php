@@ -54,38 +54,39 @@ final class Wide implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->fifteen}\0{$this->sixteen}\0{$this->k2}\0{$this->k2048}") || throw EncodeException::utf8In(['test.shapes.v1.Wide.fifteen' => $this->fifteen, 'test.shapes.v1.Wide.sixteen' => $this->sixteen, 'test.shapes.v1.Wide.k2' => $this->k2, 'test.shapes.v1.Wide.k2048' => $this->k2048]);
+        $v = "{$this->fifteen}\0{$this->sixteen}\0{$this->k2}\0{$this->k2048}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['test.shapes.v1.Wide.fifteen' => $this->fifteen, 'test.shapes.v1.Wide.sixteen' => $this->sixteen, 'test.shapes.v1.Wide.k2' => $this->k2, 'test.shapes.v1.Wide.k2048' => $this->k2048]);
         $b = '';
-        if ('' !== $this->fifteen) {
-            $n = \strlen($this->fifteen);
-            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->fifteen;
+        if ('' !== $v = $this->fifteen) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->sixteen) {
-            $n = \strlen($this->sixteen);
-            $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->sixteen;
+        if ('' !== $v = $this->sixteen) {
+            $n = \strlen($v);
+            $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
         if (0 !== $v = \is_int($this->aliased) ? $this->aliased : $this->aliased->value) {
             $b .= "\x88\x01" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
         foreach ($this->aliases as $k => $x) {
-            $p = "\x08" . ($k >= 0 && $k < 0x80 ? \chr($k) : Wire::int32($k)) . "\x10" . Wire::int32(\is_int($x) ? $x : $x->value);
+            $p = "\x08" . ($k >= 0 && $k < 0x4000 ? ($k < 0x80 ? \chr($k) : \chr($k | 0x80) . \chr($k >> 7)) : Wire::int32($k)) . "\x10" . Wire::int32(\is_int($x) ? $x : $x->value);
             $b .= "\x92\x01" . Wire::bytes($p);
         }
-        if ('' !== $this->k2) {
-            $n = \strlen($this->k2);
-            $b .= "\xfa\x7f" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->k2;
+        if ('' !== $v = $this->k2) {
+            $n = \strlen($v);
+            $b .= "\xfa\x7f" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->k2048) {
-            $n = \strlen($this->k2048);
-            $b .= "\x82\x80\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->k2048;
+        if ('' !== $v = $this->k2048) {
+            $n = \strlen($v);
+            $b .= "\x82\x80\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->million) {
-            $v = $this->million->encode();
+        if (null !== $v = $this->million) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x82\xa4\xe8\x03" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (0 !== $this->last) {
-            $b .= "\xf8\xff\xff\xff\x0f" . ($this->last >= 0 && $this->last < 0x80 ? \chr($this->last) : Wire::int32($this->last));
+        if (0 !== $v = $this->last) {
+            $b .= "\xf8\xff\xff\xff\x0f" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
 
         return $b . $this->unknownFields;
@@ -108,15 +109,8 @@ final class Wide implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 122: // fifteen
                     $f15 && Wire::checkText($f15, 'test.shapes.v1.Wide.fifteen');
@@ -128,7 +122,7 @@ final class Wide implements Message
                     $f15 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 130: // sixteen
+                case -130: // sixteen
                     $f16 && Wire::checkText($f16, 'test.shapes.v1.Wide.sixteen');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -138,15 +132,18 @@ final class Wide implements Message
                     $f16 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 136: // aliased
+                case -136: // aliased
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f17 = Aliased::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 146: // aliases
+                case -146: // aliases
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -158,12 +155,18 @@ final class Wide implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $tag = Wire::readVarint($b, $i, $stop);
                         }
                         if (8 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -171,6 +174,9 @@ final class Wide implements Message
                         } elseif (16 === $tag) {
                             if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                                 ++$i;
+                            } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                                $v = $v & 0x7F | $n << 7;
+                                $i += 2;
                             } else {
                                 $v = Wire::readVarint($b, $i, $stop);
                             }
@@ -181,7 +187,7 @@ final class Wide implements Message
                     }
                     $f18[$k] = $x;
                     break;
-                case 16378: // k2
+                case -16378: // k2
                     $f2047 && Wire::checkText($f2047, 'test.shapes.v1.Wide.k2');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -191,7 +197,7 @@ final class Wide implements Message
                     $f2047 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 16386: // k2048
+                case -16386: // k2048
                     $f2048 && Wire::checkText($f2048, 'test.shapes.v1.Wide.k2048');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -201,7 +207,7 @@ final class Wide implements Message
                     $f2048 = \substr($b, $i, $n);
                     $i += $n;
                     break;
-                case 8000002: // million
+                case -8000002: // million
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -215,20 +221,35 @@ final class Wide implements Message
                     }
                     $i += $n;
                     break;
-                case 4294967288: // last
+                case -4294967288: // last
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f536870911 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f15}\0{$f16}\0{$f2047}\0{$f2048}") || throw DecodeException::utf8In(['test.shapes.v1.Wide.fifteen' => $f15, 'test.shapes.v1.Wide.sixteen' => $f16, 'test.shapes.v1.Wide.k2' => $f2047, 'test.shapes.v1.Wide.k2048' => $f2048]);
+        $v = "{$f15}\0{$f16}\0{$f2047}\0{$f2048}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['test.shapes.v1.Wide.fifteen' => $f15, 'test.shapes.v1.Wide.sixteen' => $f16, 'test.shapes.v1.Wide.k2' => $f2047, 'test.shapes.v1.Wide.k2048' => $f2048]);
 
         return new self(
             $f15,

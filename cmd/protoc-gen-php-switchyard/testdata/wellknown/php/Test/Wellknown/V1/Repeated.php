@@ -266,15 +266,8 @@ final class Repeated implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // the_timestamp
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -411,7 +404,7 @@ final class Repeated implements Message
                     $f15[] = BoolValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
-                case 130: // the_stringvalue
+                case -130: // the_stringvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -420,7 +413,7 @@ final class Repeated implements Message
                     $f16[] = StringValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
-                case 138: // the_bytesvalue
+                case -138: // the_bytesvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -429,7 +422,7 @@ final class Repeated implements Message
                     $f17[] = BytesValue::valueIn($b, $i, $i + $n);
                     $i += $n;
                     break;
-                case 242: // the_null, packed
+                case -242: // the_null, packed
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -439,22 +432,39 @@ final class Repeated implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
                         $f30[] = NullValue::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     }
                     break;
-                case 240: // the_null
+                case -240: // the_null
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f30[] = NullValue::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }

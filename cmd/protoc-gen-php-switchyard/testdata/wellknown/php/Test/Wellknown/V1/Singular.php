@@ -109,88 +109,88 @@ final class Singular implements Message
     public function encode(): string
     {
         $b = '';
-        if (null !== $this->theTimestamp) {
-            $v = Timestamp::bytesOf($this->theTimestamp);
+        if (null !== $v = $this->theTimestamp) {
+            $v = Timestamp::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theDuration) {
-            $v = $this->theDuration->encode();
+        if (null !== $v = $this->theDuration) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theFieldmask) {
-            $v = $this->theFieldmask->encode();
+        if (null !== $v = $this->theFieldmask) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theStruct) {
-            $v = $this->theStruct->encode();
+        if (null !== $v = $this->theStruct) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theValue) {
-            $v = $this->theValue->encode();
+        if (null !== $v = $this->theValue) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theListvalue) {
-            $v = $this->theListvalue->encode();
+        if (null !== $v = $this->theListvalue) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theAny) {
-            $v = $this->theAny->encode();
+        if (null !== $v = $this->theAny) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theEmpty) {
-            $v = $this->theEmpty->encode();
+        if (null !== $v = $this->theEmpty) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theDoublevalue) {
-            $v = DoubleValue::bytesOf($this->theDoublevalue);
+        if (null !== $v = $this->theDoublevalue) {
+            $v = DoubleValue::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theFloatvalue) {
-            $v = FloatValue::bytesOf($this->theFloatvalue);
+        if (null !== $v = $this->theFloatvalue) {
+            $v = FloatValue::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theInt64value) {
-            $v = Int64Value::bytesOf($this->theInt64value);
+        if (null !== $v = $this->theInt64value) {
+            $v = Int64Value::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theUint64value) {
-            $v = UInt64Value::bytesOf($this->theUint64value);
+        if (null !== $v = $this->theUint64value) {
+            $v = UInt64Value::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theInt32value) {
-            $v = Int32Value::bytesOf($this->theInt32value);
+        if (null !== $v = $this->theInt32value) {
+            $v = Int32Value::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theUint32value) {
-            $v = UInt32Value::bytesOf($this->theUint32value);
+        if (null !== $v = $this->theUint32value) {
+            $v = UInt32Value::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theBoolvalue) {
-            $v = BoolValue::bytesOf($this->theBoolvalue);
+        if (null !== $v = $this->theBoolvalue) {
+            $v = BoolValue::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theStringvalue) {
-            $v = StringValue::bytesOf($this->theStringvalue);
+        if (null !== $v = $this->theStringvalue) {
+            $v = StringValue::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->theBytesvalue) {
-            $v = BytesValue::bytesOf($this->theBytesvalue);
+        if (null !== $v = $this->theBytesvalue) {
+            $v = BytesValue::bytesOf($v);
             $n = \strlen($v);
             $b .= "\x8a\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -249,15 +249,8 @@ final class Singular implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // the_timestamp
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
@@ -469,7 +462,7 @@ final class Singular implements Message
                     }
                     $i += $n;
                     break;
-                case 130: // the_stringvalue
+                case -130: // the_stringvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -483,7 +476,7 @@ final class Singular implements Message
                     }
                     $i += $n;
                     break;
-                case 138: // the_bytesvalue
+                case -138: // the_bytesvalue
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -497,24 +490,41 @@ final class Singular implements Message
                     }
                     $i += $n;
                     break;
-                case 240: // the_null
+                case -240: // the_null
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f30 = NullValue::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 248: // maybe_null
+                case -248: // maybe_null
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
                     $f31 = NullValue::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }

@@ -46,8 +46,8 @@ final class Leaf implements Message
     public function encode(): string
     {
         $b = '';
-        if (0 !== $this->weight) {
-            $b .= "\x08" . ($this->weight >= 0 && $this->weight < 0x80 ? \chr($this->weight) : Wire::int32($this->weight));
+        if (0 !== $v = $this->weight) {
+            $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
         if ([] !== $this->kinds) {
             $p = '';
@@ -56,8 +56,8 @@ final class Leaf implements Message
             }
             $b .= "\x12" . Wire::bytes($p);
         }
-        if (null !== $this->deep) {
-            $v = $this->deep->encode();
+        if (null !== $v = $this->deep) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -77,14 +77,15 @@ final class Leaf implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // weight
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -100,6 +101,9 @@ final class Leaf implements Message
                     while ($i < $stop) {
                         if ($i < $stop && ($v = \ord($b[$i])) < 0x80) {
                             ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $v = $v & 0x7F | $n << 7;
+                            $i += 2;
                         } else {
                             $v = Wire::readVarint($b, $i, $stop);
                         }
@@ -109,6 +113,9 @@ final class Leaf implements Message
                 case 16: // kinds
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = Wire::readVarint($b, $i, $end);
                     }
@@ -129,6 +136,11 @@ final class Leaf implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }

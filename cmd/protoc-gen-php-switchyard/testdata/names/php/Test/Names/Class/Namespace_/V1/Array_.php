@@ -55,33 +55,33 @@ final class Array_ implements Message
         if (0 !== $v = \is_int($this->enum) ? $this->enum : $this->enum->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : \Switchyard\Client\Wire\Wire::int32($v));
         }
-        if (null !== $this->string) {
-            $v = $this->string->encode();
+        if (null !== $v = $this->string) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->upper) {
-            $v = $this->upper->encode();
+        if (null !== $v = $this->upper) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->message) {
-            $v = $this->message->encode();
+        if (null !== $v = $this->message) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->codec) {
-            $v = $this->codec->encode();
+        if (null !== $v = $this->codec) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->wire) {
-            $v = $this->wire->encode();
+        if (null !== $v = $this->wire) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
-        if (null !== $this->timestamp) {
-            $v = $this->timestamp->encode();
+        if (null !== $v = $this->timestamp) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x3a" . ($n < 0x80 ? \chr($n) : \Switchyard\Client\Wire\Wire::varint($n)) . $v;
         }
@@ -110,14 +110,15 @@ final class Array_ implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                $i = $start;
-                $tag = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 8: // enum
                     if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
                         ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
                     } else {
                         $v = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
                     }
@@ -208,6 +209,11 @@ final class Array_ implements Message
                     $i += $n;
                     break;
                 default:
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        $i = $start;
+                        $tag = \Switchyard\Client\Wire\Wire::readVarint($b, $i, $end);
+                        goto read;
+                    }
                     $i = \Switchyard\Client\Wire\Wire::skip($b, $i, $end, $tag);
                     $unknown .= \substr($b, $start, $i - $start);
             }

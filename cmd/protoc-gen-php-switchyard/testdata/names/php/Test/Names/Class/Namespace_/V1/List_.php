@@ -132,75 +132,76 @@ final class List_ implements Message
 
     public function encode(): string
     {
-        Wire::utf8("{$this->this_}\0{$this->GLOBALS_}\0{$this->unknownFields_}\0{$this->class}\0{$this->fooBar}\0{$this->_1st}\0{$this->b}\0{$this->i}\0{$this->depth}\0{$this->options}\0{$this->json}\0{$this->Proto}") || throw EncodeException::utf8In(['test.names.class.namespace.v1.List.this' => $this->this_, 'test.names.class.namespace.v1.List.GLOBALS' => $this->GLOBALS_, 'test.names.class.namespace.v1.List.unknown_fields' => $this->unknownFields_, 'test.names.class.namespace.v1.List.class' => $this->class, 'test.names.class.namespace.v1.List.foo_bar' => $this->fooBar, 'test.names.class.namespace.v1.List._1st' => $this->_1st, 'test.names.class.namespace.v1.List.b' => $this->b, 'test.names.class.namespace.v1.List.i' => $this->i, 'test.names.class.namespace.v1.List.depth' => $this->depth, 'test.names.class.namespace.v1.List.options' => $this->options, 'test.names.class.namespace.v1.List.json' => $this->json, 'test.names.class.namespace.v1.List.__proto__' => $this->Proto]);
+        $v = "{$this->this_}\0{$this->GLOBALS_}\0{$this->unknownFields_}\0{$this->class}\0{$this->fooBar}\0{$this->_1st}\0{$this->b}\0{$this->i}\0{$this->depth}\0{$this->options}\0{$this->json}\0{$this->Proto}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['test.names.class.namespace.v1.List.this' => $this->this_, 'test.names.class.namespace.v1.List.GLOBALS' => $this->GLOBALS_, 'test.names.class.namespace.v1.List.unknown_fields' => $this->unknownFields_, 'test.names.class.namespace.v1.List.class' => $this->class, 'test.names.class.namespace.v1.List.foo_bar' => $this->fooBar, 'test.names.class.namespace.v1.List._1st' => $this->_1st, 'test.names.class.namespace.v1.List.b' => $this->b, 'test.names.class.namespace.v1.List.i' => $this->i, 'test.names.class.namespace.v1.List.depth' => $this->depth, 'test.names.class.namespace.v1.List.options' => $this->options, 'test.names.class.namespace.v1.List.json' => $this->json, 'test.names.class.namespace.v1.List.__proto__' => $this->Proto]);
         $b = '';
-        if ('' !== $this->this_) {
-            $n = \strlen($this->this_);
-            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->this_;
+        if ('' !== $v = $this->this_) {
+            $n = \strlen($v);
+            $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->GLOBALS_) {
-            $n = \strlen($this->GLOBALS_);
-            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->GLOBALS_;
+        if ('' !== $v = $this->GLOBALS_) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->unknownFields_) {
-            $n = \strlen($this->unknownFields_);
-            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->unknownFields_;
+        if ('' !== $v = $this->unknownFields_) {
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->class) {
-            $n = \strlen($this->class);
-            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->class;
+        if ('' !== $v = $this->class) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->fooBar) {
-            $n = \strlen($this->fooBar);
-            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->fooBar;
+        if ('' !== $v = $this->fooBar) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->_1st) {
-            $n = \strlen($this->_1st);
-            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->_1st;
+        if ('' !== $v = $this->_1st) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->b) {
-            $n = \strlen($this->b);
-            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->b;
+        if ('' !== $v = $this->b) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->i) {
-            $n = \strlen($this->i);
-            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->i;
+        if ('' !== $v = $this->i) {
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->depth) {
-            $n = \strlen($this->depth);
-            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->depth;
+        if ('' !== $v = $this->depth) {
+            $n = \strlen($v);
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->options) {
-            $n = \strlen($this->options);
-            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->options;
+        if ('' !== $v = $this->options) {
+            $n = \strlen($v);
+            $b .= "\x5a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->json) {
-            $n = \strlen($this->json);
-            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->json;
+        if ('' !== $v = $this->json) {
+            $n = \strlen($v);
+            $b .= "\x62" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if ('' !== $this->Proto) {
-            $n = \strlen($this->Proto);
-            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->Proto;
+        if ('' !== $v = $this->Proto) {
+            $n = \strlen($v);
+            $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->function) {
-            $v = $this->function->encode();
+        if (null !== $v = $this->function) {
+            $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->x) {
-            Wire::utf8($this->x) || throw EncodeException::utf8('test.names.class.namespace.v1.List.x');
-            $n = \strlen($this->x);
-            $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->x;
+        if (null !== $v = $this->x) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.names.class.namespace.v1.List.x');
+            $n = \strlen($v);
+            $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->y) {
-            Wire::utf8($this->y) || throw EncodeException::utf8('test.names.class.namespace.v1.List.y');
-            $n = \strlen($this->y);
-            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->y;
+        if (null !== $v = $this->y) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.names.class.namespace.v1.List.y');
+            $n = \strlen($v);
+            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
-        if (null !== $this->z) {
-            Wire::utf8($this->z) || throw EncodeException::utf8('test.names.class.namespace.v1.List.z');
-            $n = \strlen($this->z);
-            $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $this->z;
+        if (null !== $v = $this->z) {
+            Wire::utf8($v) || throw EncodeException::utf8('test.names.class.namespace.v1.List.z');
+            $n = \strlen($v);
+            $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -234,15 +235,8 @@ final class List_ implements Message
         $unknown = '';
         while ($i < $end) {
             $start = $i;
-            if (($tag = \ord($b[$i++])) > 0x7F) {
-                if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
-                    $tag = $tag & 0x7F | $n << 7;
-                    ++$i;
-                } else {
-                    $i = $start;
-                    $tag = Wire::readVarint($b, $i, $end);
-                }
-            }
+            $tag = \ord($b[$i++]);
+            read:
             switch ($tag) {
                 case 10: // this
                     $f1 && Wire::checkText($f1, 'test.names.class.namespace.v1.List.this');
@@ -378,7 +372,7 @@ final class List_ implements Message
                     }
                     $i += $n;
                     break;
-                case 162: // x
+                case -162: // x
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -390,7 +384,7 @@ final class List_ implements Message
                     $i += $n;
                     $one0 = 20;
                     break;
-                case 170: // y
+                case -170: // y
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -402,7 +396,7 @@ final class List_ implements Message
                     $i += $n;
                     $one1 = 21;
                     break;
-                case 178: // z
+                case -178: // z
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
@@ -415,11 +409,23 @@ final class List_ implements Message
                     $one2 = 22;
                     break;
                 default:
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    if ($tag > 0x7F && $i === $start + 1) {
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
+                        goto read;
+                    }
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        Wire::utf8("{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f7}\0{$f8}\0{$f9}\0{$f10}\0{$f11}\0{$f12}\0{$f13}") || throw DecodeException::utf8In(['test.names.class.namespace.v1.List.this' => $f1, 'test.names.class.namespace.v1.List.GLOBALS' => $f2, 'test.names.class.namespace.v1.List.unknown_fields' => $f3, 'test.names.class.namespace.v1.List.class' => $f4, 'test.names.class.namespace.v1.List.foo_bar' => $f5, 'test.names.class.namespace.v1.List._1st' => $f7, 'test.names.class.namespace.v1.List.b' => $f8, 'test.names.class.namespace.v1.List.i' => $f9, 'test.names.class.namespace.v1.List.depth' => $f10, 'test.names.class.namespace.v1.List.options' => $f11, 'test.names.class.namespace.v1.List.json' => $f12, 'test.names.class.namespace.v1.List.__proto__' => $f13]);
+        $v = "{$f1}\0{$f2}\0{$f3}\0{$f4}\0{$f5}\0{$f7}\0{$f8}\0{$f9}\0{$f10}\0{$f11}\0{$f12}\0{$f13}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['test.names.class.namespace.v1.List.this' => $f1, 'test.names.class.namespace.v1.List.GLOBALS' => $f2, 'test.names.class.namespace.v1.List.unknown_fields' => $f3, 'test.names.class.namespace.v1.List.class' => $f4, 'test.names.class.namespace.v1.List.foo_bar' => $f5, 'test.names.class.namespace.v1.List._1st' => $f7, 'test.names.class.namespace.v1.List.b' => $f8, 'test.names.class.namespace.v1.List.i' => $f9, 'test.names.class.namespace.v1.List.depth' => $f10, 'test.names.class.namespace.v1.List.options' => $f11, 'test.names.class.namespace.v1.List.json' => $f12, 'test.names.class.namespace.v1.List.__proto__' => $f13]);
 
         return new self(
             $f1,

@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/lake"
+	"github.com/switchyard-ai/switchyard/internal/ledger"
+	"github.com/switchyard-ai/switchyard/services/decisions"
+	"github.com/switchyard-ai/switchyard/services/review"
+)
+
+// startReading starts the service that reads decisions back.
+func (a *App) startReading(ctx context.Context) error {
+	if !a.config.runs("decisions") {
+		return nil
+	}
+	store, err := OpenLakeStore(a.config.DataDir, a.config.Lake)
+	if err != nil {
+		return err
+	}
+	if folder, ok := store.(*lake.Folder); ok {
+		a.closers = append(a.closers, folder.Close)
+	}
+	a.background.Go(func() error { a.openLake(ctx, store); return nil })
+	erasers := []decisions.Eraser{ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}}
+	if a.review != nil {
+		erasers = append([]decisions.Eraser{reviewEraser{a.review}}, erasers...) // first: what it still publishes is erased after it
+	}
+	decisions.New(decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: erasers}).Register(a.server)
+	return nil
+}
+
+// reviewEraser erases persons from the review queue.
+type reviewEraser struct{ *review.Service }
+
+// Erase erases from items, verdicts, feedback and test items.
+func (r reviewEraser) Erase(ctx context.Context, project, subject string) (*ledger.Erasure, error) {
+	n, err := r.Service.Erase(ctx, project, subject)
+	if err != nil {
+		return nil, err
+	}
+	return &ledger.Erasure{Time: time.Now(), Places: []ledger.Erased{
+		{Place: "review/items", Records: int64(n.Items)}, {Place: "review/verdicts", Records: int64(n.Verdicts)},
+		{Place: "review/feedback", Records: int64(n.Feedback)}, {Place: "review/gold", Records: int64(n.GoldItems)},
+	}}, nil
+}
+
+// records are the places where this process finds recorded decisions.
+func (a *App) records() ledger.Place {
+	var places ledger.Places
+	if a.journal != nil {
+		places = append(places, ledger.Journal{Journal: a.journal})
+	}
+	places = append(places, ledger.Stream{Bus: a.bus})
+	if !a.config.runs("decisions") {
+		return places // the lake is opened where decisions are read
+	}
+	inLake := ledger.Lake{Open: a.lake.Load}
+	places = append(places, inLake)
+	return ledger.OldestFirst{Places: places, Lake: inLake}
+}
+
+// OpenLakeStore opens where the lake is. It asks no server.
+func OpenLakeStore(dataDir string, c lake.Config) (lake.Store, error) {
+	switch {
+	case c.URL == "":
+		return lake.OpenFolder(filepath.Join(dataDir, "lake"))
+	case strings.HasPrefix(c.URL, "s3://"):
+		return lake.OpenS3(c.URL, c.S3)
+	case strings.Contains(c.URL, "://"):
+		return nil, fmt.Errorf("lake.url %q is neither a folder nor s3://bucket/prefix", c.URL)
+	}
+	return lake.OpenFolder(c.URL)
+}
+
+// reachLake is how often a lake is tried that cannot be reached.
+const reachLake = 2 * time.Second
+
+// openLake opens the lake and keeps it in order. A bucket that is away holds up nothing: the stream keeps what comes.
+func (a *App) openLake(ctx context.Context, store lake.Store) {
+	for logged := false; ; logged = true {
+		l, err := lake.Open(ctx, store, a.config.Lake, a.log)
+		if err == nil {
+			a.lake.Store(l)
+			a.keepLake(ctx, l)
+			return
+		}
+		if !logged && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "the lake cannot be opened", "at", store.URL(""), "error", err, "next_attempt_in", reachLake)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(reachLake):
+		}
+	}
+}
+
+const (
+	compactEvery = 30 * time.Second
+	retainEvery  = time.Hour
+	// sweepEvery is how often what nobody refers to is deleted, and how old that has to be: far more than any writer takes to commit.
+	sweepEvery = 24 * time.Hour
+)
+
+// keepLake compacts, retains and sweeps until the context ends.
+func (a *App) keepLake(ctx context.Context, l *lake.Lake) {
+	var retained, swept time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(compactEvery):
+		}
+		report := func(what string, err error) {
+			if err != nil && ctx.Err() == nil {
+				a.log.WarnContext(ctx, "the lake was not "+what, "error", err)
+			}
+		}
+		n, err := l.Compact(ctx)
+		for n > 0 && err == nil && ctx.Err() == nil {
+			n, err = l.Compact(ctx)
+		}
+		report("compacted", err)
+		report("purged", l.Purge(ctx))
+		if time.Since(retained) > retainEvery {
+			_, err := l.Retain(ctx, time.Now())
+			report("cleared of old days", err)
+			retained = time.Now()
+		}
+		if time.Since(swept) > sweepEvery {
+			report("swept", l.Sweep(ctx, sweepEvery))
+			swept = time.Now()
+		}
+	}
+}
+
+// feedLake carries the event stream into the lake.
+func (a *App) feedLake(ctx context.Context) error {
+	if !a.config.runs("decisions") {
+		return nil
+	}
+	a.background.Go(func() error {
+		for a.lake.Load() == nil {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		s := ledger.Sink{Log: eventLog{a.bus}, Lake: a.lake.Load(), Flush: a.config.Lake.Flush, Slog: a.log}
+		return s.Run(ctx)
+	})
+	return nil
+}
+
+// eventLog is the bus as a sink reads it.
+type eventLog struct{ *bus.Bus }
+
+// Identity is when the stream was made.
+func (e eventLog) Identity(ctx context.Context) (string, error) {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return "", fmt.Errorf("look at the stream: %w", err)
+	}
+	return s.CachedInfo().Created.UTC().Format(time.RFC3339Nano), nil
+}
+
+// Message reads one message.
+func (e eventLog) Message(ctx context.Context, seq uint64) (subject string, data []byte, ok bool, err error) {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return "", nil, false, err
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", nil, false, nil
+	}
+	if err != nil {
+		return "", nil, false, err
+	}
+	return m.Subject, m.Data, true, nil
+}
+
+// Overwrite removes one message for good.
+func (e eventLog) Overwrite(ctx context.Context, seq uint64) error {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return err
+	}
+	return s.SecureDeleteMsg(ctx, seq)
+}
+
+// lakePointer is the lake, nil until it is reached.
+type lakePointer = atomic.Pointer[lake.Lake]

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/cloudevent"
+	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+	"github.com/switchyard-ai/switchyard/internal/ledger"
+	"github.com/switchyard-ai/switchyard/internal/outbox"
+	"github.com/switchyard-ai/switchyard/services/review"
+)
+
+// startReview starts the review queue; it answers from what it has until feedReview brings more.
+func (a *App) startReview(ctx context.Context) error {
+	if !a.config.runs("review") {
+		return nil
+	}
+	conn, err := a.Conn("models")
+	if err != nil {
+		return err
+	}
+	labels := review.NewLabelTable()
+	a.background.Go(func() error {
+		labels.Follow(ctx, modelsv1.NewModelServiceClient(asSystem{conn}))
+		return nil
+	})
+	a.review = review.New(review.Deps{DB: a.db, Emit: emitReview, Labels: labels, Decision: a.recordedDecision, Log: a.log})
+	if err := a.review.Start(ctx); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() error { a.review.Close(); return nil })
+	a.review.Register(a.server)
+	return nil
+}
+
+func emitReview(tx *db.Tx, e review.Event) error {
+	return outbox.Put(tx, outbox.Event{
+		Project: e.Project, Kind: e.Kind, ID: e.ID, Message: e.Message,
+		Attributes: cloudevent.Attributes{Time: e.Time, Subject: e.Subject, Operation: e.Operation, Deployment: e.Deployment},
+	})
+}
+
+// recordedDecision returns the record of a decision that was never a review item, nil when there is none.
+func (a *App) recordedDecision(ctx context.Context, project, id string) (*commonv1.DecisionRecord, error) {
+	key, ok := ledger.NewKey(project, strings.ToLower(id))
+	if !ok {
+		return nil, nil // no decision has such an id
+	}
+	r, err := a.records().Find(ctx, key)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil, nil
+	case err != nil && ctx.Err() == nil:
+		return nil, fault.Unavailable("record of decisions").Cause(err)
+	}
+	return r, err
+}
+
+// feedReview brings decisions from the bus into the queue.
+func (a *App) feedReview(ctx context.Context) error {
+	if a.review == nil {
+		return nil
+	}
+	// A batch is one transaction: a reviewer who asks for the next item waits no longer than it takes.
+	consumer := bus.Consumer{Name: "review", Filters: []string{bus.Stream + ".*.decisions"}, Batch: 100}
+	a.background.Go(func() error {
+		err := a.bus.Consume(ctx, consumer, func(ctx context.Context, batch []bus.Delivery) error {
+			records := make([]*commonv1.DecisionRecord, 0, len(batch))
+			for _, d := range batch {
+				r := &commonv1.DecisionRecord{}
+				if err := proto.Unmarshal(d.Data, r); err != nil {
+					// It would fail for ever and hold up all that follow; it stays in the stream for whoever looks into it.
+					a.log.ErrorContext(ctx, "a decision cannot be read, so it is no review item", "id", d.ID, "sequence", d.Seq, "error", err)
+					continue
+				}
+				records = append(records, r)
+			}
+			return a.review.Apply(ctx, records)
+		})
+		if errors.Is(err, bus.ErrClosed) {
+			err = nil
+		}
+		return err
+	})
+	return nil
+}

@@ -1,0 +1,56 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/lake"
+)
+
+// Lake finds records that are in the lake. Open returns nil while the lake cannot be reached.
+type Lake struct {
+	Open func() *lake.Lake
+}
+
+var _ Place = Lake{}
+
+// errNoLake means that the lake was not reached since the start.
+var errNoLake = errors.New("look in the lake: it was not reached yet")
+
+// Find looks for the id in the files that can hold it.
+func (l Lake) Find(ctx context.Context, k Key) (*commonv1.DecisionRecord, error) {
+	open := l.Open()
+	if open == nil {
+		return nil, errNoLake
+	}
+	row, err := open.FindDecision(ctx, k.Project, k.ID)
+	if errors.Is(err, lake.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look in the lake: %w", err)
+	}
+	return decisionRecord(row)
+}
+
+// settledAfter is the age from which a decision is rather in the lake than on its way to it.
+const settledAfter = time.Minute
+
+// OldestFirst looks for old decisions in the lake first, and for all in every place in the order of their way.
+type OldestFirst struct {
+	Places
+	Lake Place
+}
+
+// Find looks in the lake and in all places.
+func (o OldestFirst) Find(ctx context.Context, k Key) (*commonv1.DecisionRecord, error) {
+	if time.Since(k.Time) > settledAfter {
+		if r, err := o.Lake.Find(ctx, k); err == nil {
+			return r, nil
+		}
+	}
+	return o.Places.Find(ctx, k)
+}

@@ -1,0 +1,35 @@
+package decisions
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	"github.com/switchyard-ai/switchyard/internal/auth"
+	"github.com/switchyard-ai/switchyard/internal/fault"
+)
+
+// EraseSubject takes the data of one of the project's persons out of everything that keeps it.
+func (s *Service) EraseSubject(ctx context.Context, req *decisionsv1.EraseSubjectRequest) (*decisionsv1.EraseSubjectResponse, error) {
+	caller := auth.FromContext(ctx)
+	if caller == nil || caller.Project == "" {
+		return nil, fault.KeyMissing()
+	}
+	res := &decisionsv1.EraseSubjectResponse{}
+	for _, e := range s.erasers {
+		report, err := e.Erase(ctx, caller.Project, req.GetSubjectId())
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, fault.Unavailable("record of decisions").Cause(err)
+		}
+		for _, p := range report.Places {
+			res.Places = append(res.Places, &decisionsv1.ErasedPlace{Place: p.Place, Records: p.Records})
+		}
+		res.ModelDigests = append(res.ModelDigests, report.Models...)
+		res.Time = timestamppb.New(report.Time)
+	}
+	return res, nil
+}

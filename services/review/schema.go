@@ -1,0 +1,167 @@
+package review
+
+// steps are the migrations of the service's tables.
+//
+// An item is a row of review_items; what it judges is in review_records, so that the rows that queries walk over stay small. The indexes of waiting
+// items are partial: their size is that of the queue, not of its history.
+//
+// A lane is a set of items that exactly the same reviewers may get: those of one queue that need the same skills and were judged by the same people. To find
+// the next item for a reviewer, the few lanes that are open to them are asked for their first row each, and no row is ever looked at in vain.
+var steps = []string{
+	`CREATE TABLE review_queues (
+		project     TEXT   NOT NULL,
+		operation   BIGINT NOT NULL,
+		deployment  TEXT   NOT NULL,
+		settings    BLOB   NOT NULL,
+		revision    BIGINT NOT NULL,
+		rank_after  TEXT   NOT NULL,
+		updated     BIGINT NOT NULL,
+		n_open      BIGINT NOT NULL,
+		n_leased    BIGINT NOT NULL,
+		n_decided   BIGINT NOT NULL,
+		n_closed    BIGINT NOT NULL,
+		n_withdrawn BIGINT NOT NULL,
+		n_escalated BIGINT NOT NULL,
+		PRIMARY KEY (project, operation, deployment)
+	);
+	CREATE TABLE review_lanes (
+		lane       BIGINT NOT NULL PRIMARY KEY,
+		project    TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		deployment TEXT   NOT NULL,
+		skills     TEXT   NOT NULL,
+		seen       TEXT   NOT NULL,
+		n_open     BIGINT NOT NULL
+	);
+	CREATE INDEX review_lanes_queue ON review_lanes (project, operation, deployment);
+	CREATE TABLE review_items (
+		project       TEXT   NOT NULL,
+		id            TEXT   NOT NULL,
+		operation     BIGINT NOT NULL,
+		deployment    TEXT   NOT NULL,
+		state         BIGINT NOT NULL,
+		kind          BIGINT NOT NULL,
+		lane          BIGINT NOT NULL,
+		rank          DOUBLE PRECISION NOT NULL,
+		due           BIGINT NOT NULL,
+		since         BIGINT NOT NULL,
+		decided       BIGINT NOT NULL,
+		created       BIGINT NOT NULL,
+		priority      BIGINT NOT NULL,
+		harm          DOUBLE PRECISION NOT NULL,
+		uncertainty   DOUBLE PRECISION NOT NULL,
+		label         TEXT   NOT NULL,
+		locale        TEXT   NOT NULL,
+		content       TEXT   NOT NULL,
+		skills        TEXT   NOT NULL,
+		seen          TEXT   NOT NULL,
+		sha           BLOB   NOT NULL,
+		second        BIGINT NOT NULL,
+		role          BIGINT NOT NULL,
+		round         BIGINT NOT NULL,
+		not_sure      BIGINT NOT NULL,
+		escalated     BIGINT NOT NULL,
+		lease         TEXT   NOT NULL,
+		lease_key     TEXT   NOT NULL,
+		person        TEXT   NOT NULL,
+		lease_from    BIGINT NOT NULL,
+		lease_until   BIGINT NOT NULL,
+		undo_until    BIGINT NOT NULL,
+		verdict       TEXT   NOT NULL,
+		verdict_label TEXT   NOT NULL,
+		gold          TEXT   NOT NULL,
+		closed        BIGINT NOT NULL,
+		PRIMARY KEY (project, id)
+	);
+	CREATE INDEX review_items_next    ON review_items (lane, rank DESC, id) WHERE state = 1;
+	CREATE INDEX review_items_due     ON review_items (lane, due, id) WHERE state = 1;
+	CREATE INDEX review_items_same    ON review_items (project, sha) WHERE state = 1;
+	CREATE INDEX review_items_leased  ON review_items (lease_until) WHERE state = 2;
+	CREATE INDEX review_items_decided ON review_items (undo_until) WHERE state = 3;
+	CREATE INDEX review_items_late    ON review_items (due) WHERE state <= 2 AND escalated = 0;
+	CREATE INDEX review_items_list    ON review_items (project, operation, deployment, state, id);
+	CREATE TABLE review_records (
+		project TEXT NOT NULL,
+		id      TEXT NOT NULL,
+		subject TEXT NOT NULL,
+		record  BLOB NOT NULL,
+		search  TEXT NOT NULL,
+		PRIMARY KEY (project, id)
+	);
+	CREATE INDEX review_records_subject ON review_records (project, subject) WHERE subject <> '';
+	CREATE TABLE review_bands (
+		project TEXT   NOT NULL,
+		band    BIGINT NOT NULL,
+		id      TEXT   NOT NULL
+	);
+	CREATE INDEX review_bands_key ON review_bands (project, band);
+	CREATE TABLE review_verdicts (
+		project    TEXT   NOT NULL,
+		id         TEXT   NOT NULL,
+		item       TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		deployment TEXT   NOT NULL,
+		state      BIGINT NOT NULL,
+		round      BIGINT NOT NULL,
+		person     TEXT   NOT NULL,
+		lease      TEXT   NOT NULL,
+		answer     TEXT   NOT NULL,
+		blind      BIGINT NOT NULL,
+		gold       TEXT   NOT NULL,
+		created    BIGINT NOT NULL,
+		settled    BIGINT NOT NULL,
+		message    BLOB   NOT NULL,
+		PRIMARY KEY (project, id)
+	);
+	CREATE INDEX review_verdicts_item   ON review_verdicts (project, item, created, id);
+	CREATE INDEX review_verdicts_queue  ON review_verdicts (project, operation, deployment, settled);
+	CREATE INDEX review_verdicts_person ON review_verdicts (project, person, created);
+	CREATE TABLE review_history (
+		project TEXT   NOT NULL,
+		item    TEXT   NOT NULL,
+		entry   TEXT   NOT NULL,
+		time    BIGINT NOT NULL,
+		kind    BIGINT NOT NULL,
+		person  TEXT   NOT NULL,
+		note    TEXT   NOT NULL,
+		PRIMARY KEY (project, item, entry)
+	);
+	CREATE TABLE review_gold (
+		project    TEXT   NOT NULL,
+		id         TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		deployment TEXT   NOT NULL,
+		source     TEXT   NOT NULL,
+		answer     BLOB   NOT NULL,
+		record     BLOB   NOT NULL,
+		answered   BIGINT NOT NULL,
+		errors     BIGINT NOT NULL,
+		deleted    BIGINT NOT NULL,
+		created    BIGINT NOT NULL,
+		PRIMARY KEY (project, id)
+	);
+	CREATE INDEX review_gold_queue ON review_gold (project, operation, deployment, id) WHERE deleted = 0;
+	CREATE TABLE review_gold_served (
+		project TEXT   NOT NULL,
+		person  TEXT   NOT NULL,
+		gold    TEXT   NOT NULL,
+		served  BIGINT NOT NULL,
+		PRIMARY KEY (project, person, gold)
+	);
+	CREATE TABLE review_reviewers (
+		project TEXT   NOT NULL,
+		name    TEXT   NOT NULL,
+		skills  TEXT   NOT NULL,
+		updated BIGINT NOT NULL,
+		PRIMARY KEY (project, name)
+	);
+	CREATE TABLE review_feedback (
+		project  TEXT   NOT NULL,
+		id       TEXT   NOT NULL,
+		decision TEXT   NOT NULL,
+		message  BLOB   NOT NULL,
+		created  BIGINT NOT NULL,
+		PRIMARY KEY (project, id)
+	);
+	CREATE INDEX review_feedback_decision ON review_feedback (project, decision, created, id)`,
+}
