@@ -16,13 +16,28 @@ import (
 // share is the least number of items for which another goroutine pays: below it starting one costs more than it saves.
 const share = 8
 
+type backgroundKey struct{}
+
+// InBackground returns a context whose batches give way: after each item whoever else wants the processor has it first. It costs a batch that has the
+// machine for itself next to nothing.
+func InBackground(ctx context.Context) context.Context {
+	return context.WithValue(ctx, backgroundKey{}, true)
+}
+
 // Many calls score for 0 to n−1 on the available cores and then records what it returned, with one wait for all. score puts its answer where
 // the caller wants it; it returns nil for an item that has no decision. Many returns when every call has returned.
 //
 // It fails like Record, with the context's error, and with INTERNAL when score panics: then nothing is recorded.
 func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *commonv1.DecisionRecord) error {
 	records := make([]*commonv1.DecisionRecord, n)
-	if err := spread(ctx, n, func(i int) { records[i] = score(i) }); err != nil {
+	do := func(i int) { records[i] = score(i) }
+	if ctx.Value(backgroundKey{}) != nil {
+		do = func(i int) {
+			records[i] = score(i)
+			runtime.Gosched()
+		}
+	}
+	if err := spread(ctx, n, do); err != nil {
 		return err
 	}
 	made := records[:0]

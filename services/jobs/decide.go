@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -54,6 +55,7 @@ func (g *group[Item, Result]) read(i int, line []byte) (*Item, *commonv1.ItemErr
 		return nil, fault.Item(fault.Malformed("line is not an item in JSON: %v", err))
 	}
 	g.items, g.at = append(g.items, item), append(g.at, i)
+	runtime.Gosched() // reading a frame takes as long as deciding about it
 	return item, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -14,6 +15,7 @@ import (
 	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
@@ -88,7 +90,7 @@ func (s *Jobs) slice(j *job) (err error) {
 	}
 	w := &resultWriter{jobs: s, job: j, out: out, saved: time.Now()}
 	defer func() { err = errors.Join(err, w.finish()) }()
-	ctx, cancel := context.WithCancel(auth.WithCaller(s.ctx, &auth.Caller{
+	ctx, cancel := context.WithCancel(auth.WithCaller(decision.InBackground(s.ctx), &auth.Caller{
 		Project: j.project, KeyID: j.caller, KeyName: "job " + j.id, Scopes: []string{scopeOf(j.operation)},
 	}))
 	defer cancel()
@@ -223,6 +225,7 @@ func (w *resultWriter) write(results []*jobsv1.JobResult, inputAt int64, took ti
 			return err
 		}
 		w.entries = append(w.entries, w.buf[at:len(w.buf):len(w.buf)])
+		runtime.Gosched() // others first, as while deciding
 	}
 	if err := w.out.append(w.entries); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 )
@@ -65,6 +66,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 		"settings": map[string]any{}, "reviewer": "anna", "project": "default", "text": "x", "body": "eA==", "allProjects": true,
 		"webhookId": f.vars["webhookId"], "deliveryId": "x", "spec": map[string]any{"url": "https://hooks.example.com/"}, "oldest": true,
 		"record": map[string]any{"amount": map[string]any{"number": 1}},
+		"jobId":  secretJob(t, s), "queue": "secret", "taskId": "support",
 	}
 	doors := []door{
 		{"gRPC", GRPC{s.Dial("")}, f},
@@ -72,7 +74,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 	}
 	readable(t, doors[0], f)
 	for _, m := range allMethods(t) {
-		if m.Name() == "GetCaller" || strings.HasPrefix(string(m.Name()), "Create") || m.Name() == "RegisterVersion" {
+		if m.Name() == "GetCaller" || strings.HasPrefix(string(m.Name()), "Create") || m.Name() == "RegisterVersion" || m.Name() == "SubmitBatch" || m.Name() == "PublishTask" {
 			continue // these make or name only what is the caller's own
 		}
 		for _, d := range doors {
@@ -192,4 +194,25 @@ func readable(t *testing.T, d door, f fixture) {
 	if err != nil || answer.Error != nil {
 		t.Fatalf("the project cannot read its own decision: %v %+v", err, answer)
 	}
+}
+
+// secretJob submits a paused job, and publishes a task to the queue "secret".
+func secretJob(t *testing.T, s *testkit.System) string {
+	t.Helper()
+	conn := s.Dial(s.Key)
+	stream, err := jobsv1.NewJobServiceClient(conn).SubmitBatch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := &jobsv1.JobSpec{JobId: "theirs", Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support", Paused: true}
+	_ = stream.Send(&jobsv1.SubmitBatchRequest{Part: &jobsv1.SubmitBatchRequest_Spec{Spec: spec}})
+	_ = stream.Send(&jobsv1.SubmitBatchRequest{Part: &jobsv1.SubmitBatchRequest_Lines{Lines: []byte(`{"body":"hardware"}`)}})
+	r, err := stream.CloseAndRecv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jobsv1.NewTaskServiceClient(conn).PublishTask(t.Context(), &jobsv1.PublishTaskRequest{Queue: "secret", TaskId: "support"}); err != nil {
+		t.Fatal(err)
+	}
+	return r.GetJob().GetJobId()
 }

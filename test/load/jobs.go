@@ -84,8 +84,11 @@ func interactive(ctx context.Context, conn grpc.ClientConnInterface, texts []str
 			return nil, ctx.Err()
 		case <-tick.C:
 		}
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // a late answer is a late answer here, not a failure
 		began := time.Now()
-		if _, err := client.ClassifyText(ctx, &classificationv1.ClassifyTextRequest{Deployment: "banking", Text: texts[i%len(texts)]}); err != nil {
+		_, err := client.ClassifyText(ctx, &classificationv1.ClassifyTextRequest{Deployment: "banking", Text: texts[i%len(texts)]})
+		cancel()
+		if err != nil {
 			return nil, err
 		}
 		times = append(times, float64(time.Since(began).Microseconds())/1000)
