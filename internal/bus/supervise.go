@@ -76,8 +76,7 @@ func (b *Bus) bringUp(ctx context.Context) error {
 func (b *Bus) heard(ctx context.Context) error {
 	_, err := b.js.Publish(ctx, "switchyard.probe.ready", nil, jetstream.WithExpectLastSequence(math.MaxInt64), jetstream.WithRetryAttempts(100),
 		jetstream.WithRetryWait(10*time.Millisecond))
-	var answer *jetstream.APIError
-	if errors.As(err, &answer) {
+	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return nil
 	}
 	return err
