@@ -12,6 +12,7 @@ import (
 	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/pgtest"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 )
@@ -45,7 +46,11 @@ type queue struct {
 // open returns the service on a database of the test's own; at time zero of the clock when frozen, else at the real time.
 func open(tb testing.TB, frozen bool, change ...func(*jobs.TaskConfig)) *queue {
 	tb.Helper()
-	d, err := db.Open(context.Background(), db.Default(filepath.Join(tb.TempDir(), "switchyard.db")))
+	where := db.Default(filepath.Join(tb.TempDir(), "switchyard.db"))
+	if pgtest.Wanted() {
+		where.URL = pgtest.Schema(tb)
+	}
+	d, err := db.Open(context.Background(), where)
 	if err != nil {
 		tb.Fatal(err)
 	}
