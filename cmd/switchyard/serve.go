@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -117,6 +118,8 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			}
 			collectLess()
 			announce(c, a, cfg)
+			settled := time.AfterFunc(settleTime, debug.FreeOSMemory)
+			defer settled.Stop()
 			err = a.Run(c.Context())
 			return errors.Join(err, a.Close())
 		},
@@ -124,6 +127,9 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 	f.register(c)
 	return c
 }
+
+// settleTime is after how long a start has left behind what nothing needs any more; the system gets it back.
+const settleTime = 2 * time.Second
 
 // collectLess lets the heap grow to three times what lives before it is collected, unless GOGC says otherwise. What lives is small (models are
 // mapped files), so Go's default of twice collects many times a second under load. Five times makes a call 15 to 25 % cheaper than the default,

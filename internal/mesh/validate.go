@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"buf.build/go/protovalidate"
@@ -16,11 +17,15 @@ import (
 
 const maxViolations = 20 // sent at most; a batch can break a rule a thousand times
 
+// decides ends the scopes of the methods that applications wait for.
+const decides = ":decide"
+
 // compiled returns the validator when it is ready.
 type compiled func() (protovalidate.Validator, error)
 
-// compileRules compiles the rules of every request message of the contracts, so that no call pays for it. That takes 10 ms and more, a
-// good part of a cold start, and therefore happens beside the rest of it; Serve waits.
+// compileRules compiles the rules of the requests that are decided about, so that no such call pays for it. That takes 10 ms and more, a
+// good part of a cold start, and therefore happens beside the rest of it; Serve waits. The other requests' rules are compiled when one comes
+// first: all of them together would take a quarter of an idle process.
 func compileRules() compiled {
 	c := sync.OnceValues(newValidator)
 	go func() { _, _ = c() }()
@@ -29,7 +34,11 @@ func compileRules() compiled {
 
 func newValidator() (protovalidate.Validator, error) {
 	var messages []protoreflect.MessageDescriptor
-	eachMethod(func(_ string, d protoreflect.MethodDescriptor) { messages = append(messages, d.Input()) })
+	eachMethod(func(_ string, d protoreflect.MethodDescriptor) {
+		if strings.HasSuffix(PolicyOf(d).GetScope(), decides) {
+			messages = append(messages, d.Input())
+		}
+	})
 	v, err := protovalidate.New(protovalidate.WithMessageDescriptors(messages...))
 	if err != nil {
 		return nil, fmt.Errorf("compile validation rules: %w", err)
