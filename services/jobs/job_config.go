@@ -18,8 +18,8 @@ type JobConfig struct {
 	FrameItems int `yaml:"frame_items"`
 	// Slice is how long a job runs before another has its turn, 10 milliseconds to 1 minute.
 	Slice time.Duration `yaml:"slice"`
-	// Share is which part of the time jobs decide, above 0 to 1; the rest is left to whoever waits for an answer. With 1 a call waits about four times as
-	// long while a job runs, mostly for the disk; with 0.6 hardly longer than without.
+	// Share is which part of the time jobs decide, above 0 to 1; the rest is left to whoever waits for an answer. Less of it costs the job time and
+	// shortens the waits of others, which are mostly for the disk.
 	Share float64 `yaml:"share"`
 	// Keep is how long a job that ended is kept, 1 hour to 10 years.
 	Keep time.Duration `yaml:"keep"`
