@@ -21,10 +21,16 @@ func (c *Console) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset": func(name string) string { return root + "/static/" + name + "?" + c.assets[name].digest },
 		"op":    operationName, "percent": percent, "why": why, "kind": kindName, "state": stateName, "happened": happened, "role": roleName,
-		"ago":      func(t *timestamppb.Timestamp) string { return ago(c.now(), t) },
-		"until":    func(t *timestamppb.Timestamp) string { return until(c.now(), t) },
-		"clock":    stamp,
-		"overdue":  func(t *timestamppb.Timestamp) bool { return t != nil && t.AsTime().Before(c.now()) },
+		"ago":     func(t *timestamppb.Timestamp) string { return ago(c.now(), t) },
+		"until":   func(t *timestamppb.Timestamp) string { return until(c.now(), t) },
+		"clock":   stamp,
+		"overdue": func(t *timestamppb.Timestamp) bool { return t != nil && t.AsTime().Before(c.now()) },
+		"labelsOf": func(i *reviewv1.ReviewItem, d *commonv1.Decision) []*commonv1.LabelProbability {
+			if i != nil {
+				return nil // they stand with the item
+			}
+			return d.GetLabels()
+		},
 		"undoOnly": func(u *undoRef) workPage { return workPage{Undo: u} },
 		"answered": answered, "join": strings.Join, "action": actionName,
 	}
