@@ -56,7 +56,8 @@ final class RestartTest extends TestCase
         $comments = $this->site->query('SELECT count(*) AS n FROM comments')[0]['n'];
         self::assertSame($this->answers['comment 303'], $comments, 'what was accepted is stored');
         self::assertGreaterThan(10, $this->waiting(), 'the server was away');
-        self::assertGreaterThan(300, $comments - $this->waiting(), 'and it was there');
+        // Three of five forms are comments, and the first 200 forms come before the first kill. How many more are moderated at once depends on how long the circuit breaker waits.
+        self::assertGreaterThan(100, $comments - $this->waiting(), 'and it was there');
         $inquiries = \array_column($this->site->query("SELECT content ->> '$.route.decisionId' = '' AS unsorted, count(*) AS n FROM inquiries GROUP BY 1 ORDER BY 1"), 'n', 'unsorted');
         self::assertSame($this->answers['contact 303'], \array_sum($inquiries));
         self::assertCount(2, $inquiries, 'some inquiries were sorted, some were not');
