@@ -58,11 +58,10 @@ func idempotency(store IdempotencyStore) Middleware {
 			return next
 		}
 		return func(ctx context.Context, c *Call) error {
-			sent := header(ctx, headerIdempotencyKey)
-			if sent == "" && len(metadata.ValueFromIncomingContext(ctx, headerIdempotencyKey)) == 0 {
-				return next(ctx, c)
-			}
 			if c.request.IdempotencyKey == "" {
+				if len(metadata.ValueFromIncomingContext(ctx, headerIdempotencyKey)) == 0 {
+					return next(ctx, c)
+				}
 				return fault.InvalidField(headerIdempotencyKey, "must be sent once, with 1 to %d printable ASCII characters and no spaces", maxHeaderValue)
 			}
 			return once(ctx, c, store, next)

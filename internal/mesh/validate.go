@@ -25,7 +25,7 @@ type compiled func() (protovalidate.Validator, error)
 
 // compileRules compiles the rules of the requests that are decided about, so that no such call pays for it. That takes 10 ms and more, a
 // good part of a cold start, and therefore happens beside the rest of it; Serve waits. The other requests' rules are compiled when one comes
-// first: all of them together would take a quarter of an idle process.
+// first: all of them together held 4 to 7 MiB of an idle process.
 func compileRules() compiled {
 	c := sync.OnceValues(newValidator)
 	go func() { _, _ = c() }()
