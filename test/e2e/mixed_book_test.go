@@ -58,6 +58,7 @@ type book struct {
 	verdicts  map[string]string             // ids by item
 	judged    map[string]judgement          // without an answer
 	feedback  map[string]string             // decisions by id of the feedback
+	sent      map[string]string             // likewise, without an answer
 	jobs      map[string]bool               // whether the submission was answered
 	tasks     taskBook
 	changed   []string // what a repetition was answered otherwise
@@ -68,7 +69,7 @@ type book struct {
 func newBook() *book {
 	return &book{
 		decisions: map[string]*commonv1.Decision{}, answers: map[string][]string{}, asked: map[string]question{}, verdicts: map[string]string{},
-		judged: map[string]judgement{}, feedback: map[string]string{}, jobs: map[string]bool{},
+		judged: map[string]judgement{}, feedback: map[string]string{}, sent: map[string]string{}, jobs: map[string]bool{},
 		tasks: taskBook{published: map[string]bool{}, acked: map[string]bool{}, unsure: map[string]bool{}},
 	}
 }
@@ -138,10 +139,27 @@ func (b *book) judge(ctx context.Context, p *parts, j judgement) error {
 	return nil
 }
 
+// tell sends the truth about a decision, as an application does that has learned it.
+func (b *book) tell(ctx context.Context, p *parts, id, decision string) error {
+	b.mu.Lock()
+	b.sent[id] = decision
+	b.mu.Unlock()
+	if _, err := p.review.SubmitFeedback(ctx, &reviewv1.SubmitFeedbackRequest{FeedbackId: id, DecisionId: decision, OutOfScope: true}); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.feedback[id] = decision
+	delete(b.sent, id)
+	return nil
+}
+
 // submit submits a job of as many items as jobItems says.
 func (b *book) submit(ctx context.Context, p *parts, id string) error {
 	b.mu.Lock()
-	b.jobs[id] = b.jobs[id]
+	if !b.jobs[id] {
+		b.jobs[id] = false // asked, and not answered yet
+	}
 	b.mu.Unlock()
 	stream, err := p.jobs.SubmitBatch(ctx)
 	if err != nil {

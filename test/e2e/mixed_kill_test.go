@@ -126,7 +126,10 @@ func (b *book) load(t *testing.T, s *process.Server, life int) *load {
 		case 5, 6, 7:
 			b.review(ctx, p, []string{"", "", "", "", "", "ann", "bob", "eve"}[caller])
 		case 8:
-			b.tell(ctx, p)
+			if _, decision, ok := b.any(); ok {
+				_ = b.tell(ctx, p, b.name("feedback"), decision)
+			}
+			time.Sleep(5 * time.Millisecond)
 		case 9:
 			b.tasks.publish(ctx, p.tasks, b.name("task"))
 			time.Sleep(2 * time.Millisecond)
@@ -156,21 +159,6 @@ func (b *book) review(ctx context.Context, p *parts, name string) {
 		_ = b.judge(ctx, p, judgement{b.name("verdict"), &reviewv1.SubmitVerdictRequest{
 			ItemId: it.GetItemId(), Reviewer: name, LeaseId: lease, Answer: &reviewv1.Answer{Labels: it.GetSuggestedLabels(), Note: "note of " + name},
 		}})
-	}
-}
-
-// tell sends the truth about a decision, as an application does that has learned it.
-func (b *book) tell(ctx context.Context, p *parts) {
-	time.Sleep(5 * time.Millisecond)
-	_, decision, ok := b.any()
-	if !ok {
-		return
-	}
-	id := b.name("feedback")
-	if _, err := p.review.SubmitFeedback(ctx, &reviewv1.SubmitFeedbackRequest{FeedbackId: id, DecisionId: decision, OutOfScope: true}); err == nil {
-		b.mu.Lock()
-		b.feedback[id] = decision
-		b.mu.Unlock()
 	}
 }
 
