@@ -24,6 +24,8 @@ const (
 	saveInterval = time.Second
 	// The pause after a call that failed doubles from one to the other.
 	leastPause, longestPause = 50 * time.Millisecond, 5 * time.Second
+	// longestRest is the longest pause after results could not be written: a disk that has room again is found soon, and asking costs nothing.
+	longestRest = time.Second
 )
 
 // scopeOf returns the scope that a key needs to ask an operation.
@@ -31,6 +33,7 @@ func scopeOf(op commonv1.Operation) string { return fault.OperationName(op) + ":
 
 // work runs jobs, a slice at a time: one frame is decided at any time, so that jobs never take more than one call's share from those who wait.
 func (s *Jobs) work() {
+	pause := leastPause
 	for s.ctx.Err() == nil {
 		j := s.turns.next()
 		if j == nil {
@@ -43,7 +46,13 @@ func (s *Jobs) work() {
 		if j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
 			continue // ResumeJob brings it back
 		}
-		if err := s.slice(j); err != nil {
+		switch err := s.slice(j); {
+		case err == nil:
+			pause = leastPause
+		case passes(diskFault(err)):
+			s.stepBack(j, err, pause)
+			pause = min(2*pause, longestRest)
+		default:
 			s.failed(j, err)
 		}
 		if j.current() == jobsv1.JobState_JOB_STATE_RUNNING {
@@ -74,6 +83,20 @@ func (s *Jobs) failed(j *job, err error) {
 	j.change(func() { j.state, j.problem = jobsv1.JobState_JOB_STATE_PAUSED, fault.Item(f) })
 	if err := s.save(context.Background(), j); err != nil {
 		s.log.Error("job could not be saved", "job", j.id, "error", err)
+	}
+}
+
+// stepBack lets a job begin again, after a pause, where its results are on disk for sure: they could not be written on, most often because the disk is full. What
+// a file holds after a write or a sync that failed is not trusted; it is cut off, and decided again with the same ids.
+func (s *Jobs) stepBack(j *job, err error, pause time.Duration) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.log.Warn("results of a job cannot be written; it goes on by itself", "job", j.id, "project", j.project, "error", err, "next_attempt_in", pause)
+	j.change(func() { j.progress = j.kept })
+	select {
+	case <-time.After(pause):
+	case <-s.ctx.Done():
 	}
 }
 
