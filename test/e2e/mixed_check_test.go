@@ -264,9 +264,28 @@ func (b *book) checkTasks(t *testing.T, p *parts) {
 // sameRows waits until a table of the lake has as many rows as were acknowledged, and returns how many are missing, there more than once, or nobody's.
 func sameRows(t *testing.T, dir, table, key string, want map[string]int) (wrong int) {
 	t.Helper()
+	rows := rowsOf(t, dir, table, key, len(want))
+	for id := range want {
+		if rows[id] != 1 {
+			t.Errorf("%s has %s %d times", table, id, rows[id])
+			wrong++
+		}
+	}
+	for id := range rows {
+		if want[id] == 0 {
+			t.Errorf("%s has %s, of which nobody was told", table, id)
+			wrong++
+		}
+	}
+	return wrong
+}
+
+// rowsOf waits until a table of the lake has so many rows, and returns how often it has each key.
+func rowsOf(t *testing.T, dir, table, key string, want int) map[string]int {
+	t.Helper()
 	rows := map[string]int{}
 	deadline := time.Now().Add(time.Minute)
-	for n := 0; n < len(want) && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for n := 0; n < want && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		n = 0
 		for _, line := range lakeLines(t, "ls", table, "--json", "--data-dir", dir) {
 			var file struct{ Rows int }
@@ -284,19 +303,7 @@ func sameRows(t *testing.T, dir, table, key string, want map[string]int) (wrong 
 		id, _ := row[key].(string)
 		rows[id]++
 	}
-	for id := range want {
-		if rows[id] != 1 {
-			t.Errorf("%s has %s %d times", table, id, rows[id])
-			wrong++
-		}
-	}
-	for id := range rows {
-		if want[id] == 0 {
-			t.Errorf("%s has %s, of which nobody was told", table, id)
-			wrong++
-		}
-	}
-	return wrong
+	return rows
 }
 
 func lakeLines(t *testing.T, args ...string) (lines [][]byte) {
