@@ -3,19 +3,22 @@
 //
 // A key is reserved before its call is made and holds the answer afterwards. A reservation without an answer is that of a call that failed, is still
 // running, or was cut off by a crash: the next call with the key is made anew, under the same seed, from which handlers take the ids of what they
-// make. What was half done is thus done once.
+// make. Where ids alone do not make a repetition harmless, a handler keeps its answer in the transaction that has the effect (internal/answer). What was half done
+// is thus done once.
 package idempotency
 
 import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/switchyard-ai/switchyard/internal/answer"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
@@ -164,6 +167,16 @@ func (s *Store) Finish(ctx context.Context, r mesh.Reservation, answer []byte) (
 		return err
 	})
 	return counts, err //nolint:wrapcheck // a fault, or a defect that the transaction describes
+}
+
+// Keep implements mesh.IdempotencyStore.
+func (*Store) Keep(tx answer.Tx, r mesh.Reservation, kept []byte) error {
+	n, err := tx.Exec(`UPDATE idempotency_keys SET answer = ? WHERE project = ? AND caller = ? AND sent = ? AND seed = ? AND answer IS NULL`,
+		kept, r.Project, r.Caller, r.Key, r.Seed)
+	if err == nil && n != 1 {
+		err = fault.Unavailable("idempotency key").Cause(fmt.Errorf("key %s was answered by another process meanwhile", r.Key))
+	}
+	return err //nolint:wrapcheck // the transaction's own
 }
 
 // Run forgets answers that are older than Keep, until the context ends.

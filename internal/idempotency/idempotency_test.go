@@ -164,3 +164,36 @@ func TestAnswersAreForgottenInTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAnAnswerIsKeptWithTheEffectOrNeither(t *testing.T) {
+	t.Parallel()
+	c := &clock{time.Now()}
+	path := filepath.Join(t.TempDir(), "t.db")
+	s := open(t, path, c)
+	d, err := db.Open(t.Context(), dbtest.Config(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+
+	first := begin(t, s, key, one)
+	failed := errors.New("the effect failed")
+	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return errors.Join(s.Keep(tx, first, []byte("done")), failed) }); !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	first.Release()
+	second := begin(t, s, key, one)
+	if second.Answer != nil || second.Seed != first.Seed {
+		t.Fatalf("after an effect that failed: %+v", second)
+	}
+	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return s.Keep(tx, second, []byte("done")) }); err != nil {
+		t.Fatal(err)
+	}
+	second.Release() // and here the process dies: nobody calls Finish
+	if again := begin(t, open(t, path, c), key, one); string(again.Answer) != "done" {
+		t.Errorf("after the crash: %+v", again)
+	}
+	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return s.Keep(tx, second, []byte("twice")) }); err == nil {
+		t.Error("an effect was had although another process had answered")
+	}
+}
