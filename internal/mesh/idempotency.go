@@ -43,7 +43,8 @@ type Reservation struct {
 type IdempotencyStore interface {
 	// Begin returns the answer that was kept for the key, or reserves the key for this call, after calls with it that run in this process have
 	// ended. It fails with IDEMPOTENCY_KEY_REUSED when the key stands for a request with another digest.
-	Begin(ctx context.Context, key IdempotencyKey, digest [sha256.Size]byte) (Reservation, error)
+	// Subjects are the persons whose data the call carries.
+	Begin(ctx context.Context, key IdempotencyKey, digest [sha256.Size]byte, subjects []string) (Reservation, error)
 	// Finish keeps the answer. It returns the answer that counts: that of another process where that was first.
 	Finish(ctx context.Context, r Reservation, answer []byte) ([]byte, error)
 	// Keep keeps the answer when the handler's transaction commits. It fails when another process was first.
@@ -82,7 +83,7 @@ func once(ctx context.Context, c *Call, store IdempotencyStore, next Handler) er
 		if err != nil {
 			return err
 		}
-		r, err := store.Begin(ctx, key, digest)
+		r, err := store.Begin(ctx, key, digest, subjectsOf(msg))
 		if err != nil {
 			return err //nolint:wrapcheck // a fault already
 		}
@@ -187,6 +188,36 @@ func sealerOf(ctx context.Context, key IdempotencyKey) (cipher.AEAD, error) {
 		return nil, fmt.Errorf("seal an answer: %w", err)
 	}
 	return sealer, nil
+}
+
+// subjectFields are the fields of requests that say whose data they carry.
+var subjectFields = []protoreflect.Name{"subject_id", "customer_id", "author_id"}
+
+// subjectsOf returns the persons whose data a request carries: as its own field, or as one of the items of a batch.
+func subjectsOf(msg any) (subjects []string) {
+	p, ok := msg.(proto.Message)
+	if !ok {
+		return nil
+	}
+	of := func(m protoreflect.Message) {
+		for _, name := range subjectFields {
+			if f := m.Descriptor().Fields().ByName(name); f != nil && f.Kind() == protoreflect.StringKind && !f.IsList() && m.Get(f).String() != "" {
+				subjects = append(subjects, m.Get(f).String())
+			}
+		}
+	}
+	m := p.ProtoReflect()
+	of(m)
+	for i := range m.Descriptor().Fields().Len() {
+		f := m.Descriptor().Fields().Get(i)
+		if !f.IsList() || f.Kind() != protoreflect.MessageKind {
+			continue
+		}
+		for items, k := m.Get(f).List(), 0; k < items.Len(); k++ {
+			of(items.Get(k).Message())
+		}
+	}
+	return subjects
 }
 
 // requestDigest tells requests apart: by method and content, whatever the order of map entries on the wire.

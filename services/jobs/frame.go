@@ -74,16 +74,9 @@ func seekTo(f *os.File, at int64) error {
 
 // append adds one frame.
 func (f *frames) append(entries [][]byte) error {
-	f.raw = f.raw[:0]
-	for _, e := range entries {
-		f.raw = binary.AppendUvarint(f.raw, uint64(len(e)))
-		f.raw = append(f.raw, e...)
-	}
+	f.raw = packEntries(f.raw[:0], entries)
 	f.out = encoder.EncodeAll(f.raw, append(f.out[:0], make([]byte, frameHead)...))
-	body := f.out[frameHead:]
-	binary.LittleEndian.PutUint32(f.out[0:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(f.out[8:], uint32(len(entries)))
-	binary.LittleEndian.PutUint32(f.out[4:], crc32.Update(crc32.Checksum(body, castagnoli), castagnoli, f.out[8:frameHead]))
+	sealFrame(f.out, len(entries))
 	n, err := f.file.Write(f.out)
 	if err != nil {
 		// Half a frame must not stay: the next one would follow it.
@@ -91,6 +84,53 @@ func (f *frames) append(entries [][]byte) error {
 	}
 	f.end += int64(n)
 	return nil
+}
+
+func packEntries(raw []byte, entries [][]byte) []byte {
+	for _, e := range entries {
+		raw = binary.AppendUvarint(raw, uint64(len(e)))
+		raw = append(raw, e...)
+	}
+	return raw
+}
+
+// sealFrame writes the head of a frame whose body is complete.
+func sealFrame(frame []byte, entries int) {
+	body := frame[frameHead:]
+	binary.LittleEndian.PutUint32(frame[0:], uint32(len(body)))
+	binary.LittleEndian.PutUint32(frame[8:], uint32(entries))
+	binary.LittleEndian.PutUint32(frame[4:], crc32.Update(crc32.Checksum(body, castagnoli), castagnoli, frame[8:frameHead]))
+}
+
+// skippable begins a zstd frame that decoders pass over (RFC 8878, section 3.1.2): 4 bytes, then its length.
+const (
+	skippable     = 0x184D2A50
+	skippableHead = 8
+)
+
+// encodeFrame makes a frame of a given size, for entries that are shorter than those that it held before. What is left over is filled up. It tries harder than
+// frames that are appended, since those that hold many entries alike become no shorter when one is taken out.
+func encodeFrame(entries [][]byte, size int) ([]byte, error) {
+	raw := packEntries(nil, entries)
+	for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression, zstd.SpeedBestCompression} {
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+		if err != nil {
+			return nil, err
+		}
+		frame := e.EncodeAll(raw, make([]byte, frameHead, size))
+		left := size - len(frame)
+		if left != 0 && left < skippableHead {
+			continue
+		}
+		if left > 0 {
+			frame = binary.LittleEndian.AppendUint32(frame, skippable)
+			frame = binary.LittleEndian.AppendUint32(frame, uint32(left-skippableHead))
+			frame = append(frame, make([]byte, left-skippableHead)...)
+		}
+		sealFrame(frame, len(entries))
+		return frame, nil
+	}
+	return nil, fmt.Errorf("a frame of %d bytes does not fit into its %d", len(raw), size)
 }
 
 // close brings everything to disk.
@@ -103,6 +143,8 @@ type frameReader struct {
 	at   int64 // where the next frame begins
 	body []byte
 	raw  []byte
+	// whole is the frame that was read last, head and body.
+	whole []byte
 }
 
 func readFrames(path string, at int64) (*frameReader, error) {
@@ -130,10 +172,11 @@ func (r *frameReader) next(skip func(entries int) bool) (entries [][]byte, skipp
 	if length > maxFrame || count > maxFrame {
 		return nil, 0, errTorn
 	}
-	if cap(r.body) < int(length) {
-		r.body = make([]byte, length)
+	if cap(r.whole) < frameHead+int(length) {
+		r.whole = make([]byte, frameHead+int(length))
 	}
-	r.body = r.body[:length]
+	r.whole = append(r.whole[:0], head[:]...)[:frameHead+int(length)]
+	r.body = r.whole[frameHead:]
 	if _, err := io.ReadFull(r.in, r.body); err != nil {
 		return nil, 0, torn(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -51,6 +52,9 @@ type Jobs struct {
 	active map[jobKey]*job // that have not ended
 	turns  turns
 	wake   chan struct{} // holds one signal when a job may run
+
+	deciding sync.Mutex   // held for a slice, and by Erase, which changes files under a job
+	waiting  atomic.Int32 // erasures that wait for the end of a slice
 
 	running sync.WaitGroup
 	ctx     context.Context //nolint:containedctx // of what runs between Start and Close

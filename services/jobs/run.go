@@ -46,7 +46,10 @@ func (s *Jobs) work() {
 		if j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
 			continue // ResumeJob brings it back
 		}
-		switch err := s.slice(j); {
+		s.deciding.Lock()
+		err := s.slice(j)
+		s.deciding.Unlock()
+		switch {
 		case err == nil:
 			pause = leastPause
 		case passes(diskFault(err)):
@@ -123,7 +126,7 @@ func (s *Jobs) slice(j *job) (err error) {
 		if f.err != nil {
 			return f.err
 		}
-		if s.ctx.Err() != nil || j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
+		if s.ctx.Err() != nil || s.waiting.Load() > 0 || j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
 			return nil
 		}
 		began := time.Now()
