@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"google.golang.org/protobuf/proto"
 
@@ -49,30 +50,71 @@ func (s *Jobs) Erase(ctx context.Context, project, subject string) (items int64,
 	return items, nil
 }
 
-// eraseFrom changes the files of one job. Results come first: when a crash comes between the two, the items still say whose they are.
+// eraseFrom writes the files of one job anew. The row of the job says which files count, and how much of them: it changes from the old ones to the new ones at once.
 func (s *Jobs) eraseFrom(ctx context.Context, j *job, subject string) (n int64, err error) {
 	frames, n, err := findItems(ctx, s.itemsPath(j), j.operation, subject)
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	err = editFrames(ctx, s.resultsPath(j), frames, func(entry []byte) ([]byte, error) {
-		r := &jobsv1.JobResult{}
-		if err := proto.Unmarshal(entry, r); err != nil {
-			return nil, err
-		}
-		r.ContentId = ""
-		if m := r.GetModeration(); m != nil {
-			m.RuleMatches = nil // they quote the text
-		}
-		return proto.Marshal(r)
-	})
+	s.mu.Lock()
+	if live := s.active[j.jobKey]; live != nil {
+		j = live
+	}
+	s.mu.Unlock()
+	was := j.written()
+	items, err := editFrames(ctx, s.path(j, "items", was), s.path(j, "items", was+1), frames, func([]byte) ([]byte, error) { return blankItem, nil })
+	if err != nil {
+		return 0, err
+	}
+	results, err := editFrames(ctx, s.path(j, "results", was), s.path(j, "results", was+1), frames, blankResult)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, err
 	}
-	if err := editFrames(ctx, s.itemsPath(j), frames, func([]byte) ([]byte, error) { return blankItem, nil }); err != nil {
+	if err := syncDir(s.folder(j)); err != nil {
 		return 0, err
 	}
-	return n, syncDir(s.folder(j))
+	j.change(func() {
+		before, kept := j.progress, j.kept
+		for _, p := range []*progress{&j.progress, &j.kept} {
+			p.inputAt, p.resultAt = items[p.inputAt], results[p.resultAt]
+		}
+		j.files = was + 1
+		if err = s.db.Tx(ctx, func(tx *db.Tx) error { return saveJob(tx, j) }); err != nil {
+			j.progress, j.kept, j.files = before, kept, was
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, s.sweepFolder(j)
+}
+
+// sweepFolder deletes files of a job that do not count: the old ones after an erasure, and the new ones of an erasure that a crash has cut off.
+func (s *Jobs) sweepFolder(j *job) error {
+	count := map[string]bool{filepath.Base(s.itemsPath(j)): true, filepath.Base(s.resultsPath(j)): true}
+	entries, err := os.ReadDir(s.folder(j))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !count[e.Name()] {
+			err = errors.Join(err, os.Remove(filepath.Join(s.folder(j), e.Name())))
+		}
+	}
+	return errors.Join(err, syncDir(s.folder(j)))
+}
+
+// blankResult leaves the decision of a result.
+func blankResult(entry []byte) ([]byte, error) {
+	r := &jobsv1.JobResult{}
+	if err := proto.Unmarshal(entry, r); err != nil {
+		return nil, err
+	}
+	r.ContentId = ""
+	if m := r.GetModeration(); m != nil {
+		m.RuleMatches = nil // they quote the text
+	}
+	return proto.Marshal(r)
 }
 
 // findItems returns where a person's items are: their numbers within a frame, by the number of the frame.
@@ -127,53 +169,46 @@ func subjectOf(op commonv1.Operation, line []byte, wanted string) string {
 	return ""
 }
 
-// editFrames writes a file anew in which some entries are changed. Every frame keeps its place, since ids of decisions and the progress of a job refer to
-// places. The new file takes the place of the old one as a whole.
-func editFrames(ctx context.Context, path string, frames map[int][]int, edit func(entry []byte) ([]byte, error)) (err error) {
-	in, err := readFrames(path, 0)
+// editFrames writes a file anew in which some entries are changed, and returns where frames end in it, by where they ended before.
+func editFrames(ctx context.Context, from, to string, frames map[int][]int, edit func(entry []byte) ([]byte, error)) (ends map[int64]int64, err error) {
+	in, err := readFrames(from, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer in.close()
-	temporary := path + ".erase"
-	out, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) { // of an erasure that was cut off
+		return nil, err
+	}
+	out, err := createFrames(to)
 	if err != nil {
-		return diskFault(err)
+		return nil, diskFault(err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(diskFault(err), out.Close(), os.Remove(temporary))
+			err = errors.Join(diskFault(err), out.file.Close(), os.Remove(to))
 		}
 	}()
+	ends = map[int64]int64{0: 0}
 	for k := 0; ; k++ {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
-		at := in.at
 		entries, _, err := in.next(nil)
 		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) { // what follows was never counted, and is cut off by whoever appends
 			break
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		frame := in.whole
-		if len(frames[k]) > 0 {
-			for _, i := range frames[k] {
-				if entries[i], err = edit(entries[i]); err != nil {
-					return err
-				}
-			}
-			if frame, err = encodeFrame(entries, int(in.at-at)); err != nil {
-				return err
+		for _, i := range frames[k] {
+			if entries[i], err = edit(entries[i]); err != nil {
+				return nil, err
 			}
 		}
-		if _, err := out.Write(frame); err != nil {
-			return err
+		if err := out.add(entries, in.from); err != nil {
+			return nil, err
 		}
+		ends[in.at] = out.end
 	}
-	if err := errors.Join(out.Sync(), out.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
+	return ends, out.close()
 }

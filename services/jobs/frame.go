@@ -18,6 +18,9 @@ const (
 	frameHead = 12
 	// maxFrame bounds what is read at once, compressed and not: 500 results of many labels and rule matches stay below it.
 	maxFrame = 64 << 20
+	// movedFlag in the number of entries says that 8 bytes follow the head: where the frame began when the file was made. Ids of decisions follow from that place,
+	// and files from which a person was erased have other lengths.
+	movedFlag = 1 << 31
 )
 
 // errTorn is how a file ends that was cut short by a crash, or damaged.
@@ -72,20 +75,6 @@ func seekTo(f *os.File, at int64) error {
 	return err
 }
 
-// append adds one frame.
-func (f *frames) append(entries [][]byte) error {
-	f.raw = packEntries(f.raw[:0], entries)
-	f.out = encoder.EncodeAll(f.raw, append(f.out[:0], make([]byte, frameHead)...))
-	sealFrame(f.out, len(entries))
-	n, err := f.file.Write(f.out)
-	if err != nil {
-		// Half a frame must not stay: the next one would follow it.
-		return errors.Join(err, f.file.Truncate(f.end), seekTo(f.file, f.end))
-	}
-	f.end += int64(n)
-	return nil
-}
-
 func packEntries(raw []byte, entries [][]byte) []byte {
 	for _, e := range entries {
 		raw = binary.AppendUvarint(raw, uint64(len(e)))
@@ -95,42 +84,34 @@ func packEntries(raw []byte, entries [][]byte) []byte {
 }
 
 // sealFrame writes the head of a frame whose body is complete.
-func sealFrame(frame []byte, entries int) {
+func sealFrame(frame []byte, count uint32) {
 	body := frame[frameHead:]
 	binary.LittleEndian.PutUint32(frame[0:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(frame[8:], uint32(entries))
+	binary.LittleEndian.PutUint32(frame[8:], count)
 	binary.LittleEndian.PutUint32(frame[4:], crc32.Update(crc32.Checksum(body, castagnoli), castagnoli, frame[8:frameHead]))
 }
 
-// skippable begins a zstd frame that decoders pass over (RFC 8878, section 3.1.2): 4 bytes, then its length.
-const (
-	skippable     = 0x184D2A50
-	skippableHead = 8
-)
+// append adds one frame.
+func (f *frames) append(entries [][]byte) error { return f.add(entries, 0) }
 
-// encodeFrame makes a frame of a given size, for entries that are shorter than those that it held before. What is left over is filled up. It tries harder than
-// frames that are appended, since those that hold many entries alike become no shorter when one is taken out.
-func encodeFrame(entries [][]byte, size int) ([]byte, error) {
-	raw := packEntries(nil, entries)
-	for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression, zstd.SpeedBestCompression} {
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
-		if err != nil {
-			return nil, err
-		}
-		frame := e.EncodeAll(raw, make([]byte, frameHead, size))
-		left := size - len(frame)
-		if left != 0 && left < skippableHead {
-			continue
-		}
-		if left > 0 {
-			frame = binary.LittleEndian.AppendUint32(frame, skippable)
-			frame = binary.LittleEndian.AppendUint32(frame, uint32(left-skippableHead))
-			frame = append(frame, make([]byte, left-skippableHead)...)
-		}
-		sealFrame(frame, len(entries))
-		return frame, nil
+// add adds one frame; moved says where it was before, for one that has come from another place.
+func (f *frames) add(entries [][]byte, moved int64) error {
+	f.raw = packEntries(f.raw[:0], entries)
+	f.out = append(f.out[:0], make([]byte, frameHead)...)
+	count := uint32(len(entries))
+	if moved > 0 {
+		f.out = binary.LittleEndian.AppendUint64(f.out, uint64(moved))
+		count |= movedFlag
 	}
-	return nil, fmt.Errorf("a frame of %d bytes does not fit into its %d", len(raw), size)
+	f.out = encoder.EncodeAll(f.raw, f.out)
+	sealFrame(f.out, count)
+	n, err := f.file.Write(f.out)
+	if err != nil {
+		// Half a frame must not stay: the next one would follow it.
+		return errors.Join(err, f.file.Truncate(f.end), seekTo(f.file, f.end))
+	}
+	f.end += int64(n)
+	return nil
 }
 
 // close brings everything to disk.
@@ -141,10 +122,9 @@ type frameReader struct {
 	file *os.File
 	in   *bufio.Reader
 	at   int64 // where the next frame begins
+	from int64 // where the frame that was read last began, or had begun before it was moved
 	body []byte
 	raw  []byte
-	// whole is the frame that was read last, head and body.
-	whole []byte
 }
 
 func readFrames(path string, at int64) (*frameReader, error) {
@@ -168,26 +148,34 @@ func (r *frameReader) next(skip func(entries int) bool) (entries [][]byte, skipp
 		}
 		return nil, 0, torn(err)
 	}
-	length, sum, count := binary.LittleEndian.Uint32(head[0:]), binary.LittleEndian.Uint32(head[4:]), int(binary.LittleEndian.Uint32(head[8:]))
+	length, sum, flags := binary.LittleEndian.Uint32(head[0:]), binary.LittleEndian.Uint32(head[4:]), binary.LittleEndian.Uint32(head[8:])
+	count, moved := int(flags&^movedFlag), flags&movedFlag != 0
 	if length > maxFrame || count > maxFrame {
 		return nil, 0, errTorn
 	}
-	if cap(r.whole) < frameHead+int(length) {
-		r.whole = make([]byte, frameHead+int(length))
+	if cap(r.body) < int(length) {
+		r.body = make([]byte, length)
 	}
-	r.whole = append(r.whole[:0], head[:]...)[:frameHead+int(length)]
-	r.body = r.whole[frameHead:]
+	r.body = r.body[:length]
 	if _, err := io.ReadFull(r.in, r.body); err != nil {
 		return nil, 0, torn(err)
 	}
 	if crc32.Update(crc32.Checksum(r.body, castagnoli), castagnoli, head[8:]) != sum {
 		return nil, 0, errTorn
 	}
+	body := r.body
+	r.from = r.at
+	if moved {
+		if len(body) < 8 {
+			return nil, 0, errTorn
+		}
+		r.from, body = int64(binary.LittleEndian.Uint64(body)), body[8:]
+	}
 	r.at += frameHead + int64(length)
 	if skip != nil && skip(count) {
 		return nil, count, nil
 	}
-	if r.raw, err = decoder.DecodeAll(r.body, r.raw[:0]); err != nil {
+	if r.raw, err = decoder.DecodeAll(body, r.raw[:0]); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", errTorn, err)
 	}
 	entries = make([][]byte, 0, count)

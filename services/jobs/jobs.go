@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,6 +115,9 @@ func (s *Jobs) Start(ctx context.Context) error {
 		return err
 	}
 	for _, j := range open {
+		if err := s.sweepFolder(j); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 		s.active[j.jobKey] = j
 		if err := s.recover(j); err != nil { // its files are damaged or gone; the others run
 			s.failed(j, fmt.Errorf("recover: %w", err))
@@ -141,9 +146,17 @@ func (s *Jobs) Close() error {
 
 func (s *Jobs) folder(j *job) string { return filepath.Join(s.dir, j.uuid) }
 
-func (s *Jobs) itemsPath(j *job) string { return filepath.Join(s.folder(j), "items") }
+func (s *Jobs) itemsPath(j *job) string { return s.path(j, "items", j.written()) }
 
-func (s *Jobs) resultsPath(j *job) string { return filepath.Join(s.folder(j), "results") }
+func (s *Jobs) resultsPath(j *job) string { return s.path(j, "results", j.written()) }
+
+// path returns where a file of a job is that was written anew so often.
+func (s *Jobs) path(j *job, name string, written int64) string {
+	if written > 0 {
+		name += "." + strconv.FormatInt(written, 10)
+	}
+	return filepath.Join(s.folder(j), name)
+}
 
 // find returns a job of the caller's project: the one that runs here, or the row of one that ended.
 func (s *Jobs) find(ctx context.Context, id string) (*job, error) {

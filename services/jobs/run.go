@@ -195,7 +195,7 @@ func passes(err error) bool {
 	return false
 }
 
-// itemFrame is a frame of items. Start names it: a place in the file, the same after every crash.
+// itemFrame is a frame of items. Start names it: its place in the file as that was submitted, the same after every crash.
 type itemFrame struct {
 	lines      [][]byte
 	start, end int64
@@ -210,6 +210,9 @@ func prefetch(ctx context.Context, in *frameReader) <-chan itemFrame {
 		for {
 			start := in.at
 			lines, _, err := in.next(nil)
+			if err == nil {
+				start = in.from
+			}
 			if errors.Is(err, io.EOF) {
 				return
 			}
