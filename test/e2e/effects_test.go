@@ -88,7 +88,6 @@ func TestEffectsOfRedeliveredEventsHappenOnce(t *testing.T) {
 	lines := deliveriesOf(t, eventsv1.NewWebhookServiceClient(conn), hook, events)
 	notSent, sentTwice := compareCounts(lines, want)
 	stop(t, s)
-	// The load program reads this line.
 	t.Logf("%d events, %d of them stored again, %d kills: review items %d missing, %d twice, counter says %d; lake rows %d missing or twice; deliveries %d missing, %d twice",
 		events, again, rounds, missing, twice, counted, lake, notSent, sentTwice)
 	if missing+twice+notSent+sentTwice != 0 || counted != events {

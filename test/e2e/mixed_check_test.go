@@ -64,7 +64,6 @@ func (b *book) check(t *testing.T, s *process.Server, dir string, kills, early i
 		}
 	}
 	published, acked := b.tasks.counts()
-	// The load program reads this line.
 	t.Logf("%d kills, %d of them during a start: %d acknowledged decisions, %d of jobs (%d jobs), %d review items, %d verdicts, %d feedback, %d tasks (%d done), %d repeated after a kill; %d missing or twice",
 		kills, early, len(b.decisions), len(byJobs), len(b.jobs), items, len(b.verdicts), len(b.feedback), published, acked, repeated, missing)
 	if len(b.verdicts) == 0 || len(b.feedback) == 0 || acked == 0 || repeated == 0 {
