@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/test/e2e/process"
 )
@@ -200,4 +202,66 @@ func foundIn(t *testing.T, dir string, texts ...string) (files []string) {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// TestAnErasureReachesTheProcessesOfOtherParts erases in the process that reads decisions what the process of the review queue, which also decides, keeps.
+func TestAnErasureReachesTheProcessesOfOtherParts(t *testing.T) {
+	t.Parallel()
+	nats := os.Getenv("SWITCHYARD_TEST_NATS_SERVER")
+	if nats == "" {
+		t.Skip("SWITCHYARD_TEST_NATS_SERVER does not name a nats-server: make test-engines installs one")
+	}
+	dir := t.TempDir()
+	port := freePort(t)
+	config := file(t, "nats.conf", fmt.Appendf(nil, "listen: \"127.0.0.1:%s\"\nmax_payload: %d\njetstream { store_dir: %q }\n", port, bus.Default().MessageBytes, filepath.Join(dir, "nats")))
+	server := exec.CommandContext(t.Context(), nats, "-c", config)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	url := "SWITCHYARD_BUS_URL=nats://127.0.0.1:" + port
+	back := startWith(t, process.Options{
+		DataDir: filepath.Join(dir, "back"), Args: []string{"--socket", "none", "--target", "models,identity,routing,review"}, Env: []string{url},
+	})
+	peers := "SWITCHYARD_PEERS="
+	for _, service := range []string{"models", "identity", "routing", "review"} {
+		peers += service + "=" + back.GRPC + ","
+	}
+	front := startWith(t, process.Options{
+		DataDir: filepath.Join(dir, "front"), KeyFile: back.KeyFile, Args: []string{"--socket", "none", "--target", "decisions,events,jobs,moderation,classification,gateway"},
+		Env: []string{url, strings.TrimSuffix(peers, ","), "SWITCHYARD_PEER_KEY_FILE=" + back.KeyFile, "SWITCHYARD_LAKE_FLUSH=200ms"},
+	})
+	p := partsOf(dial(t, back, back.Key))
+	c := decisionsv1.NewDecisionServiceClient(dial(t, front, back.Key))
+	r, err := p.routing.RouteInquiry(withKey(t.Context(), "one"), &routingv1.RouteInquiryRequest{Deployment: "support", Body: "I am " + erasedText, CustomerId: erasedID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := r.GetDecision().GetDecisionId()
+	eventually(t, "the decision is an item and in the lake", 30*time.Second, func() bool {
+		_, item := p.review.GetItem(t.Context(), &reviewv1.GetItemRequest{ItemId: id})
+		list, err := c.ListDecisions(t.Context(), &decisionsv1.ListDecisionsRequest{SubjectId: erasedID})
+		return item == nil && err == nil && len(list.GetRecords()) == 1
+	})
+	if len(foundIn(t, filepath.Join(dir, "back"), erasedID, erasedText)) == 0 {
+		t.Fatal("the other process holds nothing of the person: this proves nothing")
+	}
+	erased, err := c.EraseSubject(t.Context(), &decisionsv1.EraseSubjectRequest{SubjectId: erasedID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("erased: %v", erased.GetPlaces())
+	if found := foundIn(t, dir, erasedID, erasedText); len(found) > 0 {
+		t.Errorf("the person is found in %v", found)
+	}
+	if it, err := p.review.GetItem(t.Context(), &reviewv1.GetItemRequest{ItemId: id}); err != nil || it.GetItem().GetState() != reviewv1.ItemState_ITEM_STATE_WITHDRAWN {
+		t.Errorf("the item after the erasure: %v (%v)", it, err)
+	}
+	// Without the other process nothing is said to be erased.
+	if err := back.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.EraseSubject(t.Context(), &decisionsv1.EraseSubjectRequest{SubjectId: otherID}); err == nil {
+		t.Error("an erasure that could not reach a process was reported as done")
+	}
 }
