@@ -96,6 +96,9 @@ type App struct {
 // Start starts everything that the configuration asks for, in the order of need, and returns when it can answer.
 func Start(ctx context.Context, c Config, o Options) (*App, error) {
 	c.Fill()
+	if c.GRPC.Socket == "none" {
+		c.GRPC.Socket = ""
+	}
 	if o.NoListen {
 		c.GRPC.Address, c.GRPC.Socket, c.HTTP = "", "", ""
 	}
