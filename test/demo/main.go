@@ -51,12 +51,16 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := s.run(ctx)
+	interrupted := ctx.Err() != nil
 	stop()
 	missing, absent := errors.AsType[*sim.MissingDataError](err)
 	switch {
 	case absent:
 		fmt.Fprintf(os.Stderr, howToGetData, missing.Path)
 		os.Exit(2)
+	case interrupted:
+		fmt.Fprintln(os.Stderr, "demo: interrupted; the server is stopped")
+		os.Exit(130)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
@@ -77,6 +81,9 @@ Each line is {"text": "…", "label": "…"}. Inquiries of your own in these two
 func (s *settings) run(ctx context.Context) error {
 	if _, err := os.Stat(s.sim.Bin); err != nil {
 		return fmt.Errorf("%w; build it with: make build", err)
+	}
+	if err := sim.CheckData(s.sim.Data); err != nil {
+		return err
 	}
 	dir, done, err := s.folder()
 	if err != nil {

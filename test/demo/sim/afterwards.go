@@ -29,7 +29,7 @@ func (w *World) hear(ctx context.Context, id string, m *made) error {
 		return nil
 	}
 	after := time.Duration((0.5 + 2.5*w.draw()) * float64(time.Hour))
-	if err := w.Clock.Sleep(ctx, min(after, at(w.day, dayEnd).Sub(w.Clock.Now()))); err != nil {
+	if err := w.Clock.Sleep(ctx, min(after, w.evening().Sub(w.Clock.Now()))); err != nil {
 		return err
 	}
 	return w.feedback(ctx, id, m.ticket, "agent")
@@ -70,7 +70,9 @@ func (w *World) appeal(ctx context.Context, v *reviewv1.Verdict) error {
 	switch {
 	case m == nil || !v.GetFinal() || v.GetGold() || v.GetRound() > 0 || right(v.GetAnswer(), m.ticket.Label):
 		return nil
-	case w.draw() >= appeals || w.Clock.Now().After(at(w.day, dayEnd-1)): // who complains late is heard tomorrow
+	case m.automated: // the customer knows nothing of an audit
+		return nil
+	case w.draw() >= appeals || w.Clock.Now().After(w.evening().Add(-time.Hour)): // who complains late is heard tomorrow
 		return nil
 	}
 	if err := w.feedback(ctx, v.GetDecisionId(), m.ticket, "customer"); err != nil {

@@ -2,38 +2,47 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
 
-// Clock is the time of the simulation: it runs many times faster than the machine's, day by day. Between two days it stands still. The product knows nothing of it; what the product measures in real
+// Clock is the time of the simulation: it runs many times faster than the machine's, day by day. A day begins where the simulation says. The product knows nothing of it; what the product measures in real
 // time is turned back with Simulated.
 type Clock struct {
 	hour time.Duration // real time of a simulated hour
 
 	mu    sync.Mutex
-	from  time.Time // simulated
-	since time.Time // real; zero while it stands
+	begin time.Time // where it stands until it is started
+	runs  []run     // the newest last
 }
 
+// run is since when, in real time, the clock runs on from a simulated time.
+type run struct{ from, since time.Time }
+
 // NewClock returns a clock that stands at a time. hour is how long one of its hours really takes.
-func NewClock(at time.Time, hour time.Duration) *Clock { return &Clock{hour: hour, from: at} }
+func NewClock(at time.Time, hour time.Duration) *Clock { return &Clock{hour: hour, begin: at} }
 
 // StartAt lets the clock run on from a time.
 func (c *Clock) StartAt(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.from, c.since = at, time.Now()
+	c.runs = append(c.runs, run{at, time.Now()})
 }
 
 // Now returns the simulated time.
-func (c *Clock) Now() time.Time {
+func (c *Clock) Now() time.Time { return c.Of(time.Now()) }
+
+// Of returns the simulated time of a real one, of the present day or an earlier one.
+func (c *Clock) Of(real time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.since.IsZero() {
-		return c.from
+	for _, r := range slices.Backward(c.runs) {
+		if !real.Before(r.since) {
+			return r.from.Add(c.Simulated(real.Sub(r.since)))
+		}
 	}
-	return c.from.Add(c.Simulated(time.Since(c.since)))
+	return c.begin
 }
 
 // Real returns how long a simulated time really takes.
@@ -71,11 +80,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 // at returns a time of day, in hours since midnight.
 func at(day time.Time, hours float64) time.Time {
 	return day.Add(time.Duration(hours * float64(time.Hour)))
-}
-
-// Of returns the simulated time of a real one of the present day.
-func (c *Clock) Of(real time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.from.Add(c.Simulated(real.Sub(c.since)))
 }

@@ -31,7 +31,9 @@ func (w *World) Day(day time.Time, night, inquiries int) error {
 	for _, t := range tickets {
 		w.truth[t.ID] = t.Label
 	}
-	w.day = day
+	w.mu.Lock()
+	w.today = day
+	w.mu.Unlock()
 	w.Clock.StartAt(at(day, dayBegins))
 	g, ctx := errgroup.WithContext(w.ctx)
 	answered := func(id string, m *made) { g.Go(func() error { return w.hear(ctx, id, m) }) }

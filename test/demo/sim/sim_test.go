@@ -45,8 +45,11 @@ func TestMissingDataIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Open(t.Context(), Options{Data: dir, Dir: t.TempDir()})
 	missing, ok := errors.AsType[*MissingDataError](err)
-	if !ok || missing.Path != filepath.Join(dir, arriveFile) {
+	if !ok || missing.Path != filepath.Join(dir, trainFile) {
 		t.Errorf("the error is %v", err)
+	}
+	if err := CheckData(dataset(t, 1)); err != nil {
+		t.Errorf("the data is there: %v", err)
 	}
 }
 
@@ -98,7 +101,7 @@ func TestInquiriesArriveWhileTheDeskIsOpen(t *testing.T) {
 	}
 }
 
-func TestTheClockRunsFasterAndStandsBetweenDays(t *testing.T) {
+func TestTheClockRunsFasterAndKnowsEarlierDays(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 5, 4, 6, 0, 0, 0, time.UTC)
 	c := NewClock(begin, 36*time.Millisecond) // 100,000 times
@@ -111,6 +114,12 @@ func TestTheClockRunsFasterAndStandsBetweenDays(t *testing.T) {
 	}
 	if now := c.Now(); now.Before(begin.Add(2 * time.Hour)) {
 		t.Errorf("it is %v", now)
+	}
+	yesterday := time.Now()
+	was := c.Of(yesterday)
+	c.StartAt(begin.Add(24 * time.Hour))
+	if c.Of(yesterday) != was || !c.Now().After(begin.Add(24*time.Hour)) {
+		t.Error("a new day changes what was yesterday")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

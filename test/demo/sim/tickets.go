@@ -38,6 +38,17 @@ const (
 	arriveFile = "it_tickets/valid.jsonl.gz"
 )
 
+// CheckData returns a MissingDataError when a file of the data set is absent.
+func CheckData(dir string) error {
+	for _, name := range []string{trainFile, arriveFile} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err != nil {
+			return missing(path, err)
+		}
+	}
+	return nil
+}
+
 // OpenStream reads the inquiries that may arrive from the folder of data sets.
 func OpenStream(dir string, seed uint64) (*Stream, error) {
 	lines, err := readLines(filepath.Join(dir, arriveFile))
@@ -62,7 +73,7 @@ func (s *Stream) Left() int { return len(s.rest) }
 // Take returns the next n inquiries, with ids.
 func (s *Stream) Take(n int) ([]Ticket, error) {
 	if n > len(s.rest) {
-		return nil, fmt.Errorf("take %d inquiries: the data set has %d more", n, len(s.rest))
+		return nil, fmt.Errorf("take %d inquiries: the data set has %d more; ask for less with -night and -day", n, len(s.rest))
 	}
 	out := s.rest[:n:n]
 	s.rest = s.rest[n:]
@@ -76,9 +87,6 @@ func (s *Stream) Take(n int) ([]Ticket, error) {
 // trainingData returns the file to train on: the whole one of the data set, or a random part of it that is written into work.
 func trainingData(dir, work string, rows int, seed uint64) (string, error) {
 	path := filepath.Join(dir, trainFile)
-	if _, err := os.Stat(path); err != nil {
-		return "", missing(path, err)
-	}
 	if rows <= 0 {
 		return path, nil
 	}

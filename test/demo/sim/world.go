@@ -67,7 +67,6 @@ type World struct {
 	events  *follower
 	model   *summary.Model
 	gold    int
-	day     time.Time
 
 	background *errgroup.Group
 	ctx        context.Context //nolint:containedctx // of the background, which ends with Close
@@ -75,7 +74,8 @@ type World struct {
 
 	mu       sync.Mutex
 	chance   *rand.Rand
-	heard    int // feedback that was sent
+	today    time.Time // midnight of the day that is played
+	heard    int       // feedback that was sent
 	appealed int
 	hours    []summary.Hour
 }
@@ -84,6 +84,9 @@ type World struct {
 func Open(ctx context.Context, o Options) (*World, error) {
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}
+	}
+	if err := CheckData(o.Data); err != nil {
+		return nil, err
 	}
 	stream, err := OpenStream(o.Data, o.Seed)
 	if err != nil {
@@ -162,6 +165,13 @@ func (w *World) draw() float64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.chance.Float64()
+}
+
+// evening returns when the present day ends.
+func (w *World) evening() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return at(w.today, dayEnd)
 }
 
 // Close ends everything that runs.
