@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -34,7 +33,7 @@ const (
 type desk struct {
 	key  string
 	http string
-	conn *grpc.ClientConn
+	conn patient
 
 	mu       sync.Mutex
 	made     map[string]*made // by decision
@@ -154,7 +153,7 @@ func (d *desk) ask(ctx context.Context, t Ticket, rest, twice bool) (string, *ma
 }
 
 func (d *desk) overGRPC(ctx context.Context, t Ticket) (*routingv1.RouteInquiryResponse, error) {
-	ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", t.ID)
+	ctx = metadata.AppendToOutgoingContext(ctx, keyHeader, t.ID)
 	return routingv1.NewRoutingServiceClient(d.conn).RouteInquiry(ctx, &routingv1.RouteInquiryRequest{Deployment: deployment, Body: t.Text, InquiryId: t.ID, Channel: "chat"})
 }
 
@@ -163,25 +162,33 @@ func (d *desk) overREST(ctx context.Context, t Ticket) (*routingv1.RouteInquiryR
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.http+"/v1/routing/inquiries:route", bytes.NewReader(body))
+	out := &routingv1.RouteInquiryResponse{}
+	err = d.conn.retry(ctx, func() (bool, error) {
+		data, code, err := d.post(ctx, "/v1/routing/inquiries:route", body, t.ID)
+		switch {
+		case err != nil:
+			return false, err
+		case code != http.StatusOK:
+			return answersLate(code), fmt.Errorf("REST answers %d: %s", code, data)
+		}
+		return false, protojson.Unmarshal(data, out)
+	})
+	return out, err
+}
+
+func (d *desk) post(ctx context.Context, path string, body []byte, key string) (answer []byte, code int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.http+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + d.key}, "Idempotency-Key": {t.ID}}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + d.key}, "Idempotency-Key": {key}}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("REST answers %d: %s", resp.StatusCode, data)
-	}
-	out := &routingv1.RouteInquiryResponse{}
-	return out, protojson.Unmarshal(data, out)
+	answer, err = io.ReadAll(resp.Body)
+	return answer, resp.StatusCode, err
 }
 
 // backlog hands over what came at night as one job, waits for it, and returns the decisions that people have to make.

@@ -29,37 +29,44 @@ type follower struct {
 	twice  int
 }
 
-// follow reads from the oldest event on until ctx ends, and calls verdict for each verdict that counts.
+// follow reads from the oldest event on until ctx ends, and calls verdict for each verdict that counts. When the stream breaks it goes on where it was.
 func (w *World) follow(ctx context.Context, verdict func(context.Context, *reviewv1.Verdict) error) error {
-	stream, err := eventsv1.NewEventServiceClient(w.lead).Subscribe(ctx, &eventsv1.SubscribeRequest{Oldest: true})
-	if err != nil {
-		return err
-	}
-	for {
-		m, err := stream.Recv()
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
-		}
-		if err != nil {
-			return fmt.Errorf("follow the events: %w", err)
-		}
-		e := m.GetEvent()
-		if e == nil || !w.events.add(e) {
-			continue
-		}
-		told, err := e.GetData().UnmarshalNew()
-		if err != nil {
-			return fmt.Errorf("event %s: %w", e.GetId(), err)
-		}
-		switch told := told.(type) {
-		case *reviewv1.Verdict:
-			if err := verdict(ctx, told); err != nil {
-				return err
+	req := &eventsv1.SubscribeRequest{Oldest: true}
+	return w.lead.retry(ctx, func() (broken bool, err error) {
+		stream, err := eventsv1.NewEventServiceClient(w.lead).Subscribe(ctx, req)
+		for err == nil {
+			var m *eventsv1.SubscribeResponse
+			if m, err = stream.Recv(); err != nil {
+				break
 			}
-		case *reviewv1.ItemEvent:
-			w.events.happened(told.GetKind())
+			if err := w.take(ctx, m.GetEvent(), verdict); err != nil {
+				return false, err
+			}
+			req = &eventsv1.SubscribeRequest{Cursor: m.GetCursor()}
 		}
+		if ctx.Err() != nil {
+			return false, nil //nolint:nilerr // the end was asked for
+		}
+		return true, fmt.Errorf("follow the events: %w", err)
+	})
+}
+
+// take counts an event and acts on it, unless it came before.
+func (w *World) take(ctx context.Context, e *eventsv1.Event, verdict func(context.Context, *reviewv1.Verdict) error) error {
+	if e == nil || !w.events.add(e) {
+		return nil
 	}
+	told, err := e.GetData().UnmarshalNew()
+	if err != nil {
+		return fmt.Errorf("event %s: %w", e.GetId(), err)
+	}
+	switch told := told.(type) {
+	case *reviewv1.Verdict:
+		return verdict(ctx, told)
+	case *reviewv1.ItemEvent:
+		w.events.happened(told.GetKind())
+	}
+	return nil
 }
 
 // add counts an event, and says whether it is a new one.

@@ -15,7 +15,7 @@ import (
 func (w *World) traffic(r *summary.Report) {
 	answered, automated, _ := w.desk.counts()
 	r.Traffic = summary.Traffic{
-		Inquiries: answered, Batch: w.desk.viaBatch, REST: w.desk.viaREST, Repeated: w.desk.again, Automated: automated, Review: answered - automated,
+		Inquiries: answered, Batch: w.desk.viaBatch, REST: w.desk.viaREST, Repeated: w.desk.again, Late: w.product.again.Load(), Automated: automated, Review: answered - automated,
 	}
 }
 

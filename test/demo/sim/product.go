@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,7 +32,8 @@ type product struct {
 	bin, dir string
 	server   *process.Server
 	conns    []*grpc.ClientConn
-	admin    *grpc.ClientConn // the development key
+	admin    patient      // with the development key
+	again    atomic.Int64 // calls that were sent again
 }
 
 // startProduct starts a server on the data folder dir, which it makes.
@@ -55,19 +57,19 @@ func startProduct(ctx context.Context, bin, dir string) (*product, error) {
 	return p, nil
 }
 
-func (p *product) dial(key string) (*grpc.ClientConn, error) {
+func (p *product) dial(key string) (patient, error) {
 	conn, err := process.Dial(p.server.GRPC, key)
 	if err == nil {
 		p.conns = append(p.conns, conn)
 	}
-	return conn, err
+	return patient{conn, &p.again}, err
 }
 
 // key makes a key with the scopes, and returns it with a connection that carries it.
-func (p *product) key(ctx context.Context, name string, scopes ...string) (string, *grpc.ClientConn, error) {
+func (p *product) key(ctx context.Context, name string, scopes ...string) (string, patient, error) {
 	r, err := identityv1.NewIdentityServiceClient(p.admin).CreateKey(ctx, &identityv1.CreateKeyRequest{Name: name, Scopes: scopes})
 	if err != nil {
-		return "", nil, fmt.Errorf("make the key of %s: %w", name, err)
+		return "", patient{}, fmt.Errorf("make the key of %s: %w", name, err)
 	}
 	conn, err := p.dial(r.GetSecret())
 	return r.GetSecret(), conn, err

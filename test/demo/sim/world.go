@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
@@ -61,7 +60,7 @@ type World struct {
 	stream  *Stream
 	truth   map[string]string // label by inquiry; written between days only
 	desk    *desk
-	lead    *grpc.ClientConn
+	lead    patient
 	people  []*reviewer
 	tickets *ticketSystem
 	events  *follower

@@ -67,7 +67,7 @@ func size(n int64) string {
 	switch {
 	case n < 10_000:
 		return number(n) + " B"
-	case n < 10_000_000:
+	case n < 1_000_000:
 		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
 	}
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)

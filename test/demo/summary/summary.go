@@ -61,12 +61,13 @@ type Promise struct {
 
 // Traffic is what the help desk sent, by its own count.
 type Traffic struct {
-	Inquiries int `json:"inquiries"` // each answered with a decision of its own
-	Batch     int `json:"batch"`     // those of the night's job
-	REST      int `json:"rest"`      // those over REST; the others went over gRPC
-	Repeated  int `json:"repeated"`  // calls that were sent twice, and got the same decision
-	Automated int `json:"automated"`
-	Review    int `json:"review"`
+	Inquiries int   `json:"inquiries"` // each answered with a decision of its own
+	Batch     int   `json:"batch"`     // those of the night's job
+	REST      int   `json:"rest"`      // those over REST; the others went over gRPC
+	Repeated  int   `json:"repeated"`  // calls that were sent twice, and got the same decision
+	Late      int64 `json:"late"`      // calls of all that were not answered in time and were sent again, with the same key
+	Automated int   `json:"automated"`
+	Review    int   `json:"review"`
 }
 
 // Automated is the decisions with outcome AUTOMATED in the lake, against the labels of the data.
