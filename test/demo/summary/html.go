@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 //go:embed day.html
@@ -43,7 +44,7 @@ type tile struct{ Name, Value, Note string }
 
 func tiles(r *Report) []tile {
 	c := r.Cost
-	return []tile{
+	out := []tile{
 		{"Routed by itself", percent(r.Automated.Share), fmt.Sprintf("%s of %s inquiries", number(r.Automated.Decisions), number(r.Traffic.Inquiries))},
 		{"True error of that", percent(r.Automated.Error), fmt.Sprintf("promised at most %s", whole(r.Promise.MaxError))},
 		{"Audits say", percent(r.Audits.Corrected), fmt.Sprintf("%s, from %s audits", between(r.Audits.CorrectedLow, r.Audits.CorrectedHigh), number(r.Audits.Closed))},
@@ -51,6 +52,10 @@ func tiles(r *Report) []tile {
 		{"Agreement", fmt.Sprintf("κ %.2f", r.Agreement.Kappa), fmt.Sprintf("α %.2f, over %s inquiries", r.Agreement.Alpha, number(r.Agreement.Items))},
 		{"Cost per inquiry", money(c.Decisions/int64(max(1, r.Traffic.Inquiries)), c.Currency, 3), fmt.Sprintf("%s saved", percent(saved(c.Decisions, c.Baseline)))},
 	}
+	for i := range out {
+		out[i].Note = strings.ReplaceAll(out[i].Note, " %", "\u00a0%") // a line must not break before it
+	}
+	return out
 }
 
 // costBar is one way to pay, as long as its share of the dearest.
