@@ -43,7 +43,7 @@ func TestADayOfASupportTeam(t *testing.T) {
 		t.Errorf("1200 inquiries are %d automated and %d for people, who decided %d; the lake has %d", a.Decisions, r.Review.Items, r.Review.Decided, r.Rows("decisions"))
 	}
 	for _, p := range r.People {
-		if p.Answers < 20 || !p.Plausible(0.001) {
+		if p.Answers < 10 || !p.Plausible(0.001) {
 			t.Errorf("%s errs in %.1f %% of %d answers; the estimate is %.1f %% from %d items", p.Name, 100*p.Realised(), p.Answers, 100*p.Estimated, p.Items)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/test/demo/summary"
@@ -120,11 +121,12 @@ func (w *World) look(ctx context.Context) (*reviewv1.QueueCounts, error) {
 	return counts, nil
 }
 
-// drain waits until every decision that a person had to look at is closed.
+// drain waits until every decision that a person had to look at is closed, and nobody can appeal any more: whoever follows has seen all verdicts.
 func (w *World) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 	review := reviewv1.NewReviewServiceClient(w.lead)
+	seen := int64(-1) // verdicts that were acted on before the queue was looked at
 	for {
 		q, err := review.GetQueue(ctx, &reviewv1.GetQueueRequest{Operation: operation, Deployment: deployment})
 		if err != nil {
@@ -133,9 +135,16 @@ func (w *World) drain(ctx context.Context) error {
 		answered, automated, audits := w.desk.counts()
 		c := q.GetQueue().GetCounts()
 		if c.GetOpen()+c.GetLeased()+c.GetDecided() == 0 && c.GetClosed() >= int64(answered-automated+audits) {
-			_, err := w.look(ctx)
-			return err
+			stats, err := review.GetQueueStats(ctx, &reviewv1.GetQueueStatsRequest{Operation: operation, Deployment: deployment, Since: timestamppb.New(w.started)})
+			if err != nil {
+				return fmt.Errorf("wait for the end of the queue: %w", err)
+			}
+			if seen >= stats.GetVerdicts() {
+				_, err := w.look(ctx)
+				return err
+			}
 		}
+		seen = w.events.actedOn()
 		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return fmt.Errorf("the queue is not worked off after %v: %v", drainTimeout, c)
 		}

@@ -27,6 +27,7 @@ type follower struct {
 	counts map[string]int // different events, by kind
 	items  map[reviewv1.HistoryKind]int
 	twice  int
+	acted  int // verdicts that were acted on
 }
 
 // follow reads from the oldest event on until ctx ends, and calls verdict for each verdict that counts. When the stream breaks it goes on where it was.
@@ -62,7 +63,12 @@ func (w *World) take(ctx context.Context, e *eventsv1.Event, verdict func(contex
 	}
 	switch told := told.(type) {
 	case *reviewv1.Verdict:
-		return verdict(ctx, told)
+		if err := verdict(ctx, told); err != nil {
+			return err
+		}
+		w.events.mu.Lock()
+		defer w.events.mu.Unlock()
+		w.events.acted++
 	case *reviewv1.ItemEvent:
 		w.events.happened(told.GetKind())
 	}
@@ -81,6 +87,13 @@ func (f *follower) add(e *eventsv1.Event) bool {
 	f.seen[key] = true
 	f.counts[e.GetKind()]++
 	return true
+}
+
+// actedOn returns how many verdicts were acted on.
+func (f *follower) actedOn() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return int64(f.acted)
 }
 
 func (f *follower) count(kind string) int {
