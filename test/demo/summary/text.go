@@ -188,7 +188,7 @@ func (t *TextWriter) kept(r *Report) {
 	t.linef("Of %s inquiries %s came as one job, %s over REST, the others over gRPC; %s calls were sent twice and decided once.",
 		number(r.Traffic.Inquiries), number(r.Traffic.Batch), number(r.Traffic.REST), number(r.Traffic.Repeated))
 	if r.Traffic.Late > 0 {
-		t.linef("The machine was busy: %s calls were not answered in time and sent again.", number(r.Traffic.Late))
+		t.linef("Calls that a busy machine did not answer in time, and that were sent again: %s.", number(r.Traffic.Late))
 	}
 }
 
