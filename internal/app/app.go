@@ -215,7 +215,7 @@ func (a *App) startModels(ctx context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.blobs.Close)
-	a.models = models.New(models.Deps{DB: a.db, Blobs: a.blobs, Open: load.Open, Config: a.config.Models, Log: a.log, Applied: a.applied})
+	a.models = models.New(models.Deps{DB: a.db, Blobs: a.blobs, Open: load.Open, Config: a.config.Models, Log: a.log, Applied: a.applied, Emit: emitChange})
 	if err := a.models.Start(ctx); err != nil {
 		return err
 	}

@@ -190,6 +190,75 @@ func (ProfanityAction) EnumDescriptor() ([]byte, []int) {
 	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{2}
 }
 
+// DeploymentChangeKind says what a change was.
+type DeploymentChangeKind int32
+
+const (
+	// Never sent.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_UNSPECIFIED DeploymentChangeKind = 0
+	// Another version answers, or the deployment was made.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_DEPLOY DeploymentChangeKind = 1
+	// The promise was changed.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_POLICY DeploymentChangeKind = 2
+	// An earlier revision answers again.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ROLLBACK DeploymentChangeKind = 3
+	// Automation was stopped: everything goes to people.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT DeploymentChangeKind = 4
+	// Automation goes on.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_RESUME DeploymentChangeKind = 5
+	// An alias of a version that the deployment follows was moved.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS DeploymentChangeKind = 6
+)
+
+// Enum value maps for DeploymentChangeKind.
+var (
+	DeploymentChangeKind_name = map[int32]string{
+		0: "DEPLOYMENT_CHANGE_KIND_UNSPECIFIED",
+		1: "DEPLOYMENT_CHANGE_KIND_DEPLOY",
+		2: "DEPLOYMENT_CHANGE_KIND_POLICY",
+		3: "DEPLOYMENT_CHANGE_KIND_ROLLBACK",
+		4: "DEPLOYMENT_CHANGE_KIND_HALT",
+		5: "DEPLOYMENT_CHANGE_KIND_RESUME",
+		6: "DEPLOYMENT_CHANGE_KIND_ALIAS",
+	}
+	DeploymentChangeKind_value = map[string]int32{
+		"DEPLOYMENT_CHANGE_KIND_UNSPECIFIED": 0,
+		"DEPLOYMENT_CHANGE_KIND_DEPLOY":      1,
+		"DEPLOYMENT_CHANGE_KIND_POLICY":      2,
+		"DEPLOYMENT_CHANGE_KIND_ROLLBACK":    3,
+		"DEPLOYMENT_CHANGE_KIND_HALT":        4,
+		"DEPLOYMENT_CHANGE_KIND_RESUME":      5,
+		"DEPLOYMENT_CHANGE_KIND_ALIAS":       6,
+	}
+)
+
+func (x DeploymentChangeKind) Enum() *DeploymentChangeKind {
+	p := new(DeploymentChangeKind)
+	*p = x
+	return p
+}
+
+func (x DeploymentChangeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeploymentChangeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchyard_models_v1_model_service_proto_enumTypes[3].Descriptor()
+}
+
+func (DeploymentChangeKind) Type() protoreflect.EnumType {
+	return &file_switchyard_models_v1_model_service_proto_enumTypes[3]
+}
+
+func (x DeploymentChangeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeploymentChangeKind.Descriptor instead.
+func (DeploymentChangeKind) EnumDescriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{3}
+}
+
 // Model is a named lineage of versions for one operation.
 type Model struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1827,8 +1896,10 @@ type DeployRequest struct {
 	Policy *Policy `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The revision that the caller has seen; 0 means any.
 	ExpectedRevision int64 `protobuf:"varint,6,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Why; it stays in the history. At most 1,000 characters.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeployRequest) Reset() {
@@ -1903,6 +1974,13 @@ func (x *DeployRequest) GetExpectedRevision() int64 {
 	return 0
 }
 
+func (x *DeployRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // DeployResponse holds the deployment as it is now.
 type DeployResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1960,8 +2038,10 @@ type UpdatePolicyRequest struct {
 	Policy *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The revision that the caller has seen; 0 means any.
 	ExpectedRevision int64 `protobuf:"varint,4,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Why; it stays in the history. At most 1,000 characters.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdatePolicyRequest) Reset() {
@@ -2022,6 +2102,13 @@ func (x *UpdatePolicyRequest) GetExpectedRevision() int64 {
 	return 0
 }
 
+func (x *UpdatePolicyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // UpdatePolicyResponse holds the deployment as it is now.
 type UpdatePolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2074,7 +2161,13 @@ type GetDeploymentRequest struct {
 	// What it answers. In paths: OPERATION_ROUTING and so on.
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
-	Deployment    string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// As it was at this time; absent for now. With the clock of the registry.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// As it was in this revision; 0 for any. Not together with at.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve".
+	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2119,6 +2212,27 @@ func (x *GetDeploymentRequest) GetOperation() v1.Operation {
 func (x *GetDeploymentRequest) GetDeployment() string {
 	if x != nil {
 		return x.Deployment
+	}
+	return ""
+}
+
+func (x *GetDeploymentRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *GetDeploymentRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *GetDeploymentRequest) GetProject() string {
+	if x != nil {
+		return x.Project
 	}
 	return ""
 }
@@ -2169,6 +2283,517 @@ func (x *GetDeploymentResponse) GetDeployment() *Deployment {
 	return nil
 }
 
+// RollbackRequest names a deployment, where to go back to, and why.
+type RollbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// The revision to go back to; 0 for what answered before the last change.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why; it stays in the history. 1 to 1,000 characters.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,5,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *RollbackRequest) Reset() {
+	*x = RollbackRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackRequest) ProtoMessage() {}
+
+func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
+func (*RollbackRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RollbackRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *RollbackRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *RollbackRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RollbackRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RollbackRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// RollbackResponse holds the deployment as it is now.
+type RollbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackResponse) Reset() {
+	*x = RollbackResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackResponse) ProtoMessage() {}
+
+func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
+func (*RollbackResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RollbackResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// DeploymentChange is one entry of the ledger of deployments. Entries of a project form a chain: each holds the hash of the one before.
+type DeploymentChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The project.
+	Project string `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
+	// Counts the entries of the project, from 1, without gaps.
+	Sequence int64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it was recorded. It never goes backwards from one entry to the next, even when the clock was set back: then several entries have the same time, and their sequence
+	// says which came first.
+	RecordTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,4,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,5,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// What was changed.
+	Kind DeploymentChangeKind `protobuf:"varint,6,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
+	// Revision of the deployment before; 0 when it was made.
+	RevisionBefore int64 `protobuf:"varint,7,opt,name=revision_before,json=revisionBefore,proto3" json:"revision_before,omitempty"`
+	// Revision of the deployment after.
+	Revision int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
+	// A rollback: the revision that answers again; else 0.
+	RestoredRevision int64 `protobuf:"varint,9,opt,name=restored_revision,json=restoredRevision,proto3" json:"restored_revision,omitempty"`
+	// Name of the model that answers after it; empty when moderation goes by rules alone.
+	Model string `protobuf:"bytes,10,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version that answers after it.
+	Version int32 `protobuf:"varint,11,opt,name=version,proto3" json:"version,omitempty"`
+	// "sha256:" and the hex digest of that version's artifact.
+	VersionDigest string `protobuf:"bytes,12,opt,name=version_digest,json=versionDigest,proto3" json:"version_digest,omitempty"`
+	// "sha256:" and the hex digest of the policy after it.
+	PolicyDigest string `protobuf:"bytes,13,opt,name=policy_digest,json=policyDigest,proto3" json:"policy_digest,omitempty"`
+	// The certificates in force after it.
+	CertificateIds []string `protobuf:"bytes,14,rep,name=certificate_ids,json=certificateIds,proto3" json:"certificate_ids,omitempty"`
+	// Who: the id of the API key, or "system".
+	Actor string `protobuf:"bytes,15,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why, where somebody said so.
+	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
+	// SHA-256 of the whole deployment after it, as the registry keeps it.
+	StateSha256 []byte `protobuf:"bytes,17,opt,name=state_sha256,json=stateSha256,proto3" json:"state_sha256,omitempty"`
+	// Hash of the entry before; empty for the first.
+	PreviousHash []byte `protobuf:"bytes,18,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
+	// SHA-256 of everything above.
+	Hash []byte `protobuf:"bytes,19,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Events only: the deployment after it, without the version's list of labels; without policy and certificates too where they would not fit an event. Absent in lists, where
+	// GetDeployment with the revision returns all of it.
+	State         *Deployment `protobuf:"bytes,20,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeploymentChange) Reset() {
+	*x = DeploymentChange{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeploymentChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeploymentChange) ProtoMessage() {}
+
+func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeploymentChange.ProtoReflect.Descriptor instead.
+func (*DeploymentChange) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DeploymentChange) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetRecordTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordTime
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *DeploymentChange) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetKind() DeploymentChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *DeploymentChange) GetRevisionBefore() int64 {
+	if x != nil {
+		return x.RevisionBefore
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetRestoredRevision() int64 {
+	if x != nil {
+		return x.RestoredRevision
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetVersionDigest() string {
+	if x != nil {
+		return x.VersionDigest
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetPolicyDigest() string {
+	if x != nil {
+		return x.PolicyDigest
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetCertificateIds() []string {
+	if x != nil {
+		return x.CertificateIds
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetStateSha256() []byte {
+	if x != nil {
+		return x.StateSha256
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetPreviousHash() []byte {
+	if x != nil {
+		return x.PreviousHash
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetState() *Deployment {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// ListDeploymentChangesRequest restricts the list; what is empty does not restrict.
+type ListDeploymentChangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only deployments of this operation.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Only the deployment of this name.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Only changes of this kind.
+	Kind DeploymentChangeKind `protobuf:"varint,3,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
+	// Only changes after which this model answered.
+	Model string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
+	// Recorded at or after this time.
+	From *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
+	// Recorded before this time.
+	To *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	// Which part of the list. Pages neither repeat nor leave out a change while new ones are made.
+	Page *v1.PageRequest `protobuf:"bytes,7,opt,name=page,proto3" json:"page,omitempty"`
+	// Owner of the deployments: empty for the caller's own project; another one only with the scope "platform:serve".
+	Project       string `protobuf:"bytes,8,opt,name=project,proto3" json:"project,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeploymentChangesRequest) Reset() {
+	*x = ListDeploymentChangesRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeploymentChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeploymentChangesRequest) ProtoMessage() {}
+
+func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeploymentChangesRequest.ProtoReflect.Descriptor instead.
+func (*ListDeploymentChangesRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListDeploymentChangesRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *ListDeploymentChangesRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *ListDeploymentChangesRequest) GetKind() DeploymentChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *ListDeploymentChangesRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ListDeploymentChangesRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesRequest) GetPage() *v1.PageRequest {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+// ListDeploymentChangesResponse is a page of changes, newest first.
+type ListDeploymentChangesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changes.
+	Changes []*DeploymentChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// How to go on.
+	Page          *v1.PageResponse `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeploymentChangesResponse) Reset() {
+	*x = ListDeploymentChangesResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeploymentChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeploymentChangesResponse) ProtoMessage() {}
+
+func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeploymentChangesResponse.ProtoReflect.Descriptor instead.
+func (*ListDeploymentChangesResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListDeploymentChangesResponse) GetChanges() []*DeploymentChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesResponse) GetPage() *v1.PageResponse {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
 // ListDeploymentsRequest asks for the project's deployments.
 type ListDeploymentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2182,7 +2807,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2819,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2832,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListDeploymentsRequest) GetOperation() v1.Operation {
@@ -2237,7 +2862,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2249,7 +2874,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +2887,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -2290,7 +2915,7 @@ type WatchDeploymentsRequest struct {
 
 func (x *WatchDeploymentsRequest) Reset() {
 	*x = WatchDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2927,7 @@ func (x *WatchDeploymentsRequest) String() string {
 func (*WatchDeploymentsRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2940,7 @@ func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WatchDeploymentsRequest) GetAllProjects() bool {
@@ -2338,7 +2963,7 @@ type WatchDeploymentsResponse struct {
 
 func (x *WatchDeploymentsResponse) Reset() {
 	*x = WatchDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2975,7 @@ func (x *WatchDeploymentsResponse) String() string {
 func (*WatchDeploymentsResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2988,7 @@ func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WatchDeploymentsResponse) GetDeployment() *Deployment {
@@ -2399,7 +3024,7 @@ type ExplainVersionRequest struct {
 
 func (x *ExplainVersionRequest) Reset() {
 	*x = ExplainVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +3036,7 @@ func (x *ExplainVersionRequest) String() string {
 func (*ExplainVersionRequest) ProtoMessage() {}
 
 func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +3049,7 @@ func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ExplainVersionRequest) GetModel() string {
@@ -2475,7 +3100,7 @@ type ExplainVersionResponse struct {
 
 func (x *ExplainVersionResponse) Reset() {
 	*x = ExplainVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +3112,7 @@ func (x *ExplainVersionResponse) String() string {
 func (*ExplainVersionResponse) ProtoMessage() {}
 
 func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +3125,7 @@ func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExplainVersionResponse) GetLabel() string {
@@ -2530,7 +3155,7 @@ type ModelEvidence struct {
 
 func (x *ModelEvidence) Reset() {
 	*x = ModelEvidence{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2542,7 +3167,7 @@ func (x *ModelEvidence) String() string {
 func (*ModelEvidence) ProtoMessage() {}
 
 func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2555,7 +3180,7 @@ func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelEvidence.ProtoReflect.Descriptor instead.
 func (*ModelEvidence) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ModelEvidence) GetFeature() string {
@@ -2719,7 +3344,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\brevision\x18\t \x01(\x03R\brevision\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xd4\x02\n" +
+	"updateTime\"\xfa\x02\n" +
 	"\rDeployRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
@@ -2729,11 +3354,12 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x05model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12!\n" +
 	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x124\n" +
 	"\x06policy\x18\x05 \x01(\v2\x1c.switchyard.models.v1.PolicyR\x06policy\x124\n" +
-	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"R\n" +
+	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x12$\n" +
+	"\x06reason\x18\a \x01(\tB\f\xbaH\x05r\x03\x18\xe8\a\xa0\xd6\x18\x01R\x06reason\"R\n" +
 	"\x0eDeployResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\xff\x01\n" +
+	"deployment\"\xa5\x02\n" +
 	"\x13UpdatePolicyRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
@@ -2741,21 +3367,77 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"deployment\x12<\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1c.switchyard.models.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x124\n" +
-	"\x11expected_revision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"X\n" +
+	"\x11expected_revision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x12$\n" +
+	"\x06reason\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xe8\a\xa0\xd6\x18\x01R\x06reason\"X\n" +
 	"\x14UpdatePolicyResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\x8c\x01\n" +
+	"deployment\"\x80\x02\n" +
 	"\x14GetDeploymentRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"deployment\"Y\n" +
+	"deployment\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12#\n" +
+	"\brevision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12!\n" +
+	"\aproject\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"Y\n" +
 	"\x15GetDeploymentResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\x98\x01\n" +
+	"deployment\"\x8a\x02\n" +
+	"\x0fRollbackRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12#\n" +
+	"\brevision\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12&\n" +
+	"\x06reason\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xe8\a\xa0\xd6\x18\x01R\x06reason\x124\n" +
+	"\x11expected_revision\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"T\n" +
+	"\x10RollbackResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\x83\x06\n" +
+	"\x10DeploymentChange\x12\x18\n" +
+	"\aproject\x18\x01 \x01(\tR\aproject\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12;\n" +
+	"\vrecord_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordTime\x12=\n" +
+	"\toperation\x18\x04 \x01(\x0e2\x1f.switchyard.common.v1.OperationR\toperation\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x05 \x01(\tR\n" +
+	"deployment\x12>\n" +
+	"\x04kind\x18\x06 \x01(\x0e2*.switchyard.models.v1.DeploymentChangeKindR\x04kind\x12'\n" +
+	"\x0frevision_before\x18\a \x01(\x03R\x0erevisionBefore\x12\x1a\n" +
+	"\brevision\x18\b \x01(\x03R\brevision\x12+\n" +
+	"\x11restored_revision\x18\t \x01(\x03R\x10restoredRevision\x12\x14\n" +
+	"\x05model\x18\n" +
+	" \x01(\tR\x05model\x12\x18\n" +
+	"\aversion\x18\v \x01(\x05R\aversion\x12%\n" +
+	"\x0eversion_digest\x18\f \x01(\tR\rversionDigest\x12#\n" +
+	"\rpolicy_digest\x18\r \x01(\tR\fpolicyDigest\x12'\n" +
+	"\x0fcertificate_ids\x18\x0e \x03(\tR\x0ecertificateIds\x12\x14\n" +
+	"\x05actor\x18\x0f \x01(\tR\x05actor\x12\x1c\n" +
+	"\x06reason\x18\x10 \x01(\tB\x04\xa0\xd6\x18\x01R\x06reason\x12!\n" +
+	"\fstate_sha256\x18\x11 \x01(\fR\vstateSha256\x12#\n" +
+	"\rprevious_hash\x18\x12 \x01(\fR\fpreviousHash\x12\x12\n" +
+	"\x04hash\x18\x13 \x01(\fR\x04hash\x126\n" +
+	"\x05state\x18\x14 \x01(\v2 .switchyard.models.v1.DeploymentR\x05state\"\xaf\x03\n" +
+	"\x1cListDeploymentChangesRequest\x12G\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12'\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"deployment\x12H\n" +
+	"\x04kind\x18\x03 \x01(\x0e2*.switchyard.models.v1.DeploymentChangeKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
+	"\x05model\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12.\n" +
+	"\x04from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x125\n" +
+	"\x04page\x18\a \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\x12!\n" +
+	"\aproject\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"\x99\x01\n" +
+	"\x1dListDeploymentChangesResponse\x12@\n" +
+	"\achanges\x18\x01 \x03(\v2&.switchyard.models.v1.DeploymentChangeR\achanges\x126\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x98\x01\n" +
 	"\x16ListDeploymentsRequest\x12G\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x125\n" +
 	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x95\x01\n" +
@@ -2794,7 +3476,15 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1cPROFANITY_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROFANITY_ACTION_OFF\x10\x01\x12\x1b\n" +
 	"\x17PROFANITY_ACTION_REVIEW\x10\x02\x12\x1b\n" +
-	"\x17PROFANITY_ACTION_REMOVE\x10\x032\xd8\x0e\n" +
+	"\x17PROFANITY_ACTION_REMOVE\x10\x03*\x8f\x02\n" +
+	"\x14DeploymentChangeKind\x12&\n" +
+	"\"DEPLOYMENT_CHANGE_KIND_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dDEPLOYMENT_CHANGE_KIND_DEPLOY\x10\x01\x12!\n" +
+	"\x1dDEPLOYMENT_CHANGE_KIND_POLICY\x10\x02\x12#\n" +
+	"\x1fDEPLOYMENT_CHANGE_KIND_ROLLBACK\x10\x03\x12\x1f\n" +
+	"\x1bDEPLOYMENT_CHANGE_KIND_HALT\x10\x04\x12!\n" +
+	"\x1dDEPLOYMENT_CHANGE_KIND_RESUME\x10\x05\x12 \n" +
+	"\x1cDEPLOYMENT_CHANGE_KIND_ALIAS\x10\x062\xaa\x11\n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -2816,7 +3506,12 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deployments:deploy\x12\xa6\x01\n" +
 	"\fUpdatePolicy\x12).switchyard.models.v1.UpdatePolicyRequest\x1a*.switchyard.models.v1.UpdatePolicyResponse\"?\x9a\xd6\x18\x14\n" +
 	"\fmodels:write\x12\x02\b\n" +
-	"\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/deployments:updatePolicy\x12\xb1\x01\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/deployments:updatePolicy\x12\x94\x01\n" +
+	"\bRollback\x12%.switchyard.models.v1.RollbackRequest\x1a&.switchyard.models.v1.RollbackResponse\"9\x9a\xd6\x18\x12\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/deployments:rollback\x12\xb8\x01\n" +
+	"\x15ListDeploymentChanges\x122.switchyard.models.v1.ListDeploymentChangesRequest\x1a3.switchyard.models.v1.ListDeploymentChangesResponse\"6\x9a\xd6\x18\x13\n" +
+	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/deployments:changes\x12\xb1\x01\n" +
 	"\rGetDeployment\x12*.switchyard.models.v1.GetDeploymentRequest\x1a+.switchyard.models.v1.GetDeploymentResponse\"G\x9a\xd6\x18\x13\n" +
 	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02*\x12(/v1/deployments/{operation}/{deployment}\x12\x9e\x01\n" +
 	"\x0fListDeployments\x12,.switchyard.models.v1.ListDeploymentsRequest\x1a-.switchyard.models.v1.ListDeploymentsResponse\".\x9a\xd6\x18\x13\n" +
@@ -2837,125 +3532,149 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 	return file_switchyard_models_v1_model_service_proto_rawDescData
 }
 
-var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
-	(RecordMode)(0),                  // 0: switchyard.models.v1.RecordMode
-	(Uncertified)(0),                 // 1: switchyard.models.v1.Uncertified
-	(ProfanityAction)(0),             // 2: switchyard.models.v1.ProfanityAction
-	(*Model)(nil),                    // 3: switchyard.models.v1.Model
-	(*ModelVersion)(nil),             // 4: switchyard.models.v1.ModelVersion
-	(*Metrics)(nil),                  // 5: switchyard.models.v1.Metrics
-	(*Lineage)(nil),                  // 6: switchyard.models.v1.Lineage
-	(*CertificationSample)(nil),      // 7: switchyard.models.v1.CertificationSample
-	(*VersionSpec)(nil),              // 8: switchyard.models.v1.VersionSpec
-	(*RegisterVersionRequest)(nil),   // 9: switchyard.models.v1.RegisterVersionRequest
-	(*RegisterVersionResponse)(nil),  // 10: switchyard.models.v1.RegisterVersionResponse
-	(*ListModelsRequest)(nil),        // 11: switchyard.models.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),       // 12: switchyard.models.v1.ListModelsResponse
-	(*ListVersionsRequest)(nil),      // 13: switchyard.models.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),     // 14: switchyard.models.v1.ListVersionsResponse
-	(*GetVersionRequest)(nil),        // 15: switchyard.models.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),       // 16: switchyard.models.v1.GetVersionResponse
-	(*DownloadArtifactRequest)(nil),  // 17: switchyard.models.v1.DownloadArtifactRequest
-	(*DownloadArtifactResponse)(nil), // 18: switchyard.models.v1.DownloadArtifactResponse
-	(*Policy)(nil),                   // 19: switchyard.models.v1.Policy
-	(*Certificate)(nil),              // 20: switchyard.models.v1.Certificate
-	(*Deployment)(nil),               // 21: switchyard.models.v1.Deployment
-	(*DeployRequest)(nil),            // 22: switchyard.models.v1.DeployRequest
-	(*DeployResponse)(nil),           // 23: switchyard.models.v1.DeployResponse
-	(*UpdatePolicyRequest)(nil),      // 24: switchyard.models.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),     // 25: switchyard.models.v1.UpdatePolicyResponse
-	(*GetDeploymentRequest)(nil),     // 26: switchyard.models.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),    // 27: switchyard.models.v1.GetDeploymentResponse
-	(*ListDeploymentsRequest)(nil),   // 28: switchyard.models.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),  // 29: switchyard.models.v1.ListDeploymentsResponse
-	(*WatchDeploymentsRequest)(nil),  // 30: switchyard.models.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil), // 31: switchyard.models.v1.WatchDeploymentsResponse
-	(*ExplainVersionRequest)(nil),    // 32: switchyard.models.v1.ExplainVersionRequest
-	(*ExplainVersionResponse)(nil),   // 33: switchyard.models.v1.ExplainVersionResponse
-	(*ModelEvidence)(nil),            // 34: switchyard.models.v1.ModelEvidence
-	nil,                              // 35: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	(v1.Operation)(0),                // 36: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),    // 37: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),           // 38: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),          // 39: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),           // 40: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),         // 41: switchyard.common.v1.RecordedInput
+	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
+	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
+	(ProfanityAction)(0),                  // 2: switchyard.models.v1.ProfanityAction
+	(DeploymentChangeKind)(0),             // 3: switchyard.models.v1.DeploymentChangeKind
+	(*Model)(nil),                         // 4: switchyard.models.v1.Model
+	(*ModelVersion)(nil),                  // 5: switchyard.models.v1.ModelVersion
+	(*Metrics)(nil),                       // 6: switchyard.models.v1.Metrics
+	(*Lineage)(nil),                       // 7: switchyard.models.v1.Lineage
+	(*CertificationSample)(nil),           // 8: switchyard.models.v1.CertificationSample
+	(*VersionSpec)(nil),                   // 9: switchyard.models.v1.VersionSpec
+	(*RegisterVersionRequest)(nil),        // 10: switchyard.models.v1.RegisterVersionRequest
+	(*RegisterVersionResponse)(nil),       // 11: switchyard.models.v1.RegisterVersionResponse
+	(*ListModelsRequest)(nil),             // 12: switchyard.models.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),            // 13: switchyard.models.v1.ListModelsResponse
+	(*ListVersionsRequest)(nil),           // 14: switchyard.models.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),          // 15: switchyard.models.v1.ListVersionsResponse
+	(*GetVersionRequest)(nil),             // 16: switchyard.models.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),            // 17: switchyard.models.v1.GetVersionResponse
+	(*DownloadArtifactRequest)(nil),       // 18: switchyard.models.v1.DownloadArtifactRequest
+	(*DownloadArtifactResponse)(nil),      // 19: switchyard.models.v1.DownloadArtifactResponse
+	(*Policy)(nil),                        // 20: switchyard.models.v1.Policy
+	(*Certificate)(nil),                   // 21: switchyard.models.v1.Certificate
+	(*Deployment)(nil),                    // 22: switchyard.models.v1.Deployment
+	(*DeployRequest)(nil),                 // 23: switchyard.models.v1.DeployRequest
+	(*DeployResponse)(nil),                // 24: switchyard.models.v1.DeployResponse
+	(*UpdatePolicyRequest)(nil),           // 25: switchyard.models.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),          // 26: switchyard.models.v1.UpdatePolicyResponse
+	(*GetDeploymentRequest)(nil),          // 27: switchyard.models.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),         // 28: switchyard.models.v1.GetDeploymentResponse
+	(*RollbackRequest)(nil),               // 29: switchyard.models.v1.RollbackRequest
+	(*RollbackResponse)(nil),              // 30: switchyard.models.v1.RollbackResponse
+	(*DeploymentChange)(nil),              // 31: switchyard.models.v1.DeploymentChange
+	(*ListDeploymentChangesRequest)(nil),  // 32: switchyard.models.v1.ListDeploymentChangesRequest
+	(*ListDeploymentChangesResponse)(nil), // 33: switchyard.models.v1.ListDeploymentChangesResponse
+	(*ListDeploymentsRequest)(nil),        // 34: switchyard.models.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),       // 35: switchyard.models.v1.ListDeploymentsResponse
+	(*WatchDeploymentsRequest)(nil),       // 36: switchyard.models.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),      // 37: switchyard.models.v1.WatchDeploymentsResponse
+	(*ExplainVersionRequest)(nil),         // 38: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),        // 39: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),                 // 40: switchyard.models.v1.ModelEvidence
+	nil,                                   // 41: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	(v1.Operation)(0),                     // 42: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 43: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 44: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 45: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 46: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 47: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	36, // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	37, // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	36, // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
-	5,  // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
-	6,  // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	37, // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	36, // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
-	5,  // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
-	6,  // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
-	7,  // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
-	8,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
-	4,  // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	38, // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	3,  // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	39, // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	38, // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	4,  // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	39, // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	4,  // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	35, // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	42, // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	43, // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	42, // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	6,  // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
+	7,  // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
+	43, // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	42, // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	6,  // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
+	7,  // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
+	8,  // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
+	9,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
+	5,  // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	44, // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	4,  // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
+	45, // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	44, // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	5,  // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
+	45, // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	5,  // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	41, // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
 	1,  // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
 	0,  // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	40, // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	46, // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
 	2,  // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	37, // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
-	36, // 25: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
-	4,  // 26: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
-	19, // 27: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
-	20, // 28: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	37, // 29: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	36, // 30: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	19, // 31: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	21, // 32: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	36, // 33: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	19, // 34: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	21, // 35: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	36, // 36: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	21, // 37: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	36, // 38: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	38, // 39: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	21, // 40: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	39, // 41: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	21, // 42: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	41, // 43: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	34, // 44: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	9,  // 45: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	11, // 46: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	13, // 47: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	15, // 48: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	17, // 49: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	32, // 50: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	22, // 51: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	24, // 52: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	26, // 53: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	28, // 54: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	30, // 55: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	10, // 56: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	12, // 57: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	14, // 58: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	16, // 59: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	18, // 60: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	33, // 61: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	23, // 62: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	25, // 63: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	27, // 64: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	29, // 65: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	31, // 66: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	56, // [56:67] is the sub-list for method output_type
-	45, // [45:56] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	43, // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	42, // 25: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	5,  // 26: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
+	20, // 27: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
+	21, // 28: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
+	43, // 29: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	42, // 30: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	20, // 31: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	22, // 32: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	42, // 33: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	20, // 34: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	22, // 35: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	42, // 36: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	43, // 37: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	22, // 38: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	42, // 39: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	22, // 40: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	43, // 41: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	42, // 42: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	3,  // 43: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	22, // 44: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	42, // 45: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,  // 46: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	43, // 47: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	43, // 48: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	44, // 49: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	31, // 50: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	45, // 51: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	42, // 52: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	44, // 53: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	22, // 54: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	45, // 55: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	22, // 56: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	47, // 57: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	40, // 58: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	10, // 59: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	12, // 60: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	14, // 61: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	16, // 62: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	18, // 63: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	38, // 64: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	23, // 65: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	25, // 66: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	29, // 67: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	32, // 68: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	27, // 69: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	34, // 70: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	36, // 71: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	11, // 72: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	13, // 73: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	15, // 74: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	17, // 75: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	19, // 76: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	39, // 77: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	24, // 78: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	26, // 79: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	30, // 80: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	33, // 81: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	28, // 82: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	35, // 83: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	37, // 84: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	72, // [72:85] is the sub-list for method output_type
+	59, // [59:72] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -2972,8 +3691,8 @@ func file_switchyard_models_v1_model_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   33,
+			NumEnums:      4,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,8 @@ final class FakeModelClient implements ModelClientInterface
         'explainVersion' => 'unary',
         'deploy' => 'unary',
         'updatePolicy' => 'unary',
+        'rollback' => 'unary',
+        'listDeploymentChanges' => 'unary',
         'getDeployment' => 'unary',
         'listDeployments' => 'unary',
         'watchDeployments' => 'server_stream',
@@ -73,6 +75,16 @@ final class FakeModelClient implements ModelClientInterface
     public function updatePolicy(UpdatePolicyRequest $request, ?CallOptions $options = null): UpdatePolicyResponse
     {
         return $this->answerUnary('updatePolicy', $request, $options);
+    }
+
+    public function rollback(RollbackRequest $request, ?CallOptions $options = null): RollbackResponse
+    {
+        return $this->answerUnary('rollback', $request, $options);
+    }
+
+    public function listDeploymentChanges(ListDeploymentChangesRequest $request, ?CallOptions $options = null): ListDeploymentChangesResponse
+    {
+        return $this->answerUnary('listDeploymentChanges', $request, $options);
     }
 
     public function getDeployment(GetDeploymentRequest $request, ?CallOptions $options = null): GetDeploymentResponse

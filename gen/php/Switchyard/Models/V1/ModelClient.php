@@ -117,6 +117,29 @@ final class ModelClient implements ModelClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function rollback(RollbackRequest $request, ?CallOptions $options = null): RollbackResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/Rollback',
+            RollbackResponse::class,
+            timeoutMillis: 10000,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function listDeploymentChanges(ListDeploymentChangesRequest $request, ?CallOptions $options = null): ListDeploymentChangesResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/ListDeploymentChanges',
+            ListDeploymentChangesResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'models:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function getDeployment(GetDeploymentRequest $request, ?CallOptions $options = null): GetDeploymentResponse
     {
         return $this->transport->unary(new MethodDescriptor(
