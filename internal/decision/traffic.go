@@ -79,9 +79,10 @@ func (f *Traffic) note(t *Target, a *Answer, d *commonv1.Decision) {
 				if t.failed == tr {
 					c.Challenger.Errors++
 				}
-				if t.trial == tr {
+				switch t.trial {
+				case tr:
 					add(c.Challenger, a.Scored.Took, a.Chosen, automated)
-				} else if t.trial == nil {
+				case nil:
 					add(c.Champion, a.Scored.Took, a.Chosen, automated)
 				}
 			})
@@ -220,12 +221,7 @@ func add(a *modelsv1.Arm, took time.Duration, chosen []string, automated bool) {
 		a.Times, a.Labels = make([]int64, timeBuckets), map[string]int64{}
 	}
 	a.Times[min(timeBuckets-1, bits.Len64(uint64(max(0, took-1)/time.Microsecond)))]++
-	key := ""
-	if len(chosen) == 1 {
-		key = chosen[0]
-	} else {
-		key = strings.Join(chosen, ", ")
-	}
+	key := strings.Join(chosen, ", ")
 	if _, known := a.Labels[key]; !known && len(a.Labels) >= maxLabelSets {
 		key = "…"
 	}
