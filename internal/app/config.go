@@ -145,6 +145,9 @@ func (c *Config) Validate() error {
 // runs says whether a part runs in this process.
 func (c *Config) runs(target string) bool { return slices.Contains(c.Target, target) }
 
+// knows says whether a part runs here or at a peer.
+func (c *Config) knows(target string) bool { return c.runs(target) || c.Peers[target] != "" }
+
 // decides says whether an operation runs in this process.
 func (c *Config) decides() bool {
 	return c.runs("moderation") || c.runs("routing") || c.runs("classification")
