@@ -30,7 +30,13 @@ func (a *App) startReading(ctx context.Context) error {
 		a.closers = append(a.closers, folder.Close)
 	}
 	a.background.Go(func() error { a.openLake(ctx, store); return nil })
-	decisions.New(decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: a.erasers()}).Register(a.server)
+	deps := decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: a.erasers()}
+	if a.config.knows("models") {
+		if deps.Replayer, err = a.newReplayer(); err != nil {
+			return err
+		}
+	}
+	decisions.New(deps).Register(a.server)
 	return nil
 }
 
