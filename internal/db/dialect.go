@@ -22,6 +22,8 @@ type dialect interface {
 	forgetsStatements() bool
 	// hasTable says whether the table exists.
 	hasTable(tx *Tx, name string) (bool, error)
+	// verify reads the whole database; see [DB.Verify].
+	verify(ctx context.Context, d *DB) (problems []error, looked int64, err error)
 	// classify wraps an error of the driver with [ErrConflict], [errFull] or [errDown] where it is one; nil stays nil.
 	classify(err error) error
 }

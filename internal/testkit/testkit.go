@@ -30,6 +30,7 @@ type System struct {
 	// Addresses are where it listens.
 	Addresses app.Addresses
 
+	dir  string
 	tb   testing.TB
 	log  *logBuffer
 	stop context.CancelFunc
@@ -57,7 +58,7 @@ func Start(tb testing.TB, options ...Option) *System {
 	if config.DB.URL == "" { // the folder of an option has its database too
 		config.DB = dbtest.Config(tb, filepath.Join(config.DataDir, "switchyard.db"))
 	}
-	s := &System{tb: tb, log: &logBuffer{}, done: make(chan struct{})}
+	s := &System{dir: config.DataDir, tb: tb, log: &logBuffer{}, done: make(chan struct{})}
 	a, err := app.Start(tb.Context(), config, app.Options{Version: "test", Log: s.log})
 	if err != nil {
 		tb.Fatalf("start: %v\n%s", err, s.log)
@@ -78,6 +79,9 @@ func Start(tb testing.TB, options ...Option) *System {
 	s.waitReady()
 	return s
 }
+
+// DataDir is the data folder.
+func (s *System) DataDir() string { return s.dir }
 
 // Stop ends the product and waits until it has ended. A second call does nothing.
 func (s *System) Stop() {
