@@ -54,7 +54,14 @@ func VerifyLedger(ctx context.Context, c Config) (_ *ledger.Report, err error) {
 	} else if err != nil {
 		return report, err
 	}
-	b, err := bus.New(filepath.Join(c.DataDir, "events"), c.Bus, slog.New(slog.DiscardHandler))
+	events := filepath.Join(c.DataDir, "events")
+	if c.Bus.URL == "" {
+		changed, err := bus.VerifySealed(events) // before the server mends what it can
+		if damage = append(damage, changed...); err != nil {
+			return report, err
+		}
+	}
+	b, err := bus.New(events, c.Bus, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return report, err
 	}
@@ -63,7 +70,7 @@ func VerifyLedger(ctx context.Context, c Config) (_ *ledger.Report, err error) {
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	if err := b.WaitReady(ctx); err != nil {
-		return report, err
+		return &ledger.Report{Problems: damage, Looked: map[string]int64{}}, err
 	}
 	v.Stream = eventLog{b}
 	tables, err := openVerified(ctx, c)

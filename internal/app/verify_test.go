@@ -69,6 +69,12 @@ func lived(t *testing.T) app.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = reviewv1.NewReviewServiceClient(conn).UpdateQueue(t.Context(), &reviewv1.UpdateQueueRequest{
+		Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support", Settings: &reviewv1.QueueSettings{UndoWindow: durationpb.New(0)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	routed(t, conn, 40)
 	judged(t, conn)
 	time.Sleep(300 * time.Millisecond) // part of it reaches the lake, part does not: both are fine

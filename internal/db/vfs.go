@@ -61,7 +61,7 @@ func registerSealing() error {
 		own := (*sqlite3.Tsqlite3_vfs)(pointerOf(p))
 		*own = *sealing.original
 		own.FpNext, own.FzName = 0, name
-		setFunc(&own.FxOpen, openFunc(sealedOpen))
+		setFunc(&own.FxOpen, sealedOpen)
 		if rc := sqlite3.Xsqlite3_vfs_register(tls, p, 0); rc != sqlite3.SQLITE_OK {
 			sealing.err = fmt.Errorf("register the file system: code %d", rc)
 		}
@@ -109,9 +109,9 @@ func methodsFor(tls *libc.TLS, address uintptr) (*methods, error) {
 	}
 	*m.table = *original
 	m.table.FiVersion = min(m.table.FiVersion, 2) // without those for memory maps, which would go past the check
-	setFunc(&m.table.FxRead, readFunc(sealedRead))
-	setFunc(&m.table.FxWrite, writeFunc(sealedWrite))
-	setFunc(&m.table.FxDeviceCharacteristics, traitFunc(sealedTraits))
+	setFunc(&m.table.FxRead, sealedRead)
+	setFunc(&m.table.FxWrite, sealedWrite)
+	setFunc(&m.table.FxDeviceCharacteristics, sealedTraits)
 	sealing.methods.Store(p, m)
 	other, _ := sealing.methods.LoadOrStore(address, m)
 	return other.(*methods), nil

@@ -141,6 +141,9 @@ func (v Verifier) compare(ctx context.Context, r *Report) error {
 	inLake, end := places{}, uint64(0)
 	if v.Lake != nil {
 		end = v.Lake.State().WatermarkOf(identity)
+		if known := v.Lake.State().Stream; known != "" && end == 0 && known != identity {
+			r.problemf("stream: it was made anew at %s; the lake was filled from another one, up to message %d", identity, v.Lake.State().Watermark)
+		}
 	}
 	items, err := v.reviews(ctx)
 	if err != nil {
@@ -169,8 +172,10 @@ func (v Verifier) compare(ctx context.Context, r *Report) error {
 		}
 	}
 	var notInLake []missing
+	var gaps gaps
 	err = v.Stream.Read(ctx, bus.Position{}, nil, func(d bus.Delivery) error {
 		r.Messages++
+		gaps.see(d)
 		inStream.add(d.Seq)
 		k, ok := NewKey(projectOf(d.Subject), d.EventID)
 		if !ok || d.Subject != k.subject() {
@@ -191,6 +196,9 @@ func (v Verifier) compare(ctx context.Context, r *Report) error {
 		return v.pace(ctx, r.Messages)
 	})
 	if err != nil {
+		return err
+	}
+	if err := gaps.report(ctx, v, r, inLake); err != nil {
 		return err
 	}
 	for _, m := range notInLake {
