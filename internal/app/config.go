@@ -96,16 +96,13 @@ func Default() Config {
 	return c
 }
 
-// Fill completes what follows from other settings.
+// Fill completes what follows from other settings. Filling twice changes nothing: the socket "none" stays until the process listens.
 func (c *Config) Fill() {
 	if c.GRPC.Socket == "" && c.DataDir != "" {
 		c.GRPC.Socket = filepath.Join(c.DataDir, "switchyard.sock")
 	}
 	if c.DB.Path == "" && c.DataDir != "" {
 		c.DB.Path = filepath.Join(c.DataDir, "switchyard.db")
-	}
-	if c.GRPC.Socket == "none" {
-		c.GRPC.Socket = ""
 	}
 	if len(c.Target) == 0 || slices.Equal(c.Target, []string{"all"}) {
 		c.Target = slices.Clone(Targets)

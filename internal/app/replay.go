@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
@@ -96,8 +98,10 @@ func openFault(err error) error {
 	return err
 }
 
-// maxStates is how many states of a deployment are tried.
-const maxStates = 4
+const (
+	maxStates = 4  // of a deployment are tried
+	maxLooks  = 50 // at states, to find those in which a version was on trial
+)
 
 // states returns the states of the deployment that may have made the decision: those with its version and policy, beginning with what answered at its time. A call ends with the state that it
 // began with, so an older one may have answered.
@@ -138,21 +142,52 @@ func (r *replayer) states(ctx context.Context, rec *commonv1.DecisionRecord) ([]
 		return int(a.GetRevision() - b.GetRevision())
 	})
 	var states []*modelsv1.Deployment
-	for _, c := range fits[:min(len(fits), maxStates)] {
+	for _, c := range fits[:min(len(fits), maxLooks)] {
+		if len(states) == maxStates {
+			break
+		}
 		res, err := r.models.GetDeployment(ctx, &modelsv1.GetDeploymentRequest{
 			Project: d.GetProject(), Operation: d.GetOperation(), Deployment: d.GetDeployment(), Revision: c.GetRevision(),
 		})
 		if err != nil {
 			return nil, err
 		}
-		states = append(states, res.GetDeployment())
+		if state := asDecided(res.GetDeployment(), d); state != nil {
+			states = append(states, state)
+		}
+	}
+	if len(states) == 0 {
+		return nil, fault.VersionNotFound(d.GetModel().GetName(), d.GetModel().GetVersion())
 	}
 	return states, nil
 }
 
-// couldDecide says whether the state after a change has the version, the policy and the certificate of a decision. A decision of rules names no version.
+// asDecided returns a state with the version that made the decision in the champion's place; nil when that version was not on trial in it.
+func asDecided(state *modelsv1.Deployment, d *commonv1.Decision) *modelsv1.Deployment {
+	if !challenged(d) {
+		return state
+	}
+	for _, c := range state.GetChallengers() {
+		if c.GetVersion().GetDigest() == d.GetModel().GetDigest() && c.GetVersion().GetModel() == d.GetModel().GetName() && c.GetVersion().GetVersion() == d.GetModel().GetVersion() {
+			state = proto.CloneOf(state)
+			state.Champion, state.Certificates, state.Challengers, state.Previous = c.GetVersion(), c.GetCertificates(), nil, nil
+			return state
+		}
+	}
+	return nil
+}
+
+func challenged(d *commonv1.Decision) bool {
+	return d.GetVariant() == commonv1.Variant_VARIANT_CHALLENGER
+}
+
+// couldDecide says whether the state after a change has the version, the policy and the certificate of a decision. A decision of rules names no version; the ledger names no
+// versions on trial.
 func couldDecide(c *modelsv1.DeploymentChange, d *commonv1.Decision) bool {
 	m := d.GetModel()
+	if challenged(d) {
+		return c.GetPolicyDigest() == d.GetPolicyDigest()
+	}
 	return c.GetPolicyDigest() == d.GetPolicyDigest() &&
 		(m == nil || c.GetVersionDigest() == m.GetDigest() && c.GetModel() == m.GetName() && c.GetVersion() == m.GetVersion()) &&
 		(d.GetCertificateId() == "" || slices.Contains(c.GetCertificateIds(), d.GetCertificateId()))
@@ -163,7 +198,7 @@ func repeat(ctx context.Context, rec *commonv1.DecisionRecord, live *serving.Liv
 	d, in := rec.GetDecision(), rec.GetInput()
 	kept := &keeper{}
 	maker := decision.New(decision.Deps{Recorder: kept})
-	source := past{live}
+	source := past{live, challenged(d)}
 	ctx = auth.WithCaller(ctx, &auth.Caller{Project: d.GetProject(), KeyID: rec.GetCaller()})
 	var err error
 	switch d.GetOperation() {
@@ -193,11 +228,18 @@ func repeat(ctx context.Context, rec *commonv1.DecisionRecord, live *serving.Liv
 }
 
 // past is the only deployment that there is for a decision that is repeated.
-type past struct{ live *serving.Live }
+type past struct {
+	live       *serving.Live
+	challenger bool // it was on trial then
+}
 
 // Acquire implements decision.Source.
 func (t past) Acquire(string, commonv1.Operation, string) (decision.Target, error) {
-	return decision.Target{Live: held{t.live}, Deployment: t.live.Deployment, Predictor: t.live.Predictor, Ref: t.live.Ref}, nil
+	target := decision.Target{Live: held{t.live}, Deployment: t.live.Deployment, Predictor: t.live.Predictor, Ref: t.live.Ref}
+	if t.challenger {
+		target.OnTrial()
+	}
+	return target, nil
 }
 
 // held stays open when an operation releases it.

@@ -44,6 +44,7 @@ var codeOf = map[commonv1.ErrorReason]codes.Code{
 	commonv1.ErrorReason_ERROR_REASON_LABEL_UNKNOWN:          codes.InvalidArgument,
 	commonv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED: codes.FailedPrecondition,
 	commonv1.ErrorReason_ERROR_REASON_INPUT_NOT_RECORDED:     codes.FailedPrecondition,
+	commonv1.ErrorReason_ERROR_REASON_PROMOTION_REFUSED:      codes.FailedPrecondition,
 	commonv1.ErrorReason_ERROR_REASON_REVISION_NOT_FOUND:     codes.NotFound,
 }
 

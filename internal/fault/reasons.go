@@ -238,3 +238,8 @@ func Internal(err error) *Error {
 func OperationName(op commonv1.Operation) string {
 	return strings.ToLower(strings.TrimPrefix(op.String(), "OPERATION_"))
 }
+
+// PromotionRefused says that a version may not answer yet, for the reason in format. gate names what refused.
+func PromotionRefused(gate, format string, args ...any) *Error {
+	return New(commonv1.ErrorReason_ERROR_REASON_PROMOTION_REFUSED, format, args...).With("gate", gate)
+}

@@ -13,12 +13,12 @@ import (
 func (t *Table) Open(ctx context.Context, d *modelsv1.Deployment) (*Live, error) {
 	digest := d.GetChampion().GetDigest()
 	if digest == "" {
-		return newLive(d, nil, false), nil
+		return newLive(d, nil, nil, false), nil
 	}
 	if table := t.live.Load(); table != nil {
 		for _, l := range *table {
 			if l.model != nil && l.model.digest == digest && l.model.share() {
-				return newLive(d, l.model, false), nil
+				return newLive(d, l.model, nil, false), nil
 			}
 		}
 	}
@@ -27,9 +27,9 @@ func (t *Table) Open(ctx context.Context, d *modelsv1.Deployment) (*Live, error)
 		return nil, fmt.Errorf("open version: %w", err)
 	}
 	defer blobs.Close()
-	m, err := (&loader{models: t.models, blobs: blobs, table: t}).load(ctx, d)
+	m, err := (&loader{models: t.models, blobs: blobs, table: t}).load(ctx, d.GetProject(), d.GetChampion())
 	if err != nil {
 		return nil, fmt.Errorf("open version %d of model %s: %w", d.GetChampion().GetVersion(), d.GetChampion().GetModel(), err)
 	}
-	return newLive(d, m, false), nil
+	return newLive(d, m, nil, false), nil
 }

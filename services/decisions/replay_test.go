@@ -93,13 +93,27 @@ func (c *changer) change(ctx context.Context) error {
 	ops := []commonv1.Operation{commonv1.Operation_OPERATION_ROUTING, commonv1.Operation_OPERATION_MODERATION, commonv1.Operation_OPERATION_CLASSIFICATION}
 	i := c.random.IntN(3)
 	var err error
-	switch c.random.IntN(5) {
+	switch c.random.IntN(7) {
 	case 0, 1:
 		_, err = c.models.Deploy(ctx, &modelsv1.DeployRequest{Operation: ops[i], Deployment: names[i], Model: names[i], Version: 1 + c.random.Int32N(c.versions[names[i]])})
 	case 2:
 		_, err = c.models.UpdatePolicy(ctx, &modelsv1.UpdatePolicyRequest{Operation: ops[i], Deployment: names[i], Policy: &modelsv1.Policy{
 			MaxError: []float64{0.02, 0.05, 0.2}[c.random.IntN(3)], AuditRate: 0.3, Uncertified: modelsv1.Uncertified(1 + c.random.IntN(2)),
 		}})
+	case 4:
+		_, err = c.models.StartChallenger(ctx, &modelsv1.StartChallengerRequest{
+			Operation: ops[i], Deployment: names[i], Model: names[i], Version: 1 + c.random.Int32N(c.versions[names[i]]),
+			Mode: modelsv1.ChallengerMode_CHALLENGER_MODE_CANARY, Share: 0.3, SkipShadow: "at random",
+		})
+		if f := fault.FromStatus(status.Convert(err)); err != nil && (f.ReasonName() == "INVALID_ARGUMENT" || f.ReasonName() == "PROMOTION_REFUSED") {
+			err = nil // it is the champion, or there is none
+		}
+	case 5:
+		var d *modelsv1.GetDeploymentResponse
+		if d, err = c.models.GetDeployment(ctx, &modelsv1.GetDeploymentRequest{Operation: ops[i], Deployment: names[i]}); err == nil && len(d.GetDeployment().GetChallengers()) > 0 {
+			v := d.GetDeployment().GetChallengers()[0].GetVersion()
+			_, err = c.models.Promote(ctx, &modelsv1.PromoteRequest{Operation: ops[i], Deployment: names[i], Model: v.GetModel(), Version: v.GetVersion(), Reason: "at random", SkipComparison: true})
+		}
 	case 3:
 		_, err = c.models.Rollback(ctx, &modelsv1.RollbackRequest{Operation: ops[i], Deployment: names[i], Reason: "at random"})
 		if f := fault.FromStatus(status.Convert(err)); err != nil && f.ReasonName() == "REVISION_NOT_FOUND" {

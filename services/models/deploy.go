@@ -31,6 +31,8 @@ type change struct {
 	policy   func(now *modelsv1.Deployment) *modelsv1.Policy
 	// restore, instead of the two, returns an earlier state that shall answer again as it was.
 	restore func(tx *db.Tx, now *modelsv1.Deployment) (*modelsv1.Deployment, error)
+	// edit, instead of all of them, changes a copy of a deployment that exists; what it leaves alone stays, certificates too.
+	edit func(tx *db.Tx, next *modelsv1.Deployment) error
 }
 
 // wish is what is to be made of a deployment: the state after the change, and what the ledger says of it.
@@ -168,7 +170,7 @@ func (s *Service) commit(tx *db.Tx, c *change, w *wish) error {
 
 // plan returns the state after the change, and what the ledger will say of it.
 func (s *Service) plan(ctx context.Context, c change) (wish, error) {
-	var now, restored *modelsv1.Deployment
+	var now, restored, edited *modelsv1.Deployment
 	var champion *stored
 	var last *modelsv1.DeploymentChange
 	err := s.store.db.View(ctx, func(tx *db.Tx) (err error) {
@@ -180,7 +182,13 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 				return err
 			}
 		}
-		if c.restore != nil {
+		switch {
+		case c.edit != nil && now == nil:
+			return fault.DeploymentNotFound(c.operation, c.name)
+		case c.edit != nil:
+			edited = proto.CloneOf(now)
+			return c.edit(tx, edited)
+		case c.restore != nil:
 			restored, err = c.restore(tx, now)
 			return err
 		}
@@ -190,11 +198,13 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 	if err != nil {
 		return wish{}, err
 	}
-	next, err := s.next(&c, now, restored, champion)
-	if err != nil {
-		return wish{}, err
+	next, same := edited, edited != nil && proto.Equal(now, edited)
+	if edited == nil {
+		if next, err = s.next(&c, now, restored, champion); err != nil {
+			return wish{}, err
+		}
+		same = now != nil && now.GetPolicyDigest() == next.GetPolicyDigest() && proto.Equal(now.GetChampion(), next.GetChampion())
 	}
-	same := now != nil && now.GetPolicyDigest() == next.GetPolicyDigest() && proto.Equal(now.GetChampion(), next.GetChampion())
 	current := now.GetRevision()
 	// A retry of a call whose answer was lost finds its own work done, one revision later than it expects.
 	repeated := same && c.expected == current-1
@@ -204,6 +214,7 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 	if same {
 		return wish{next: now}, nil
 	}
+	next.Revision = current + 1
 	at := s.now().Truncate(time.Microsecond)
 	if champion != nil {
 		if next.Certificates, err = certify(champion.version, champion.samples, next.Policy, at); err != nil {
@@ -211,18 +222,28 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 		}
 	}
 	next.UpdateTime = timestamppb.New(at)
-	if restored == nil {
-		next.Statement = statement(next)
+	if edited == nil {
+		if err := s.store.db.View(ctx, func(tx *db.Tx) error { return s.carry(tx, now, next, at) }); err != nil {
+			return wish{}, err
+		}
+		if restored == nil {
+			next.Statement = statement(next)
+		}
+	}
+	actor := actorOf(ctx)
+	if c.kind == guardrailKind { // nobody asked for it, though some process's report led to it
+		actor = system
 	}
 	return wish{next: next, log: &modelsv1.DeploymentChange{
-		Kind: c.kind, Actor: actorOf(ctx), Reason: c.reason, RestoredRevision: restored.GetRevision(),
+		Kind: c.kind, Actor: actor, Reason: c.reason, RestoredRevision: restored.GetRevision(),
 	}}, nil
 }
 
 // next returns the state that is wished for, still without certificates where they are to be computed.
 func (s *Service) next(c *change, now, restored *modelsv1.Deployment, champion *stored) (next *modelsv1.Deployment, err error) {
 	if restored != nil {
-		next = proto.CloneOf(now) // what is not restored stays
+		next = proto.CloneOf(now)                                       // what is not restored stays
+		next.Challengers, next.Previous, next.Probation = nil, nil, nil // carry takes them over
 		next.Champion, next.Policy, next.PolicyDigest = restored.GetChampion(), restored.GetPolicy(), restored.GetPolicyDigest()
 		next.Certificates, next.Statement = restored.GetCertificates(), restored.GetStatement()
 		next.Revision = now.GetRevision() + 1

@@ -120,8 +120,11 @@ func actorOf(ctx context.Context) string {
 	if c := auth.FromContext(ctx); c != nil && c.KeyID != "" {
 		return c.KeyID
 	}
-	return "system"
+	return system
 }
+
+// system is the actor of what nobody asked for.
+const system = "system"
 
 // scanChange reads an entry that was selected by changeColumns; further is what was selected after them.
 func scanChange(scan func(...any) error, project string, further ...any) (*modelsv1.DeploymentChange, error) {

@@ -81,6 +81,21 @@ var steps = []string{
 		PRIMARY KEY (project, seq),
 		UNIQUE (project, operation, name, revision)
 	)`,
+	`CREATE TABLE comparisons (
+		project    TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		name       TEXT   NOT NULL,
+		champion   TEXT   NOT NULL,
+		challenger TEXT   NOT NULL,
+		message    BLOB   NOT NULL,
+		updated    BIGINT NOT NULL,
+		PRIMARY KEY (project, operation, name, champion, challenger)
+	);
+	CREATE TABLE traffic_reporters (
+		reporter TEXT   NOT NULL PRIMARY KEY,
+		sequence BIGINT NOT NULL,
+		seen     BIGINT NOT NULL
+	)`,
 }
 
 // maxPageBytes bounds a page of a list: 500 versions of 16,384 labels each would not fit a message.

@@ -1,6 +1,7 @@
 package moderation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -51,13 +52,18 @@ func (h History) Around(ctx context.Context, project string, t time.Time, slack 
 		return nil, fmt.Errorf("read the rules of a time: %w", err)
 	}
 	slices.SortFunc(all, func(a, b lived) int { return strings.Compare(a.rule.GetRuleId(), b.rule.GetRuleId()) })
-	times := []time.Time{t}
+	var changes []time.Time
 	for i := range all {
 		for _, change := range []time.Time{all[i].from, all[i].to} {
-			if !change.IsZero() && t.Sub(change).Abs() <= slack && len(times) < maxSets {
-				times = append(times, change, change.Add(-time.Microsecond))
+			if !change.IsZero() && t.Sub(change).Abs() <= slack {
+				changes = append(changes, change)
 			}
 		}
+	}
+	slices.SortFunc(changes, func(a, b time.Time) int { return cmp.Compare(t.Sub(a).Abs(), t.Sub(b).Abs()) }) // the nearest are the likeliest
+	times := []time.Time{t}
+	for _, change := range changes[:min(len(changes), maxChanges)] {
+		times = append(times, change, change.Add(-time.Microsecond))
 	}
 	var sets [][]*moderationv1.Rule
 	for _, at := range times {
@@ -74,8 +80,8 @@ func (h History) Around(ctx context.Context, project string, t time.Time, slack 
 	return sets, nil
 }
 
-// maxSets bounds how many sets of rules are returned.
-const maxSets = 16
+// maxChanges bounds how many changes of rules are looked at, and so how many sets are returned.
+const maxChanges = 32
 
 // WithRules returns a service that decides with these rules for that project and none for others, to repeat decisions. They must not change any more.
 func WithRules(d Deps, project string, rules []*moderationv1.Rule) *Service {

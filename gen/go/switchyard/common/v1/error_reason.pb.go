@@ -364,6 +364,15 @@ const (
 	//
 	// ```
 	ErrorReason_ERROR_REASON_REVISION_NOT_FOUND ErrorReason = 37
+	// A version may not answer yet: the message names the gate and its numbers. gRPC code FAILED_PRECONDITION.
+	//
+	// ```json
+	// {"code": 9, "message": "version 7 of model support was compared on 31 decisions in shadow, 200 are needed", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "PROMOTION_REFUSED", "domain": "switchyard", "metadata": {"gate": "shadow", "have": "31", "need": "200"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_PROMOTION_REFUSED ErrorReason = 40
 )
 
 // Enum value maps for ErrorReason.
@@ -407,6 +416,7 @@ var (
 		35: "ERROR_REASON_IDEMPOTENCY_KEY_REUSED",
 		36: "ERROR_REASON_INPUT_NOT_RECORDED",
 		37: "ERROR_REASON_REVISION_NOT_FOUND",
+		40: "ERROR_REASON_PROMOTION_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -447,6 +457,7 @@ var (
 		"ERROR_REASON_IDEMPOTENCY_KEY_REUSED": 35,
 		"ERROR_REASON_INPUT_NOT_RECORDED":     36,
 		"ERROR_REASON_REVISION_NOT_FOUND":     37,
+		"ERROR_REASON_PROMOTION_REFUSED":      40,
 	}
 )
 
@@ -481,7 +492,7 @@ var File_switchyard_common_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\x90\n" +
+	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\xb4\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
@@ -522,7 +533,8 @@ const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"\x1aERROR_REASON_LABEL_UNKNOWN\x10\"\x12'\n" +
 	"#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10#\x12#\n" +
 	"\x1fERROR_REASON_INPUT_NOT_RECORDED\x10$\x12#\n" +
-	"\x1fERROR_REASON_REVISION_NOT_FOUND\x10%B\xe8\x01\n" +
+	"\x1fERROR_REASON_REVISION_NOT_FOUND\x10%\x12\"\n" +
+	"\x1eERROR_REASON_PROMOTION_REFUSED\x10(B\xe8\x01\n" +
 	"\x18com.switchyard.common.v1B\x10ErrorReasonProtoP\x01ZHgithub.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1;commonv1\xa2\x02\x03SCX\xaa\x02\x14Switchyard.Common.V1\xca\x02\x14Switchyard\\Common\\V1\xe2\x02 Switchyard\\Common\\V1\\GPBMetadata\xea\x02\x16Switchyard::Common::V1b\x06proto3"
 
 var (

@@ -352,6 +352,15 @@ enum ErrorReason: int implements ProtoEnum
      * ```
      */
     case REVISION_NOT_FOUND = 37;
+    /**
+     * A version may not answer yet: the message names the gate and its numbers. gRPC code FAILED_PRECONDITION.
+     *
+     * ```json
+     * {"code": 9, "message": "version 7 of model support was compared on 31 decisions in shadow, 200 are needed", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "PROMOTION_REFUSED", "domain": "switchyard", "metadata": {"gate": "shadow", "have": "31", "need": "200"}}]}
+     * ```
+     */
+    case PROMOTION_REFUSED = 40;
 
     public static function typeName(): string
     {
@@ -399,6 +408,7 @@ enum ErrorReason: int implements ProtoEnum
             35 => 'ERROR_REASON_IDEMPOTENCY_KEY_REUSED',
             36 => 'ERROR_REASON_INPUT_NOT_RECORDED',
             37 => 'ERROR_REASON_REVISION_NOT_FOUND',
+            40 => 'ERROR_REASON_PROMOTION_REFUSED',
         };
     }
 
@@ -443,6 +453,7 @@ enum ErrorReason: int implements ProtoEnum
             'ERROR_REASON_IDEMPOTENCY_KEY_REUSED' => self::IDEMPOTENCY_KEY_REUSED,
             'ERROR_REASON_INPUT_NOT_RECORDED' => self::INPUT_NOT_RECORDED,
             'ERROR_REASON_REVISION_NOT_FOUND' => self::REVISION_NOT_FOUND,
+            'ERROR_REASON_PROMOTION_REFUSED' => self::PROMOTION_REFUSED,
             default => null,
         };
     }

@@ -25,6 +25,12 @@ enum DeploymentChangeKind: int implements ProtoEnum
     case RESUME = 5;
     /** An alias of a version that the deployment follows was moved. */
     case ALIAS = 6;
+    /** A challenger was put on trial, or its trial was changed or ended by somebody. */
+    case CHALLENGER = 7;
+    /** A challenger became the champion. */
+    case PROMOTE = 8;
+    /** A guardrail was broken: a trial ended, or an earlier version answers again, without anybody's doing. */
+    case GUARDRAIL = 9;
 
     public static function typeName(): string
     {
@@ -41,6 +47,9 @@ enum DeploymentChangeKind: int implements ProtoEnum
             4 => 'DEPLOYMENT_CHANGE_KIND_HALT',
             5 => 'DEPLOYMENT_CHANGE_KIND_RESUME',
             6 => 'DEPLOYMENT_CHANGE_KIND_ALIAS',
+            7 => 'DEPLOYMENT_CHANGE_KIND_CHALLENGER',
+            8 => 'DEPLOYMENT_CHANGE_KIND_PROMOTE',
+            9 => 'DEPLOYMENT_CHANGE_KIND_GUARDRAIL',
         };
     }
 
@@ -54,6 +63,9 @@ enum DeploymentChangeKind: int implements ProtoEnum
             'DEPLOYMENT_CHANGE_KIND_HALT' => self::HALT,
             'DEPLOYMENT_CHANGE_KIND_RESUME' => self::RESUME,
             'DEPLOYMENT_CHANGE_KIND_ALIAS' => self::ALIAS,
+            'DEPLOYMENT_CHANGE_KIND_CHALLENGER' => self::CHALLENGER,
+            'DEPLOYMENT_CHANGE_KIND_PROMOTE' => self::PROMOTE,
+            'DEPLOYMENT_CHANGE_KIND_GUARDRAIL' => self::GUARDRAIL,
             default => null,
         };
     }
