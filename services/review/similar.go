@@ -12,7 +12,7 @@ import (
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
-	"github.com/switchyard-ai/switchyard/services/review/alike"
+	"github.com/switchyard-ai/switchyard/internal/alike"
 )
 
 const (
