@@ -1,13 +1,12 @@
 package dataset
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"crypto/sha256"
 )
 
 // Side is what a row is for.
