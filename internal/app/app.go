@@ -41,6 +41,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
+	"github.com/switchyard-ai/switchyard/services/training"
 )
 
 // Options are what a start needs beside the configuration.
@@ -75,6 +76,7 @@ type App struct {
 	outbox      *outbox.Relay
 	lake        lakePointer
 	events      *events.Service
+	training    *training.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -130,6 +132,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"review", a.startReview},
 		{"reading", a.startReading},
 		{"jobs", a.startJobs},
+		{"training", func(ctx context.Context) error { return a.startTraining(ctx, o.Version) }},
 		{"event service", a.startEvents},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},

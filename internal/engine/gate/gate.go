@@ -39,6 +39,10 @@ const (
 	Promise      = "promise"
 )
 
+// Tolerated is the share of the evaluation rows that may also have been trained or tuned on, as short texts that everybody writes; such rows are left out of
+// Input.Rows. More than that is no accident.
+const Tolerated = 0.02
+
 // Policy says what a candidate has to show. The zero value of every member stands for its default.
 type Policy struct {
 	Margin              float64  `json:"margin"`              // default 0.02
@@ -94,7 +98,7 @@ type Row struct {
 
 // Lineage says how evaluation rows relate to what the candidate has seen.
 type Lineage struct {
-	// Overlap is how many evaluation rows also were rows to train or tune on (as inputs, near copies or persons); Of is how many there are; Where names the
+	// Overlap is how many evaluation rows, before those were left out, also were rows to train or tune on (as inputs, near copies or persons); Of is how many there are; Where names the
 	// data set with the most of them.
 	Overlap, Of int
 	Where       string

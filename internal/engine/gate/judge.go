@@ -58,12 +58,16 @@ func (j *judge) skip(gate, why string) {
 
 func (j *judge) independence() {
 	l := j.in.Lineage
-	r := Result{Gate: Independence, Passed: l.Overlap == 0, Observed: float64(l.Overlap), Rows: l.Of}
-	if r.Passed {
+	r := Result{Gate: Independence, Observed: share(l.Overlap, l.Of), Limit: Tolerated, Rows: l.Of}
+	r.Passed = r.Observed <= Tolerated
+	switch {
+	case l.Overlap == 0:
 		j.say(r, "none of the %d rows to measure on was among those to train or tune on", l.Of)
-		return
+	case r.Passed:
+		j.say(r, "%d of the %d rows to measure on were also used to train or tune, by %s, and are left out", l.Overlap, l.Of, l.Where)
+	default:
+		j.say(r, "%d of the %d rows to measure on (%s) were also used to train or tune, by %s: the sets were mixed, and what is measured on them says nothing", l.Overlap, l.Of, percent(r.Observed), l.Where)
 	}
-	j.say(r, "%d of the %d rows to measure on (%s) were also used to train or tune, by %s: what is measured on them says nothing", l.Overlap, l.Of, percent(share(l.Overlap, l.Of)), l.Where)
 }
 
 func (j *judge) freshness() {

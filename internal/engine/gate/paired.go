@@ -17,6 +17,12 @@ func wilson(k, n int, z float64) Rate {
 	return Rate{Share: p, Low: max(0, centre-half), High: min(1, centre+half)}
 }
 
+// NoiseOf estimates the share of mislabelled rows from how many look so, with its 95 % interval.
+func NoiseOf(suspected, rows int) *Noise {
+	r := wilson(suspected, rows, quantile(0.025))
+	return &Noise{Rows: rows, Suspected: suspected, Share: r.Share, Low: r.Low, High: r.High}
+}
+
 // quantile returns the z that a standard normal number exceeds with probability level.
 func quantile(level float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*level) }
 

@@ -557,7 +557,7 @@ func (x *SearchSpec) GetTimeBudget() *durationpb.Duration {
 // GatePolicy says what a version has to show before it answers. Every share is between 0 and 1.
 type GatePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How much less accurate than the champion it may be; 0 means 0.01. It has to show that it is not worse than this.
+	// How much less accurate than the champion it may be; 0 means 0.02. It has to show that it is not worse than this.
 	Margin float64 `protobuf:"fixed64,1,opt,name=margin,proto3" json:"margin,omitempty"`
 	// How much less accurate it may be for a label or a group before that counts against it; 0 means 0.05.
 	GroupMargin float64 `protobuf:"fixed64,2,opt,name=group_margin,json=groupMargin,proto3" json:"group_margin,omitempty"`
@@ -793,7 +793,8 @@ func (x *StepStatus) GetEndTime() *timestamppb.Timestamp {
 // GateResult is what one gate says.
 type GateResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the gate: "independence", "label_set", "label_noise", "rows", "reuse", "accuracy", "slice", "group", "calibration", "golden", "certificate" or "promise".
+	// Name of the gate: "independence", "freshness", "label_set", "label_noise", "rows", "reuse", "accuracy", "slice", "group", "calibration",
+	// "golden", "certificate" or "promise".
 	Gate string `protobuf:"bytes,1,opt,name=gate,proto3" json:"gate,omitempty"`
 	// What it looked at, where there are several: a label, or "attribute=value".
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
@@ -1502,7 +1503,7 @@ type LogLine struct {
 	// The step.
 	Step RunStep `protobuf:"varint,3,opt,name=step,proto3,enum=switchyard.training.v1.RunStep" json:"step,omitempty"`
 	// What it says.
-	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1558,9 +1559,9 @@ func (x *LogLine) GetStep() RunStep {
 	return RunStep_RUN_STEP_UNSPECIFIED
 }
 
-func (x *LogLine) GetText() string {
+func (x *LogLine) GetMessage() string {
 	if x != nil {
-		return x.Text
+		return x.Message
 	}
 	return ""
 }
@@ -2344,12 +2345,12 @@ const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\x0fWatchRunRequest\x12\x1e\n" +
 	"\x06run_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05runId\x12&\n" +
 	"\n" +
-	"after_line\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tafterLine\"\x9a\x01\n" +
+	"after_line\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\tafterLine\"\xa0\x01\n" +
 	"\aLogLine\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x123\n" +
-	"\x04step\x18\x03 \x01(\x0e2\x1f.switchyard.training.v1.RunStepR\x04step\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\"x\n" +
+	"\x04step\x18\x03 \x01(\x0e2\x1f.switchyard.training.v1.RunStepR\x04step\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"x\n" +
 	"\x10WatchRunResponse\x12-\n" +
 	"\x03run\x18\x01 \x01(\v2\x1b.switchyard.training.v1.RunR\x03run\x125\n" +
 	"\x05lines\x18\x02 \x03(\v2\x1f.switchyard.training.v1.LogLineR\x05lines\"2\n" +

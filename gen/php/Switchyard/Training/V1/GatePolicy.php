@@ -46,7 +46,7 @@ final class GatePolicy implements Message
 
     /** @param list<string> $attributes */
     public function __construct(
-        /** How much less accurate than the champion it may be; 0 means 0.01. It has to show that it is not worse than this. */
+        /** How much less accurate than the champion it may be; 0 means 0.02. It has to show that it is not worse than this. */
         public readonly float $margin = 0.0,
         /** How much less accurate it may be for a label or a group before that counts against it; 0 means 0.05. */
         public readonly float $groupMargin = 0.0,

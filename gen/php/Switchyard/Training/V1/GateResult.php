@@ -34,7 +34,10 @@ final class GateResult implements Message
     ];
 
     public function __construct(
-        /** Name of the gate: "independence", "label_set", "label_noise", "rows", "reuse", "accuracy", "slice", "group", "calibration", "golden", "certificate" or "promise". */
+        /**
+         * Name of the gate: "independence", "freshness", "label_set", "label_noise", "rows", "reuse", "accuracy", "slice", "group", "calibration",
+         * "golden", "certificate" or "promise".
+         */
         public readonly string $gate = '',
         /** What it looked at, where there are several: a label, or "attribute=value". */
         public readonly string $subject = '',

@@ -25,7 +25,7 @@ final class LogLine implements Message
         'number' => 1,
         'time' => 2,
         'step' => 3,
-        'text' => 4,
+        'message' => 4,
     ];
 
     public function __construct(
@@ -36,7 +36,7 @@ final class LogLine implements Message
         /** The step. */
         public readonly RunStep|int $step = RunStep::UNSPECIFIED,
         /** What it says. */
-        public readonly string $text = '',
+        public readonly string $message = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -49,7 +49,7 @@ final class LogLine implements Message
 
     public function encode(): string
     {
-        '' === $this->text || (\extension_loaded('mbstring') ? \mb_check_encoding($this->text, 'UTF-8') : Wire::utf8($this->text)) || throw EncodeException::utf8In(['switchyard.training.v1.LogLine.text' => $this->text]);
+        '' === $this->message || (\extension_loaded('mbstring') ? \mb_check_encoding($this->message, 'UTF-8') : Wire::utf8($this->message)) || throw EncodeException::utf8In(['switchyard.training.v1.LogLine.message' => $this->message]);
         $b = '';
         if (0 !== $v = $this->number) {
             $b .= "\x08" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
@@ -62,7 +62,7 @@ final class LogLine implements Message
         if (0 !== $v = \is_int($this->step) ? $this->step : $this->step->value) {
             $b .= "\x18" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
         }
-        if ('' !== $v = $this->text) {
+        if ('' !== $v = $this->message) {
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
@@ -122,12 +122,12 @@ final class LogLine implements Message
                     }
                     $f3 = RunStep::tryFrom($v = ($v & 0x7FFFFFFF) - ($v & 0x80000000)) ?? $v;
                     break;
-                case 34: // text
-                    $f4 && Wire::checkText($f4, 'switchyard.training.v1.LogLine.text');
+                case 34: // message
+                    $f4 && Wire::checkText($f4, 'switchyard.training.v1.LogLine.message');
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readLength($b, $i, $end, 'switchyard.training.v1.LogLine.text');
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.training.v1.LogLine.message');
                     }
                     $f4 = \substr($b, $i, $n);
                     $i += $n;
@@ -142,7 +142,7 @@ final class LogLine implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f4 || (\extension_loaded('mbstring') ? \mb_check_encoding($f4, 'UTF-8') : Wire::utf8($f4)) || throw DecodeException::utf8In(['switchyard.training.v1.LogLine.text' => $f4]);
+        '' === $f4 || (\extension_loaded('mbstring') ? \mb_check_encoding($f4, 'UTF-8') : Wire::utf8($f4)) || throw DecodeException::utf8In(['switchyard.training.v1.LogLine.message' => $f4]);
 
         return new self(
             $f1,
@@ -187,7 +187,7 @@ final class LogLine implements Message
                     $f3 = (JsonIn::enum($x, RunStep::class, $options, 'switchyard.training.v1.LogLine.step')) ?? RunStep::UNSPECIFIED;
                     break;
                 case 4:
-                    $f4 = JsonIn::string($x, 'switchyard.training.v1.LogLine.text');
+                    $f4 = JsonIn::string($x, 'switchyard.training.v1.LogLine.message');
                     break;
             }
         }
@@ -212,8 +212,8 @@ final class LogLine implements Message
         if (0 !== $this->step && RunStep::UNSPECIFIED !== $this->step || $options->emitDefaults) {
             $j .= ',"step":' . JsonOut::enum($this->step, $options);
         }
-        if ('' !== $this->text || $options->emitDefaults) {
-            $j .= ',"text":' . JsonOut::string($this->text, 'switchyard.training.v1.LogLine.text');
+        if ('' !== $this->message || $options->emitDefaults) {
+            $j .= ',"message":' . JsonOut::string($this->message, 'switchyard.training.v1.LogLine.message');
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -1,0 +1,3 @@
+package training
+
+func (s *Service) keepSchedules() {}
