@@ -188,12 +188,16 @@ func relate(sets *rowSets) gate.Lineage {
 			set  *dataset.Set
 		}{"the rows to tune on, " + sets.tune.Name, sets.tune})
 	}
-	most, taken := 0, make([]bool, l.Of)
+	most, taken, copies := 0, make([]bool, l.Of), make([]bool, l.Of)
 	for _, s := range seen {
 		n := 0
-		for i, leaks := range leaking(s.set.Rows, sets.measure.Rows) {
-			if leaks {
+		for i, how := range leaking(s.set.Rows, sets.measure.Rows) {
+			switch how {
+			case copied:
 				n++
+				copies[i] = true
+				taken[i] = true
+			case samePerson:
 				taken[i] = true
 			}
 		}
@@ -203,8 +207,12 @@ func relate(sets *rowSets) gate.Lineage {
 	}
 	kept := make([]dataset.Row, 0, l.Of)
 	for i, row := range sets.measure.Rows {
-		if taken[i] {
+		if copies[i] {
 			l.Overlap++
+		} else if taken[i] {
+			l.Persons++
+		}
+		if taken[i] {
 			continue
 		}
 		kept = append(kept, row)
@@ -217,17 +225,35 @@ func relate(sets *rowSets) gate.Lineage {
 // near is the likeness from which rows of different data sets count as one.
 const near = 0.9
 
-// leaking says for each row of b whether its input, near copy or person stands in a.
-func leaking(a, b []dataset.Row) []bool {
+// How a row stands elsewhere.
+const (
+	copied     = 1 // its input or a near copy
+	samePerson = 2 // another row of its person
+)
+
+// leaking says for each row of b how it stands in a; 0 when it does not.
+func leaking(a, b []dataset.Row) []int {
 	both := slices.Concat(a, b) // copies: groups of their own
+	persons := make(map[string]bool, len(a))
+	for i := range both {
+		if i < len(a) && both[i].Person != "" {
+			persons[both[i].Person] = true
+		}
+		both[i].Person = ""
+	}
 	dataset.Group(both, near)
 	groups := make(map[string]bool, len(a))
 	for _, row := range both[:len(a)] {
 		groups[row.Group] = true
 	}
-	out := make([]bool, len(b))
+	out := make([]int, len(b))
 	for i, row := range both[len(a):] {
-		out[i] = groups[row.Group]
+		switch {
+		case groups[row.Group]:
+			out[i] = copied
+		case persons[b[i].Person]:
+			out[i] = samePerson
+		}
 	}
 	return out
 }

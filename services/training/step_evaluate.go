@@ -236,4 +236,3 @@ func priced(p *modelsv1.Policy, in *gate.Input, r *gate.Report) *costs {
 	}
 	return c
 }
-

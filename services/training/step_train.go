@@ -120,7 +120,7 @@ func (j *job) inspect() (any, string, error) {
 		return nil, "", err
 	}
 	found := noise.Find(sample)
-	out := &inspected{Noise: gate.NoiseOf(len(found), len(set.Rows))}
+	out := &inspected{Noise: gate.NoiseOf(len(found), len(set.Rows), noise.Share(sample))}
 	label := func(l int32) string {
 		if l < 0 {
 			return ""
@@ -130,7 +130,7 @@ func (j *job) inspect() (any, string, error) {
 	for _, s := range found[:min(mostSuspects, len(found))] {
 		out.Suspects = append(out.Suspects, suspect{Line: set.Rows[s.Row].Line, Given: label(s.Given), Likely: label(s.Likely), Margin: s.Margin})
 	}
-	return out, fmt.Sprintf("%d of %d rows (%.1f %%) look mislabelled", len(found), len(set.Rows), 100*out.Noise.Share), nil
+	return out, fmt.Sprintf("%d of %d rows look mislabelled, about %.1f %% are", len(found), len(set.Rows), 100*out.Noise.Share), nil
 }
 
 // searched is what the fourth step settles.

@@ -98,10 +98,10 @@ type Row struct {
 
 // Lineage says how evaluation rows relate to what the candidate has seen.
 type Lineage struct {
-	// Overlap is how many evaluation rows, before those were left out, also were rows to train or tune on (as inputs, near copies or persons); Of is how many there are; Where names the
-	// data set with the most of them.
-	Overlap, Of int
-	Where       string
+	// Overlap is how many evaluation rows, before those were left out, also were rows to train or tune on (the same input or a near copy); Of is how many there are; Where names
+	// the data set with the most of them. Persons are further rows, of persons whose other rows were trained or tuned on: no trick, but left out all the same.
+	Overlap, Of, Persons int
+	Where                string
 	// MedianTrained is the time of the median row that was trained on, NewestMeasured that of the newest evaluation row; zero when rows have no times.
 	MedianTrained, NewestMeasured time.Time
 	// Use counts the comparisons on these rows, this one included.

@@ -196,7 +196,7 @@ func TestEveryGateNamesItsNumbers(t *testing.T) {
 		}, "no longer knows 1 labels that the champion answers with (c)"},
 		gate.LabelNoise: {func(in *gate.Input) {
 			in.Noise = &gate.Noise{Rows: 1000, Suspected: 210, Share: 0.21, Low: 0.19, High: 0.24}
-		}, "210 of 1000 rows to train on (21 %) look mislabelled"},
+		}, "about 21 % of the 1000 rows to train on are mislabelled (between 19 % and 24 %; 210 look it)"},
 		gate.Rows:        {func(in *gate.Input) { in.Policy.MinRows = 5000 }, "measured on 1500 rows, at least 5000 are needed"},
 		gate.Calibration: {func(in *gate.Input) { in.Candidate.Sample = answers(a[:1500], 0.9999) }, "calibration error"},
 		gate.Golden:      {func(in *gate.Input) { in.Golden = &gate.GoldenRows{Rows: 40, Right: 39} }, "39 of 40 golden rows are answered rightly, 100 % must be"},

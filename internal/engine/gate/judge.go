@@ -62,12 +62,19 @@ func (j *judge) independence() {
 	r.Passed = r.Observed <= Tolerated
 	switch {
 	case l.Overlap == 0:
-		j.say(r, "none of the %d rows to measure on was among those to train or tune on", l.Of)
+		j.say(r, "none of the %d rows to measure on was among those to train or tune on%s", l.Of, left(l.Persons))
 	case r.Passed:
-		j.say(r, "%d of the %d rows to measure on were also used to train or tune, by %s, and are left out", l.Overlap, l.Of, l.Where)
+		j.say(r, "%d of the %d rows to measure on were also used to train or tune, by %s, and are left out%s", l.Overlap, l.Of, l.Where, left(l.Persons))
 	default:
 		j.say(r, "%d of the %d rows to measure on (%s) were also used to train or tune, by %s: the sets were mixed, and what is measured on them says nothing", l.Overlap, l.Of, percent(r.Observed), l.Where)
 	}
+}
+
+func left(persons int) string {
+	if persons == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d rows of persons who are known from there are left out", persons)
 }
 
 func (j *judge) freshness() {
@@ -112,7 +119,7 @@ func (j *judge) labelNoise() {
 		return
 	}
 	r := Result{Gate: LabelNoise, Passed: n.Low <= j.p.MaxLabelNoise, Observed: n.Share, Limit: j.p.MaxLabelNoise, Low: n.Low, High: n.High, Rows: n.Rows}
-	j.say(r, "%d of %d rows to train on (%s) look mislabelled, at most %s may", n.Suspected, n.Rows, percent(n.Share), percent(j.p.MaxLabelNoise))
+	j.say(r, "about %s of the %d rows to train on are mislabelled (between %s and %s; %d look it), at most %s may", percent(n.Share), n.Rows, percent(n.Low), percent(n.High), n.Suspected, percent(j.p.MaxLabelNoise))
 }
 
 func (j *judge) rows() {
@@ -141,6 +148,10 @@ func (j *judge) accuracy() {
 	n := len(j.in.Rows)
 	if j.in.Champion == nil {
 		j.skip(Accuracy, "there is no champion to compare with")
+		return
+	}
+	if n == 0 {
+		j.skip(Accuracy, "there is no row to compare on")
 		return
 	}
 	all := make([]int, n)

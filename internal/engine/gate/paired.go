@@ -17,10 +17,10 @@ func wilson(k, n int, z float64) Rate {
 	return Rate{Share: p, Low: max(0, centre-half), High: min(1, centre+half)}
 }
 
-// NoiseOf estimates the share of mislabelled rows from how many look so, with its 95 % interval.
-func NoiseOf(suspected, rows int) *Noise {
-	r := wilson(suspected, rows, quantile(0.025))
-	return &Noise{Rows: rows, Suspected: suspected, Share: r.Share, Low: r.Low, High: r.High}
+// NoiseOf is an estimated share of mislabelled rows with its 95 % interval.
+func NoiseOf(suspected, rows int, share float64) *Noise {
+	r := wilson(int(share*float64(rows)+0.5), rows, quantile(0.025))
+	return &Noise{Rows: rows, Suspected: suspected, Share: share, Low: r.Low, High: r.High}
 }
 
 // quantile returns the z that a standard normal number exceeds with probability level.

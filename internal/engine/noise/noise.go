@@ -34,6 +34,48 @@ func Find(s *eval.Sample) []Suspect {
 	return out
 }
 
+// Share estimates the share of the rows that are mislabelled: the off-diagonal of the confident joint, with each label's part scaled to all of its rows. Of
+// multi-label samples it is the share of suspects.
+func Share(s *eval.Sample) float64 {
+	if len(s.Truth) == 0 {
+		return 0
+	}
+	if s.Multilabel {
+		return float64(len(multi(s))) / float64(len(s.Truth))
+	}
+	threshold := usual(s)
+	sure, off, rows := make([]int, len(s.Labels)), make([]int, len(s.Labels)), make([]int, len(s.Labels))
+	for i, truth := range s.Truth {
+		if s.Refused(i) || len(truth) == 0 || truth[0] < 0 {
+			continue
+		}
+		rows[truth[0]]++
+		if likely := confident(s.Row(i), threshold); likely >= 0 {
+			if sure[truth[0]]++; likely != truth[0] {
+				off[truth[0]]++
+			}
+		}
+	}
+	wrong := 0.0
+	for l := range rows {
+		if sure[l] > 0 {
+			wrong += float64(rows[l]) * float64(off[l]) / float64(sure[l])
+		}
+	}
+	return wrong / float64(len(s.Truth))
+}
+
+// confident returns the most probable of the labels that reach their thresholds, -1 when none does.
+func confident(row []float32, threshold []float64) int32 {
+	likely := int32(-1)
+	for l, p := range row {
+		if float64(p) >= threshold[l] && (likely < 0 || p > row[likely]) {
+			likely = int32(l)
+		}
+	}
+	return likely
+}
+
 // usual returns for each label the mean probability that rows with it get.
 func usual(s *eval.Sample) []float64 {
 	sum, n := make([]float64, len(s.Labels)), make([]int, len(s.Labels))
@@ -62,12 +104,7 @@ func single(s *eval.Sample) []Suspect {
 			continue
 		}
 		row, given := s.Row(i), truth[0]
-		likely := int32(-1)
-		for l, p := range row {
-			if float64(p) >= threshold[l] && (likely < 0 || p > row[likely]) {
-				likely = int32(l)
-			}
-		}
+		likely := confident(row, threshold)
 		if top, _ := risk.Top(row); likely < 0 || likely == given || int(likely) != top {
 			continue
 		}
