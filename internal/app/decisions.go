@@ -32,6 +32,7 @@ func (a *App) startReading(ctx context.Context) error {
 	}
 	a.background.Go(func() error { a.openLake(ctx, store); return nil })
 	erasers := []decisions.Eraser{ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}}
+	erasers = append(erasers, trainingEraser{a})
 	if a.review != nil {
 		erasers = append([]decisions.Eraser{reviewEraser{a.review}}, erasers...) // first: what it still publishes is erased after it
 	}

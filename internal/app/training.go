@@ -3,10 +3,13 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/lake"
+	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/services/training"
 )
 
@@ -36,8 +39,16 @@ func (a *App) startTraining(ctx context.Context, version string) error {
 		}
 		a.background.Go(func() error { a.reachLake(ctx, store); return nil })
 	}
+	var review reviewv1.ReviewServiceClient
+	if a.config.runs("review") || a.config.Peers["review"] != "" {
+		conn, err := a.Conn("review")
+		if err != nil {
+			return err
+		}
+		review = reviewv1.NewReviewServiceClient(conn)
+	}
 	a.training = training.New(training.Deps{
-		DB: a.db, Blobs: blobs, Temp: filepath.Join(dir, "received"), Lake: a.lake.Load, Models: models, Version: version, Config: a.config.Training, Log: a.log,
+		DB: a.db, Blobs: blobs, Temp: filepath.Join(dir, "received"), Lake: a.lake.Load, Models: models, Review: review, Version: version, Config: a.config.Training, Log: a.log,
 	})
 	a.closers = append(a.closers, a.training.Close)
 	if err := a.training.Start(ctx); err != nil {
@@ -45,6 +56,23 @@ func (a *App) startTraining(ctx context.Context, version string) error {
 	}
 	a.training.Register(a.server)
 	return nil
+}
+
+// trainingEraser erases persons from data sets, where those are kept in this process.
+type trainingEraser struct{ *App }
+
+// Erase takes the rows of a person out of the project's data sets.
+func (e trainingEraser) Erase(ctx context.Context, project, subject string) (*ledger.Erasure, error) {
+	out := &ledger.Erasure{Time: time.Now()}
+	if e.training == nil {
+		return out, nil
+	}
+	n, err := e.training.Erase(ctx, project, subject)
+	if err != nil {
+		return nil, err
+	}
+	out.Places = []ledger.Erased{{Place: "training/datasets", Records: n}}
+	return out, nil
 }
 
 // runTraining carries out runs; everything that they ask answers now.

@@ -22,7 +22,7 @@ type Alikeness struct {
 
 // mostCandidates bounds how many rows of one band are compared with each other: texts that are all alike, such as an empty form, would
 // otherwise be compared a million times a million. Rows beyond it are compared with the first ones of the band only.
-const mostCandidates = 50
+const mostCandidates = 200
 
 // Group gives rows that belong together one Row.Group: equal inputs, rows of one person, and texts whose likeness (package alike) is at least the given
 // one, 0 to leave that out. It is transitive: where one person wrote two texts that others copied, all are one group. The group's name is the key of its

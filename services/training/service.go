@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/blob"
@@ -38,6 +39,8 @@ type Deps struct {
 	// Models is the registry in this process. A run acts for the project that started it, which no connection to another process could say; nil: data sets can be made,
 	// runs cannot be started.
 	Models modelsv1.ModelServiceClient
+	// Review is the review queue, which suspects are sent back to; nil when it is not reachable.
+	Review reviewv1.ReviewServiceClient
 	// Version of the product, which models name as what trained them.
 	Version string
 	// Config holds the limits; the zero value stands for Default.
@@ -58,6 +61,7 @@ type Service struct {
 	temp    string
 	lake    func() *lake.Lake
 	models  modelsv1.ModelServiceClient
+	review  reviewv1.ReviewServiceClient
 	version string
 	config  Config
 	log     *slog.Logger
@@ -90,7 +94,7 @@ func New(d Deps) *Service {
 		d.Lake = func() *lake.Lake { return nil }
 	}
 	s := &Service{
-		db: d.DB, blobs: d.Blobs, temp: d.Temp, lake: d.Lake, models: d.Models, version: d.Version, config: d.Config, log: d.Log, now: d.Now,
+		db: d.DB, blobs: d.Blobs, temp: d.Temp, lake: d.Lake, models: d.Models, review: d.Review, version: d.Version, config: d.Config, log: d.Log, now: d.Now,
 		heavy: make(chan struct{}, 2), wake: make(chan struct{}, 1),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -107,6 +107,8 @@ type rowSets struct {
 	tune    *dataset.Set // nil where a part of train serves
 	golden  *dataset.Set // nil for none
 	lineage gate.Lineage
+	// decisions are the ids of what was judged, by line of the data set.
+	decisions map[int]string
 }
 
 // rows reads the rows of the run, once.
@@ -122,6 +124,10 @@ func (j *job) rows() (*rowSets, error) {
 	all, err := j.read(p.Dataset)
 	if err != nil {
 		return nil, err
+	}
+	sets.decisions = make(map[int]string, len(all))
+	for _, r := range all {
+		sets.decisions[r.Line] = r.DecisionID
 	}
 	sets.train = snapshot.Set(p.Dataset.String(), all, dataset.Train)
 	measured, name := sideOf(all, dataset.Test), p.Dataset.String()

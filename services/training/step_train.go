@@ -128,7 +128,8 @@ func (j *job) inspect() (any, string, error) {
 		return sample.Labels[l]
 	}
 	for _, s := range found[:min(mostSuspects, len(found))] {
-		out.Suspects = append(out.Suspects, suspect{Line: set.Rows[s.Row].Line, Given: label(s.Given), Likely: label(s.Likely), Margin: s.Margin})
+		row := set.Rows[s.Row]
+		out.Suspects = append(out.Suspects, suspect{Line: row.Line, DecisionID: sets.decisions[row.Line], Given: label(s.Given), Likely: label(s.Likely), Margin: s.Margin})
 	}
 	return out, fmt.Sprintf("%d of %d rows look mislabelled, about %.1f %% are", len(found), len(set.Rows), 100*out.Noise.Share), nil
 }

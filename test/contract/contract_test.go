@@ -199,7 +199,7 @@ func tlsDoor(t *testing.T) door {
 // splitDoors are the ways into two processes' worth of product: the registry and identity in one, operations and the gateway in the other.
 func splitDoors(t *testing.T) []door {
 	t.Helper()
-	back := testkit.Start(t, func(c *app.Config) { c.Target = []string{"models", "identity"} })
+	back := testkit.Start(t, func(c *app.Config) { c.Target = []string{"models", "identity", "training"} })
 	admin := back.Dial(back.Key)
 	serveKey, _ := testkit.NewKey(t, admin, "serve", 0, "models:read", "platform:serve")
 	keyFile := filepath.Join(t.TempDir(), "serve.key")
@@ -208,7 +208,7 @@ func splitDoors(t *testing.T) []door {
 	}
 	front := testkit.Start(t, func(c *app.Config) {
 		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "events", "jobs", "gateway"}
-		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket}
+		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket, "training": back.Addresses.GRPC}
 		c.PeerKeyFile = keyFile
 	})
 	gateway := REST{Base: "http://" + front.Addresses.HTTP, Client: http.DefaultClient}

@@ -1814,6 +1814,216 @@ func (x *GetRunReportResponse) GetHtml() string {
 	return ""
 }
 
+// ReviewSuspectsRequest names a run.
+type ReviewSuspectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// How many at most, 1 to 500; 0 means 50.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// True to list them only.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewSuspectsRequest) Reset() {
+	*x = ReviewSuspectsRequest{}
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewSuspectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewSuspectsRequest) ProtoMessage() {}
+
+func (x *ReviewSuspectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewSuspectsRequest.ProtoReflect.Descriptor instead.
+func (*ReviewSuspectsRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReviewSuspectsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ReviewSuspectsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ReviewSuspectsRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// Suspect is a row that looks mislabelled.
+type Suspect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision; empty for rows of an imported file.
+	DecisionId string `protobuf:"bytes,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
+	// Line of the data set.
+	Line int64 `protobuf:"varint,2,opt,name=line,proto3" json:"line,omitempty"`
+	// Its label; empty when a label is missing (multi-label).
+	Given string `protobuf:"bytes,3,opt,name=given,proto3" json:"given,omitempty"`
+	// The label that it probably should have; empty when its label is one too many (multi-label).
+	Likely string `protobuf:"bytes,4,opt,name=likely,proto3" json:"likely,omitempty"`
+	// How much more probable the likely label is, 0 to 1.
+	Margin float64 `protobuf:"fixed64,5,opt,name=margin,proto3" json:"margin,omitempty"`
+	// True when its item is with the reviewers again.
+	Reopened bool `protobuf:"varint,6,opt,name=reopened,proto3" json:"reopened,omitempty"`
+	// Why it is not; empty when it is, or when nobody asked.
+	Problem       string `protobuf:"bytes,7,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspect) Reset() {
+	*x = Suspect{}
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspect) ProtoMessage() {}
+
+func (x *Suspect) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspect.ProtoReflect.Descriptor instead.
+func (*Suspect) Descriptor() ([]byte, []int) {
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Suspect) GetDecisionId() string {
+	if x != nil {
+		return x.DecisionId
+	}
+	return ""
+}
+
+func (x *Suspect) GetLine() int64 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *Suspect) GetGiven() string {
+	if x != nil {
+		return x.Given
+	}
+	return ""
+}
+
+func (x *Suspect) GetLikely() string {
+	if x != nil {
+		return x.Likely
+	}
+	return ""
+}
+
+func (x *Suspect) GetMargin() float64 {
+	if x != nil {
+		return x.Margin
+	}
+	return 0
+}
+
+func (x *Suspect) GetReopened() bool {
+	if x != nil {
+		return x.Reopened
+	}
+	return false
+}
+
+func (x *Suspect) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+// ReviewSuspectsResponse holds the suspects.
+type ReviewSuspectsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The suspects, the surest first.
+	Suspects      []*Suspect `protobuf:"bytes,1,rep,name=suspects,proto3" json:"suspects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewSuspectsResponse) Reset() {
+	*x = ReviewSuspectsResponse{}
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewSuspectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewSuspectsResponse) ProtoMessage() {}
+
+func (x *ReviewSuspectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewSuspectsResponse.ProtoReflect.Descriptor instead.
+func (*ReviewSuspectsResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReviewSuspectsResponse) GetSuspects() []*Suspect {
+	if x != nil {
+		return x.Suspects
+	}
+	return nil
+}
+
 // Schedule is what starts runs by itself. A run that is open for its deployment is not joined by another.
 type Schedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1843,7 +2053,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[21]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +2065,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[21]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +2078,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{21}
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Schedule) GetName() string {
@@ -1952,7 +2162,7 @@ type PutScheduleRequest struct {
 
 func (x *PutScheduleRequest) Reset() {
 	*x = PutScheduleRequest{}
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[22]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2174,7 @@ func (x *PutScheduleRequest) String() string {
 func (*PutScheduleRequest) ProtoMessage() {}
 
 func (x *PutScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[22]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2187,7 @@ func (x *PutScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutScheduleRequest.ProtoReflect.Descriptor instead.
 func (*PutScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{22}
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PutScheduleRequest) GetSchedule() *Schedule {
@@ -1998,7 +2208,7 @@ type PutScheduleResponse struct {
 
 func (x *PutScheduleResponse) Reset() {
 	*x = PutScheduleResponse{}
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[23]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2220,7 @@ func (x *PutScheduleResponse) String() string {
 func (*PutScheduleResponse) ProtoMessage() {}
 
 func (x *PutScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[23]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2233,7 @@ func (x *PutScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutScheduleResponse.ProtoReflect.Descriptor instead.
 func (*PutScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{23}
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PutScheduleResponse) GetSchedule() *Schedule {
@@ -2044,7 +2254,7 @@ type ListSchedulesRequest struct {
 
 func (x *ListSchedulesRequest) Reset() {
 	*x = ListSchedulesRequest{}
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[24]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +2266,7 @@ func (x *ListSchedulesRequest) String() string {
 func (*ListSchedulesRequest) ProtoMessage() {}
 
 func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[24]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +2279,7 @@ func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{24}
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListSchedulesRequest) GetPage() *v1.PageRequest {
@@ -2092,7 +2302,7 @@ type ListSchedulesResponse struct {
 
 func (x *ListSchedulesResponse) Reset() {
 	*x = ListSchedulesResponse{}
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[25]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2314,7 @@ func (x *ListSchedulesResponse) String() string {
 func (*ListSchedulesResponse) ProtoMessage() {}
 
 func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[25]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2327,7 @@ func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{25}
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
@@ -2145,7 +2355,7 @@ type DeleteScheduleRequest struct {
 
 func (x *DeleteScheduleRequest) Reset() {
 	*x = DeleteScheduleRequest{}
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[26]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2367,7 @@ func (x *DeleteScheduleRequest) String() string {
 func (*DeleteScheduleRequest) ProtoMessage() {}
 
 func (x *DeleteScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[26]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2380,7 @@ func (x *DeleteScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteScheduleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{26}
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeleteScheduleRequest) GetName() string {
@@ -2189,7 +2399,7 @@ type DeleteScheduleResponse struct {
 
 func (x *DeleteScheduleResponse) Reset() {
 	*x = DeleteScheduleResponse{}
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[27]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2411,7 @@ func (x *DeleteScheduleResponse) String() string {
 func (*DeleteScheduleResponse) ProtoMessage() {}
 
 func (x *DeleteScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[27]
+	mi := &file_switchyard_training_v1_run_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2424,7 @@ func (x *DeleteScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteScheduleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{27}
+	return file_switchyard_training_v1_run_service_proto_rawDescGZIP(), []int{30}
 }
 
 var File_switchyard_training_v1_run_service_proto protoreflect.FileDescriptor
@@ -2362,7 +2572,23 @@ const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\x06run_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05runId\">\n" +
 	"\x14GetRunReportResponse\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\tR\x04json\x12\x12\n" +
-	"\x04html\x18\x02 \x01(\tR\x04html\"\xb2\x03\n" +
+	"\x04html\x18\x02 \x01(\tR\x04html\"r\n" +
+	"\x15ReviewSuspectsRequest\x12\x1e\n" +
+	"\x06run_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05runId\x12 \n" +
+	"\x05limit\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\x05limit\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"\xba\x01\n" +
+	"\aSuspect\x12\x1f\n" +
+	"\vdecision_id\x18\x01 \x01(\tR\n" +
+	"decisionId\x12\x12\n" +
+	"\x04line\x18\x02 \x01(\x03R\x04line\x12\x14\n" +
+	"\x05given\x18\x03 \x01(\tR\x05given\x12\x16\n" +
+	"\x06likely\x18\x04 \x01(\tR\x06likely\x12\x16\n" +
+	"\x06margin\x18\x05 \x01(\x01R\x06margin\x12\x1a\n" +
+	"\breopened\x18\x06 \x01(\bR\breopened\x12\x18\n" +
+	"\aproblem\x18\a \x01(\tR\aproblem\"U\n" +
+	"\x16ReviewSuspectsResponse\x12;\n" +
+	"\bsuspects\x18\x01 \x03(\v2\x1f.switchyard.training.v1.SuspectR\bsuspects\"\xb2\x03\n" +
 	"\bSchedule\x12>\n" +
 	"\x04name\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\x04name\x12;\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.switchyard.training.v1.RunSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\x12\x1b\n" +
@@ -2406,7 +2632,7 @@ const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\x11RUN_STEP_EVALUATE\x10\x06\x12\x12\n" +
 	"\x0eRUN_STEP_GATES\x10\a\x12\x15\n" +
 	"\x11RUN_STEP_REGISTER\x10\b\x12\x14\n" +
-	"\x10RUN_STEP_PROMOTE\x10\t2\x87\v\n" +
+	"\x10RUN_STEP_PROMOTE\x10\t2\xbe\f\n" +
 	"\n" +
 	"RunService\x12\x90\x01\n" +
 	"\bStartRun\x12'.switchyard.training.v1.StartRunRequest\x1a(.switchyard.training.v1.StartRunResponse\"1\x9a\xd6\x18\x14\n" +
@@ -2423,7 +2649,9 @@ const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\x0etraining:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/runs/{run_id}:cancel\x12\xa4\x01\n" +
 	"\fGetRunReport\x12+.switchyard.training.v1.GetRunReportRequest\x1a,.switchyard.training.v1.GetRunReportResponse\"9\x9a\xd6\x18\x15\n" +
 	"\rtraining:read\x12\x02\b\n" +
-	"\x18\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/runs/{run_id}/report\x12\x9e\x01\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/runs/{run_id}/report\x12\xb4\x01\n" +
+	"\x0eReviewSuspects\x12-.switchyard.training.v1.ReviewSuspectsRequest\x1a..switchyard.training.v1.ReviewSuspectsResponse\"C\x9a\xd6\x18\x14\n" +
+	"\x0etraining:write\x12\x02\b<\x82\xd3\xe4\x93\x02%:\x01*\" /v1/runs/{run_id}:reviewSuspects\x12\x9e\x01\n" +
 	"\vPutSchedule\x12*.switchyard.training.v1.PutScheduleRequest\x1a+.switchyard.training.v1.PutScheduleResponse\"6\x9a\xd6\x18\x16\n" +
 	"\x0etraining:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/schedules:put\x12\x9c\x01\n" +
 	"\rListSchedules\x12,.switchyard.training.v1.ListSchedulesRequest\x1a-.switchyard.training.v1.ListSchedulesResponse\".\x9a\xd6\x18\x15\n" +
@@ -2445,7 +2673,7 @@ func file_switchyard_training_v1_run_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_training_v1_run_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_switchyard_training_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_switchyard_training_v1_run_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_switchyard_training_v1_run_service_proto_goTypes = []any{
 	(RunState)(0),                  // 0: switchyard.training.v1.RunState
 	(RunStep)(0),                   // 1: switchyard.training.v1.RunStep
@@ -2470,87 +2698,93 @@ var file_switchyard_training_v1_run_service_proto_goTypes = []any{
 	(*CancelRunResponse)(nil),      // 20: switchyard.training.v1.CancelRunResponse
 	(*GetRunReportRequest)(nil),    // 21: switchyard.training.v1.GetRunReportRequest
 	(*GetRunReportResponse)(nil),   // 22: switchyard.training.v1.GetRunReportResponse
-	(*Schedule)(nil),               // 23: switchyard.training.v1.Schedule
-	(*PutScheduleRequest)(nil),     // 24: switchyard.training.v1.PutScheduleRequest
-	(*PutScheduleResponse)(nil),    // 25: switchyard.training.v1.PutScheduleResponse
-	(*ListSchedulesRequest)(nil),   // 26: switchyard.training.v1.ListSchedulesRequest
-	(*ListSchedulesResponse)(nil),  // 27: switchyard.training.v1.ListSchedulesResponse
-	(*DeleteScheduleRequest)(nil),  // 28: switchyard.training.v1.DeleteScheduleRequest
-	(*DeleteScheduleResponse)(nil), // 29: switchyard.training.v1.DeleteScheduleResponse
-	(v1.Operation)(0),              // 30: switchyard.common.v1.Operation
-	(*BuildDatasetRequest)(nil),    // 31: switchyard.training.v1.BuildDatasetRequest
-	(*durationpb.Duration)(nil),    // 32: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
-	(*v1.ItemError)(nil),           // 34: switchyard.common.v1.ItemError
-	(*v1.PageRequest)(nil),         // 35: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),        // 36: switchyard.common.v1.PageResponse
+	(*ReviewSuspectsRequest)(nil),  // 23: switchyard.training.v1.ReviewSuspectsRequest
+	(*Suspect)(nil),                // 24: switchyard.training.v1.Suspect
+	(*ReviewSuspectsResponse)(nil), // 25: switchyard.training.v1.ReviewSuspectsResponse
+	(*Schedule)(nil),               // 26: switchyard.training.v1.Schedule
+	(*PutScheduleRequest)(nil),     // 27: switchyard.training.v1.PutScheduleRequest
+	(*PutScheduleResponse)(nil),    // 28: switchyard.training.v1.PutScheduleResponse
+	(*ListSchedulesRequest)(nil),   // 29: switchyard.training.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil),  // 30: switchyard.training.v1.ListSchedulesResponse
+	(*DeleteScheduleRequest)(nil),  // 31: switchyard.training.v1.DeleteScheduleRequest
+	(*DeleteScheduleResponse)(nil), // 32: switchyard.training.v1.DeleteScheduleResponse
+	(v1.Operation)(0),              // 33: switchyard.common.v1.Operation
+	(*BuildDatasetRequest)(nil),    // 34: switchyard.training.v1.BuildDatasetRequest
+	(*durationpb.Duration)(nil),    // 35: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
+	(*v1.ItemError)(nil),           // 37: switchyard.common.v1.ItemError
+	(*v1.PageRequest)(nil),         // 38: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),        // 39: switchyard.common.v1.PageResponse
 }
 var file_switchyard_training_v1_run_service_proto_depIdxs = []int32{
-	30, // 0: switchyard.training.v1.RunSpec.operation:type_name -> switchyard.common.v1.Operation
+	33, // 0: switchyard.training.v1.RunSpec.operation:type_name -> switchyard.common.v1.Operation
 	2,  // 1: switchyard.training.v1.RunSpec.dataset:type_name -> switchyard.training.v1.DatasetRef
-	31, // 2: switchyard.training.v1.RunSpec.build:type_name -> switchyard.training.v1.BuildDatasetRequest
+	34, // 2: switchyard.training.v1.RunSpec.build:type_name -> switchyard.training.v1.BuildDatasetRequest
 	2,  // 3: switchyard.training.v1.RunSpec.evaluation:type_name -> switchyard.training.v1.DatasetRef
 	2,  // 4: switchyard.training.v1.RunSpec.tuning:type_name -> switchyard.training.v1.DatasetRef
 	2,  // 5: switchyard.training.v1.RunSpec.golden:type_name -> switchyard.training.v1.DatasetRef
 	4,  // 6: switchyard.training.v1.RunSpec.training:type_name -> switchyard.training.v1.TrainingSpec
 	5,  // 7: switchyard.training.v1.RunSpec.search:type_name -> switchyard.training.v1.SearchSpec
 	6,  // 8: switchyard.training.v1.RunSpec.gates:type_name -> switchyard.training.v1.GatePolicy
-	32, // 9: switchyard.training.v1.SearchSpec.time_budget:type_name -> google.protobuf.Duration
+	35, // 9: switchyard.training.v1.SearchSpec.time_budget:type_name -> google.protobuf.Duration
 	1,  // 10: switchyard.training.v1.StepStatus.step:type_name -> switchyard.training.v1.RunStep
-	33, // 11: switchyard.training.v1.StepStatus.start_time:type_name -> google.protobuf.Timestamp
-	33, // 12: switchyard.training.v1.StepStatus.end_time:type_name -> google.protobuf.Timestamp
+	36, // 11: switchyard.training.v1.StepStatus.start_time:type_name -> google.protobuf.Timestamp
+	36, // 12: switchyard.training.v1.StepStatus.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 13: switchyard.training.v1.Run.spec:type_name -> switchyard.training.v1.RunSpec
 	0,  // 14: switchyard.training.v1.Run.state:type_name -> switchyard.training.v1.RunState
 	1,  // 15: switchyard.training.v1.Run.step:type_name -> switchyard.training.v1.RunStep
 	7,  // 16: switchyard.training.v1.Run.steps:type_name -> switchyard.training.v1.StepStatus
-	34, // 17: switchyard.training.v1.Run.problem:type_name -> switchyard.common.v1.ItemError
+	37, // 17: switchyard.training.v1.Run.problem:type_name -> switchyard.common.v1.ItemError
 	2,  // 18: switchyard.training.v1.Run.dataset:type_name -> switchyard.training.v1.DatasetRef
 	8,  // 19: switchyard.training.v1.Run.gates:type_name -> switchyard.training.v1.GateResult
-	33, // 20: switchyard.training.v1.Run.create_time:type_name -> google.protobuf.Timestamp
-	33, // 21: switchyard.training.v1.Run.end_time:type_name -> google.protobuf.Timestamp
+	36, // 20: switchyard.training.v1.Run.create_time:type_name -> google.protobuf.Timestamp
+	36, // 21: switchyard.training.v1.Run.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 22: switchyard.training.v1.StartRunRequest.spec:type_name -> switchyard.training.v1.RunSpec
 	9,  // 23: switchyard.training.v1.StartRunResponse.run:type_name -> switchyard.training.v1.Run
 	9,  // 24: switchyard.training.v1.GetRunResponse.run:type_name -> switchyard.training.v1.Run
-	30, // 25: switchyard.training.v1.ListRunsRequest.operation:type_name -> switchyard.common.v1.Operation
-	35, // 26: switchyard.training.v1.ListRunsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	33, // 25: switchyard.training.v1.ListRunsRequest.operation:type_name -> switchyard.common.v1.Operation
+	38, // 26: switchyard.training.v1.ListRunsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	9,  // 27: switchyard.training.v1.ListRunsResponse.runs:type_name -> switchyard.training.v1.Run
-	36, // 28: switchyard.training.v1.ListRunsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	33, // 29: switchyard.training.v1.LogLine.time:type_name -> google.protobuf.Timestamp
+	39, // 28: switchyard.training.v1.ListRunsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	36, // 29: switchyard.training.v1.LogLine.time:type_name -> google.protobuf.Timestamp
 	1,  // 30: switchyard.training.v1.LogLine.step:type_name -> switchyard.training.v1.RunStep
 	9,  // 31: switchyard.training.v1.WatchRunResponse.run:type_name -> switchyard.training.v1.Run
 	17, // 32: switchyard.training.v1.WatchRunResponse.lines:type_name -> switchyard.training.v1.LogLine
 	9,  // 33: switchyard.training.v1.CancelRunResponse.run:type_name -> switchyard.training.v1.Run
-	3,  // 34: switchyard.training.v1.Schedule.spec:type_name -> switchyard.training.v1.RunSpec
-	33, // 35: switchyard.training.v1.Schedule.next_time:type_name -> google.protobuf.Timestamp
-	33, // 36: switchyard.training.v1.Schedule.last_time:type_name -> google.protobuf.Timestamp
-	23, // 37: switchyard.training.v1.PutScheduleRequest.schedule:type_name -> switchyard.training.v1.Schedule
-	23, // 38: switchyard.training.v1.PutScheduleResponse.schedule:type_name -> switchyard.training.v1.Schedule
-	35, // 39: switchyard.training.v1.ListSchedulesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	23, // 40: switchyard.training.v1.ListSchedulesResponse.schedules:type_name -> switchyard.training.v1.Schedule
-	36, // 41: switchyard.training.v1.ListSchedulesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	10, // 42: switchyard.training.v1.RunService.StartRun:input_type -> switchyard.training.v1.StartRunRequest
-	12, // 43: switchyard.training.v1.RunService.GetRun:input_type -> switchyard.training.v1.GetRunRequest
-	14, // 44: switchyard.training.v1.RunService.ListRuns:input_type -> switchyard.training.v1.ListRunsRequest
-	16, // 45: switchyard.training.v1.RunService.WatchRun:input_type -> switchyard.training.v1.WatchRunRequest
-	19, // 46: switchyard.training.v1.RunService.CancelRun:input_type -> switchyard.training.v1.CancelRunRequest
-	21, // 47: switchyard.training.v1.RunService.GetRunReport:input_type -> switchyard.training.v1.GetRunReportRequest
-	24, // 48: switchyard.training.v1.RunService.PutSchedule:input_type -> switchyard.training.v1.PutScheduleRequest
-	26, // 49: switchyard.training.v1.RunService.ListSchedules:input_type -> switchyard.training.v1.ListSchedulesRequest
-	28, // 50: switchyard.training.v1.RunService.DeleteSchedule:input_type -> switchyard.training.v1.DeleteScheduleRequest
-	11, // 51: switchyard.training.v1.RunService.StartRun:output_type -> switchyard.training.v1.StartRunResponse
-	13, // 52: switchyard.training.v1.RunService.GetRun:output_type -> switchyard.training.v1.GetRunResponse
-	15, // 53: switchyard.training.v1.RunService.ListRuns:output_type -> switchyard.training.v1.ListRunsResponse
-	18, // 54: switchyard.training.v1.RunService.WatchRun:output_type -> switchyard.training.v1.WatchRunResponse
-	20, // 55: switchyard.training.v1.RunService.CancelRun:output_type -> switchyard.training.v1.CancelRunResponse
-	22, // 56: switchyard.training.v1.RunService.GetRunReport:output_type -> switchyard.training.v1.GetRunReportResponse
-	25, // 57: switchyard.training.v1.RunService.PutSchedule:output_type -> switchyard.training.v1.PutScheduleResponse
-	27, // 58: switchyard.training.v1.RunService.ListSchedules:output_type -> switchyard.training.v1.ListSchedulesResponse
-	29, // 59: switchyard.training.v1.RunService.DeleteSchedule:output_type -> switchyard.training.v1.DeleteScheduleResponse
-	51, // [51:60] is the sub-list for method output_type
-	42, // [42:51] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	24, // 34: switchyard.training.v1.ReviewSuspectsResponse.suspects:type_name -> switchyard.training.v1.Suspect
+	3,  // 35: switchyard.training.v1.Schedule.spec:type_name -> switchyard.training.v1.RunSpec
+	36, // 36: switchyard.training.v1.Schedule.next_time:type_name -> google.protobuf.Timestamp
+	36, // 37: switchyard.training.v1.Schedule.last_time:type_name -> google.protobuf.Timestamp
+	26, // 38: switchyard.training.v1.PutScheduleRequest.schedule:type_name -> switchyard.training.v1.Schedule
+	26, // 39: switchyard.training.v1.PutScheduleResponse.schedule:type_name -> switchyard.training.v1.Schedule
+	38, // 40: switchyard.training.v1.ListSchedulesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	26, // 41: switchyard.training.v1.ListSchedulesResponse.schedules:type_name -> switchyard.training.v1.Schedule
+	39, // 42: switchyard.training.v1.ListSchedulesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	10, // 43: switchyard.training.v1.RunService.StartRun:input_type -> switchyard.training.v1.StartRunRequest
+	12, // 44: switchyard.training.v1.RunService.GetRun:input_type -> switchyard.training.v1.GetRunRequest
+	14, // 45: switchyard.training.v1.RunService.ListRuns:input_type -> switchyard.training.v1.ListRunsRequest
+	16, // 46: switchyard.training.v1.RunService.WatchRun:input_type -> switchyard.training.v1.WatchRunRequest
+	19, // 47: switchyard.training.v1.RunService.CancelRun:input_type -> switchyard.training.v1.CancelRunRequest
+	21, // 48: switchyard.training.v1.RunService.GetRunReport:input_type -> switchyard.training.v1.GetRunReportRequest
+	23, // 49: switchyard.training.v1.RunService.ReviewSuspects:input_type -> switchyard.training.v1.ReviewSuspectsRequest
+	27, // 50: switchyard.training.v1.RunService.PutSchedule:input_type -> switchyard.training.v1.PutScheduleRequest
+	29, // 51: switchyard.training.v1.RunService.ListSchedules:input_type -> switchyard.training.v1.ListSchedulesRequest
+	31, // 52: switchyard.training.v1.RunService.DeleteSchedule:input_type -> switchyard.training.v1.DeleteScheduleRequest
+	11, // 53: switchyard.training.v1.RunService.StartRun:output_type -> switchyard.training.v1.StartRunResponse
+	13, // 54: switchyard.training.v1.RunService.GetRun:output_type -> switchyard.training.v1.GetRunResponse
+	15, // 55: switchyard.training.v1.RunService.ListRuns:output_type -> switchyard.training.v1.ListRunsResponse
+	18, // 56: switchyard.training.v1.RunService.WatchRun:output_type -> switchyard.training.v1.WatchRunResponse
+	20, // 57: switchyard.training.v1.RunService.CancelRun:output_type -> switchyard.training.v1.CancelRunResponse
+	22, // 58: switchyard.training.v1.RunService.GetRunReport:output_type -> switchyard.training.v1.GetRunReportResponse
+	25, // 59: switchyard.training.v1.RunService.ReviewSuspects:output_type -> switchyard.training.v1.ReviewSuspectsResponse
+	28, // 60: switchyard.training.v1.RunService.PutSchedule:output_type -> switchyard.training.v1.PutScheduleResponse
+	30, // 61: switchyard.training.v1.RunService.ListSchedules:output_type -> switchyard.training.v1.ListSchedulesResponse
+	32, // 62: switchyard.training.v1.RunService.DeleteSchedule:output_type -> switchyard.training.v1.DeleteScheduleResponse
+	53, // [53:63] is the sub-list for method output_type
+	43, // [43:53] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_training_v1_run_service_proto_init() }
@@ -2569,7 +2803,7 @@ func file_switchyard_training_v1_run_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_training_v1_run_service_proto_rawDesc), len(file_switchyard_training_v1_run_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	RunService_WatchRun_FullMethodName       = "/switchyard.training.v1.RunService/WatchRun"
 	RunService_CancelRun_FullMethodName      = "/switchyard.training.v1.RunService/CancelRun"
 	RunService_GetRunReport_FullMethodName   = "/switchyard.training.v1.RunService/GetRunReport"
+	RunService_ReviewSuspects_FullMethodName = "/switchyard.training.v1.RunService/ReviewSuspects"
 	RunService_PutSchedule_FullMethodName    = "/switchyard.training.v1.RunService/PutSchedule"
 	RunService_ListSchedules_FullMethodName  = "/switchyard.training.v1.RunService/ListSchedules"
 	RunService_DeleteSchedule_FullMethodName = "/switchyard.training.v1.RunService/DeleteSchedule"
@@ -59,6 +60,12 @@ type RunServiceClient interface {
 	//
 	// Fails with NOT_FOUND (the run, or it has no report yet).
 	GetRunReport(ctx context.Context, in *GetRunReportRequest, opts ...grpc.CallOption) (*GetRunReportResponse, error)
+	// ReviewSuspects sends decisions whose labels look wrong back to reviewers: those rows of a run's data set whose label a model that did not learn from them
+	// contradicts most surely. Items whose verdict is open already stay as they are. Calling it again sends the same ones.
+	//
+	// The key also needs the scope "review:write" unless dry_run is set.
+	// Fails with NOT_FOUND (the run, or it has not inspected its rows yet), SCOPE_MISSING and UNIMPLEMENTED (the review queue is not reachable from here).
+	ReviewSuspects(ctx context.Context, in *ReviewSuspectsRequest, opts ...grpc.CallOption) (*ReviewSuspectsResponse, error)
 	// PutSchedule makes or changes what starts runs by itself: a time, or something that happened.
 	//
 	// Fails with INVALID_ARGUMENT (the cron expression says nothing) and QUOTA_EXCEEDED (100 schedules).
@@ -146,6 +153,16 @@ func (c *runServiceClient) GetRunReport(ctx context.Context, in *GetRunReportReq
 	return out, nil
 }
 
+func (c *runServiceClient) ReviewSuspects(ctx context.Context, in *ReviewSuspectsRequest, opts ...grpc.CallOption) (*ReviewSuspectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReviewSuspectsResponse)
+	err := c.cc.Invoke(ctx, RunService_ReviewSuspects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *runServiceClient) PutSchedule(ctx context.Context, in *PutScheduleRequest, opts ...grpc.CallOption) (*PutScheduleResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PutScheduleResponse)
@@ -205,6 +222,12 @@ type RunServiceServer interface {
 	//
 	// Fails with NOT_FOUND (the run, or it has no report yet).
 	GetRunReport(context.Context, *GetRunReportRequest) (*GetRunReportResponse, error)
+	// ReviewSuspects sends decisions whose labels look wrong back to reviewers: those rows of a run's data set whose label a model that did not learn from them
+	// contradicts most surely. Items whose verdict is open already stay as they are. Calling it again sends the same ones.
+	//
+	// The key also needs the scope "review:write" unless dry_run is set.
+	// Fails with NOT_FOUND (the run, or it has not inspected its rows yet), SCOPE_MISSING and UNIMPLEMENTED (the review queue is not reachable from here).
+	ReviewSuspects(context.Context, *ReviewSuspectsRequest) (*ReviewSuspectsResponse, error)
 	// PutSchedule makes or changes what starts runs by itself: a time, or something that happened.
 	//
 	// Fails with INVALID_ARGUMENT (the cron expression says nothing) and QUOTA_EXCEEDED (100 schedules).
@@ -240,6 +263,9 @@ func (UnimplementedRunServiceServer) CancelRun(context.Context, *CancelRunReques
 }
 func (UnimplementedRunServiceServer) GetRunReport(context.Context, *GetRunReportRequest) (*GetRunReportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRunReport not implemented")
+}
+func (UnimplementedRunServiceServer) ReviewSuspects(context.Context, *ReviewSuspectsRequest) (*ReviewSuspectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReviewSuspects not implemented")
 }
 func (UnimplementedRunServiceServer) PutSchedule(context.Context, *PutScheduleRequest) (*PutScheduleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutSchedule not implemented")
@@ -372,6 +398,24 @@ func _RunService_GetRunReport_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RunService_ReviewSuspects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReviewSuspectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunServiceServer).ReviewSuspects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunService_ReviewSuspects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunServiceServer).ReviewSuspects(ctx, req.(*ReviewSuspectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RunService_PutSchedule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PutScheduleRequest)
 	if err := dec(in); err != nil {
@@ -452,6 +496,10 @@ var RunService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRunReport",
 			Handler:    _RunService_GetRunReport_Handler,
+		},
+		{
+			MethodName: "ReviewSuspects",
+			Handler:    _RunService_ReviewSuspects_Handler,
 		},
 		{
 			MethodName: "PutSchedule",

@@ -25,6 +25,7 @@ final class FakeRunClient implements RunClientInterface
         'watchRun' => 'server_stream',
         'cancelRun' => 'unary',
         'getRunReport' => 'unary',
+        'reviewSuspects' => 'unary',
         'putSchedule' => 'unary',
         'listSchedules' => 'unary',
         'deleteSchedule' => 'unary',
@@ -59,6 +60,11 @@ final class FakeRunClient implements RunClientInterface
     public function getRunReport(GetRunReportRequest $request, ?CallOptions $options = null): GetRunReportResponse
     {
         return $this->answerUnary('getRunReport', $request, $options);
+    }
+
+    public function reviewSuspects(ReviewSuspectsRequest $request, ?CallOptions $options = null): ReviewSuspectsResponse
+    {
+        return $this->answerUnary('reviewSuspects', $request, $options);
     }
 
     public function putSchedule(PutScheduleRequest $request, ?CallOptions $options = null): PutScheduleResponse

@@ -91,6 +91,17 @@ final class RunClient implements RunClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function reviewSuspects(ReviewSuspectsRequest $request, ?CallOptions $options = null): ReviewSuspectsResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.training.v1.RunService/ReviewSuspects',
+            ReviewSuspectsResponse::class,
+            timeoutMillis: 60000,
+            scope: 'training:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function putSchedule(PutScheduleRequest $request, ?CallOptions $options = null): PutScheduleResponse
     {
         return $this->transport->unary(new MethodDescriptor(

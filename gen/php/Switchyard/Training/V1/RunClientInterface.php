@@ -82,6 +82,19 @@ interface RunClientInterface
     public function getRunReport(GetRunReportRequest $request, ?CallOptions $options = null): GetRunReportResponse;
 
     /**
+     * ReviewSuspects sends decisions whose labels look wrong back to reviewers: those rows of a run's data set whose label a model that did not learn from them
+     * contradicts most surely. Items whose verdict is open already stay as they are. Calling it again sends the same ones.
+     *
+     * The key also needs the scope "review:write" unless dry_run is set.
+     * Fails with NOT_FOUND (the run, or it has not inspected its rows yet), SCOPE_MISSING and UNIMPLEMENTED (the review queue is not reachable from here).
+     *
+     * Scope training:write; deadline 60000 ms.
+     *
+     * @throws RpcException
+     */
+    public function reviewSuspects(ReviewSuspectsRequest $request, ?CallOptions $options = null): ReviewSuspectsResponse;
+
+    /**
      * PutSchedule makes or changes what starts runs by itself: a time, or something that happened.
      *
      * Fails with INVALID_ARGUMENT (the cron expression says nothing) and QUOTA_EXCEEDED (100 schedules).
