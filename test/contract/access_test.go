@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -223,16 +224,9 @@ func secretJob(t *testing.T, s *testkit.System) string {
 func secretRun(t *testing.T, s *testkit.System) string {
 	t.Helper()
 	conn := s.Dial(s.Key)
-	stream, err := trainingv1.NewDatasetServiceClient(conn).ImportDataset(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec := &trainingv1.ImportSpec{Name: "support", Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support", File: "hardware.jsonl"}
-	_ = stream.Send(&trainingv1.ImportDatasetRequest{Part: &trainingv1.ImportDatasetRequest_Spec{Spec: spec}})
-	_ = stream.Send(&trainingv1.ImportDatasetRequest{Part: &trainingv1.ImportDatasetRequest_Chunk{Chunk: []byte(`{"text":"screen","label":"hardware"}`)}})
-	if _, err := stream.CloseAndRecv(); err != nil {
-		t.Fatal(err)
-	}
+	imported(t, conn, &trainingv1.ImportSpec{
+		Name: "support", Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support", File: "hardware.jsonl",
+	}, `{"text":"screen","label":"hardware"}`)
 	r, err := trainingv1.NewRunServiceClient(conn).StartRun(t.Context(), &trainingv1.StartRunRequest{Spec: &trainingv1.RunSpec{
 		Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support",
 		Data: &trainingv1.RunSpec_Dataset{Dataset: &trainingv1.DatasetRef{Name: "support"}},
@@ -241,4 +235,18 @@ func secretRun(t *testing.T, s *testkit.System) string {
 		t.Fatal(err)
 	}
 	return r.GetRun().GetRunId()
+}
+
+// imported makes a data set of lines.
+func imported(t *testing.T, conn grpc.ClientConnInterface, spec *trainingv1.ImportSpec, lines ...string) {
+	t.Helper()
+	stream, err := trainingv1.NewDatasetServiceClient(conn).ImportDataset(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = stream.Send(&trainingv1.ImportDatasetRequest{Part: &trainingv1.ImportDatasetRequest_Spec{Spec: spec}}) // CloseAndRecv has the reason
+	_ = stream.Send(&trainingv1.ImportDatasetRequest{Part: &trainingv1.ImportDatasetRequest_Chunk{Chunk: []byte(strings.Join(lines, "\n") + "\n")}})
+	if _, err := stream.CloseAndRecv(); err != nil {
+		t.Fatalf("import %s: %v", spec.GetName(), err)
+	}
 }

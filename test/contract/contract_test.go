@@ -22,9 +22,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
@@ -64,6 +66,10 @@ func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixt
 		f.vars[name] = undecided(t, admin, []string{"undecided one", "undecided two", "undecided three"}[i], fmt.Sprint("contract-", i+1))
 	}
 	f.vars["webhookId"] = webhook(t, admin)
+	imported(t, admin, &trainingv1.ImportSpec{
+		Name: "small", Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support", File: "small.jsonl",
+		Split: &trainingv1.SplitSpec{Method: trainingv1.SplitMethod_SPLIT_METHOD_NONE},
+	}, `{"text":"black screen","label":"hardware"}`, `{"text":"paid twice","label":"billing"}`, `{"text":"no label"}`)
 	f.keys["expired"], _ = testkit.NewKey(t, admin, "expired", time.Second, "routing:decide")
 	time.Sleep(time.Second + 50*time.Millisecond) // the shortest lifetime that the contract allows
 	return f

@@ -26,6 +26,7 @@ final class FakeDatasetClient implements DatasetClientInterface
         'listDatasets' => 'unary',
         'exportDataset' => 'server_stream',
         'deleteDataset' => 'unary',
+        'eraseFromDatasets' => 'unary',
     ];
 
     public function buildDataset(BuildDatasetRequest $request, ?CallOptions $options = null): BuildDatasetResponse
@@ -58,5 +59,10 @@ final class FakeDatasetClient implements DatasetClientInterface
     public function deleteDataset(DeleteDatasetRequest $request, ?CallOptions $options = null): DeleteDatasetResponse
     {
         return $this->answerUnary('deleteDataset', $request, $options);
+    }
+
+    public function eraseFromDatasets(EraseFromDatasetsRequest $request, ?CallOptions $options = null): EraseFromDatasetsResponse
+    {
+        return $this->answerUnary('eraseFromDatasets', $request, $options);
     }
 }
