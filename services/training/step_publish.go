@@ -144,6 +144,7 @@ func (j *job) promote() (any, string, error) {
 	s := j.run.GetSpec()
 	r, err := j.s.models.Deploy(acting(j.ctx, j.run.project, j.run.caller, j.run.GetRunId()), &modelsv1.DeployRequest{
 		Operation: s.GetOperation(), Deployment: s.GetDeployment(), Model: v.Model, Version: v.Version, ExpectedRevision: e.Revision,
+		Reason: "run " + j.run.GetRunId() + " passed its gates",
 	})
 	if because(err, commonv1.ErrorReason_ERROR_REASON_VERSION_CONFLICT) {
 		return j.overtaken()
