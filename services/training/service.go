@@ -69,6 +69,7 @@ type Service struct {
 
 	heavy   chan struct{} // one slot for each data set that may be in memory for a call
 	wake    chan struct{} // holds one signal when a run may be waiting
+	first   sync.Mutex    // held while a deployment that does not exist yet is promoted to
 	running sync.WaitGroup
 	ctx     context.Context //nolint:containedctx // of what runs between Start and Close
 	stop    context.CancelFunc

@@ -142,6 +142,18 @@ func (j *job) promote() (any, string, error) {
 		return nil, "", err
 	}
 	s := j.run.GetSpec()
+	if e.Revision == 0 {
+		// Revision 0 means "any" to the registry, so that nothing has begun to answer meanwhile is looked at here. The first promotions of this process take turns.
+		j.s.first.Lock()
+		defer j.s.first.Unlock()
+		d, err := j.s.deployed(j.ctx, j.run.project, j.run.caller, s.GetOperation(), s.GetDeployment())
+		if err != nil {
+			return nil, "", err
+		}
+		if d != nil && d.GetChampion().GetDigest() != j.run.GetArtifactDigest() { // else it is what this run did before a crash
+			return j.overtaken()
+		}
+	}
 	r, err := j.s.models.Deploy(acting(j.ctx, j.run.project, j.run.caller, j.run.GetRunId()), &modelsv1.DeployRequest{
 		Operation: s.GetOperation(), Deployment: s.GetDeployment(), Model: v.Model, Version: v.Version, ExpectedRevision: e.Revision,
 		Reason: "run " + j.run.GetRunId() + " passed its gates",

@@ -34,7 +34,7 @@ type Settings struct {
 	Count int
 	// Audit is the share of the choice that is made by chance alone, 0 to 1: it keeps every probability above 0, and finds what the model is wrongly sure of.
 	Audit float64
-	// Sharpness is the exponent of the uncertainty, default 4: 0 chooses by chance, large values take the least certain items only.
+	// Sharpness is the exponent of the uncertainty, default 12: small values choose nearly by chance, large ones take the least certain items only.
 	Sharpness float64
 	// Seed decides the chance.
 	Seed uint64
@@ -89,7 +89,7 @@ func Select(items []Item, s Settings) []Choice {
 func Probabilities(items []Item, s Settings) []float64 {
 	n, sharpness := len(items), s.Sharpness
 	if sharpness == 0 {
-		sharpness = 4
+		sharpness = 12
 	}
 	audit := min(1, max(0, s.Audit))
 	weights := make([]float64, n)

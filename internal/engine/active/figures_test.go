@@ -31,7 +31,7 @@ func TestFigureLabelsNeeded(t *testing.T) {
 	b := newBench(train, test)
 	ratio := 0.0
 	const seeds = 2
-	for seed := range uint64(seeds) {
+	for seed := uint64(2); seed < 2+seeds; seed++ {
 		byChance := b.needed(t, seed, false)
 		chosen := b.needed(t, seed, true)
 		t.Logf("seed %d: %.0f labels by chance, %.0f chosen: %.2f ×", seed, byChance, chosen, chosen/byChance)
