@@ -131,9 +131,12 @@ func (s *Service) imported(ctx context.Context, of string, spec *trainingv1.Impo
 
 // rejections says why the first rows were rejected.
 func rejections(set *dataset.Set) string {
-	out := ""
-	for i, r := range set.Rejected[:min(3, len(set.Rejected))] {
-		out += map[bool]string{true: ": ", false: "; "}[i == 0] + r.String()
+	var out []string
+	for _, r := range set.Rejected[:min(3, len(set.Rejected))] {
+		out = append(out, r.String())
 	}
-	return out
+	if len(out) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(out, "; ")
 }

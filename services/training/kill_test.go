@@ -118,7 +118,7 @@ func killAt(t *testing.T, dir, place string) string {
 	run, reached := "", false
 	scan := bufio.NewScanner(out)
 	var said []string
-	for !(reached && run != "") && scan.Scan() {
+	for (!reached || run == "") && scan.Scan() {
 		said = append(said, scan.Text())
 		if id, ok := strings.CutPrefix(scan.Text(), "run "); ok {
 			run = id

@@ -109,12 +109,11 @@ func (j *job) keep(cancel context.CancelCauseFunc) {
 		j.mu.Lock()
 		due := j.dirty || time.Since(saved) > j.s.config.Lease/3
 		j.mu.Unlock()
-		err := error(nil)
+		check := j.look // a run that was cancelled is not trained to its end
 		if due {
-			err = j.save(nil)
-		} else {
-			err = j.look() // a run that was cancelled is not trained to its end
+			check = func() error { return j.save(nil) }
 		}
+		err := check()
 		switch {
 		case errors.Is(err, errLost):
 			cancel(errLost)

@@ -40,8 +40,8 @@ const (
 )
 
 // Tolerated is the share of the evaluation rows that may also have been trained or tuned on, as short texts that everybody writes; such rows are left out of
-// Input.Rows. More than that is no accident.
-const Tolerated = 0.02
+// Input.Rows. Between the public halves of it_tickets, tickets of one wording, it is 2.2 %. More than this is no accident.
+const Tolerated = 0.05
 
 // Policy says what a candidate has to show. The zero value of every member stands for its default.
 type Policy struct {
