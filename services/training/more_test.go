@@ -151,3 +151,30 @@ func TestSuspectsAreNamed(t *testing.T) {
 		t.Errorf("without review:write: %v", err)
 	}
 }
+
+func TestRowsThatTheChampionLearnedFromDoNotCompare(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	rows := tickets(2400, 1)
+	s.add("half", lines(rows[:1200]), only(trainingv1.SplitMethod_SPLIT_METHOD_NONE))
+	s.add("fresh", lines(tickets(900, 60)), only(trainingv1.SplitMethod_SPLIT_METHOD_TEST_ONLY))
+	// The evaluation of the second run holds half of what the first one learned from.
+	s.add("mixed", lines(append(tickets(900, 61), rows[:600]...)), only(trainingv1.SplitMethod_SPLIT_METHOD_TEST_ONLY))
+	s.add("other", lines(rows[1200:]), only(trainingv1.SplitMethod_SPLIT_METHOD_NONE))
+	for _, c := range []struct {
+		data, measure string
+		most          int64
+	}{{"half", "fresh", 900}, {"other", "mixed", 900}} {
+		spec := onDataset(c.data, 0)
+		spec.Evaluation, spec.Gates = &trainingv1.DatasetRef{Name: c.measure}, &trainingv1.GatePolicy{Margin: 0.2, AutomationMargin: 0.9}
+		r := s.run(spec)
+		for _, g := range r.GetGates() {
+			if g.GetGate() == "rows" && (g.GetRows() > c.most || g.GetRows() < 500) {
+				t.Errorf("%s is measured on %d rows of %s, at most %d are new to both", c.data, g.GetRows(), c.measure, c.most)
+			}
+		}
+		if len(r.GetGates()) == 0 {
+			t.Fatalf("run %s %s", r.GetState(), r.GetStatement())
+		}
+	}
+}

@@ -13,6 +13,8 @@ import (
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/dataset"
+	"github.com/switchyard-ai/switchyard/internal/dataset/snapshot"
+	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/engine/eval"
 	"github.com/switchyard-ai/switchyard/internal/engine/fit"
 	"github.com/switchyard-ai/switchyard/internal/engine/gate"
@@ -84,7 +86,11 @@ func (j *job) evaluate() (any, string, error) {
 	}
 	in := gate.Input{Policy: policyOf(j.run.GetSpec().GetGates()), Lineage: sets.lineage, Noise: noise.Noise}
 	in.Lineage.Use = use.Use
-	for _, row := range sets.measure.Rows {
+	measure, err := j.unseen(d, sets.measure.Rows)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, row := range measure {
 		in.Rows = append(in.Rows, gate.Row{Labels: row.Labels, Attributes: row.Attributes})
 	}
 	moderation := j.run.GetSpec().GetOperation() == moderationOperation
@@ -95,7 +101,7 @@ func (j *job) evaluate() (any, string, error) {
 	defer candidate.Close()
 	harmless := indices(candidate.Info().Labels, f.Harmless)
 	j.say(0.1, false, "measuring the candidate on %d rows", len(in.Rows))
-	if in.Candidate.Sample, err = fit.Score(j.ctx, candidate, sets.measure.Rows, moderation, harmless); err != nil {
+	if in.Candidate.Sample, err = fit.Score(j.ctx, candidate, measure, moderation, harmless); err != nil {
 		return nil, "", err
 	}
 	in.Candidate.Certificates = f.Certificates
@@ -117,7 +123,7 @@ func (j *job) evaluate() (any, string, error) {
 	}
 	if d.GetChampion() != nil {
 		j.say(0.5, false, "measuring version %d, which answers now, on the same rows", d.GetChampion().GetVersion())
-		if in.Champion, err = j.champion(d, sets.measure.Rows, moderation); err != nil {
+		if in.Champion, err = j.champion(d, measure, moderation); err != nil {
 			return nil, "", err
 		}
 		judged.Champion, judged.ChampionVersion = eval.Measure(in.Champion.Sample), d.GetChampion().GetVersion()
@@ -141,6 +147,49 @@ func (j *job) evaluate() (any, string, error) {
 		summary = fmt.Sprintf("accuracy %.2f %%, of version %d %.2f %%, on the same %d rows", 100*c.Accuracy.Share, judged.ChampionVersion, 100*c.Champion.Share, c.Rows)
 	}
 	return out, summary, nil
+}
+
+// unseen leaves out the rows that the version which answers has learned from, as far as a run here trained it: on those it would shine.
+func (j *job) unseen(d *modelsv1.Deployment, rows []dataset.Row) ([]dataset.Row, error) {
+	v, p := d.GetChampion(), &pins{}
+	if v == nil {
+		return rows, nil
+	}
+	found := false
+	err := j.s.db.View(j.ctx, func(tx *db.Tx) error {
+		var run *storedRun
+		err := tx.Each(`SELECT `+runColumns+` WHERE project = ? AND model = ? AND version = ? ORDER BY id LIMIT 1`, []any{j.run.project, v.GetModel(), v.GetVersion()},
+			func(scan func(...any) error) (err error) {
+				run, err = scanRun(scan)
+				return err
+			})
+		if err != nil || run == nil {
+			return err
+		}
+		found, err = readStep(tx, run, trainingv1.RunStep_RUN_STEP_BUILD, p)
+		return err
+	})
+	if err != nil || !found || p.Dataset == nil {
+		return rows, err
+	}
+	set, err := j.s.find(j.ctx, j.run.project, p.Dataset.Name, p.Dataset.Version)
+	if err != nil || set.GetDeleted() {
+		return rows, err
+	}
+	all, err := j.s.rowsOf(set)
+	if err != nil {
+		return nil, err
+	}
+	var kept []dataset.Row
+	for i, how := range leaking(snapshot.Set(p.Dataset.Name, all, dataset.Train).Rows, rows) {
+		if how != copied {
+			kept = append(kept, rows[i])
+		}
+	}
+	if n := len(rows) - len(kept); n > 0 {
+		j.say(0.1, true, "%d rows that version %d has learned from are left out of the comparison", n, v.GetVersion())
+	}
+	return kept, nil
 }
 
 // champion downloads what answers now and asks it about the rows.
