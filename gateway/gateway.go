@@ -25,6 +25,7 @@ import (
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 )
 
 // Deps is what the gateway needs.
@@ -77,6 +78,10 @@ var services = []service{
 			return err
 		}
 		return jobsv1.RegisterTaskServiceHandlerClient(ctx, m, jobsv1.NewTaskServiceClient(c))
+	}},
+	{"training", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return errors.Join(trainingv1.RegisterDatasetServiceHandlerClient(ctx, m, trainingv1.NewDatasetServiceClient(c)),
+			trainingv1.RegisterRunServiceHandlerClient(ctx, m, trainingv1.NewRunServiceClient(c)))
 	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))

@@ -41,6 +41,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
+	"github.com/switchyard-ai/switchyard/services/training"
 )
 
 // Options are what a start needs beside the configuration.
@@ -77,6 +78,7 @@ type App struct {
 	lake        lakePointer
 	verified    verified
 	events      *events.Service
+	training    *training.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -135,6 +137,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"review", a.startReview},
 		{"reading", a.startReading},
 		{"jobs", a.startJobs},
+		{"training", func(ctx context.Context) error { return a.startTraining(ctx, o.Version) }},
 		{"event service", a.startEvents},
 		{"erasing", a.startErasing},
 		{"gateway", a.makeGateway},

@@ -22,10 +22,11 @@ import (
 	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
+	"github.com/switchyard-ai/switchyard/services/training"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "events", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "training", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -60,6 +61,8 @@ type Config struct {
 	Models models.Config `yaml:"models"`
 	// Jobs are the limits of task queues and of jobs of many decisions.
 	Jobs jobs.Config `yaml:"jobs"`
+	// Training are the limits of data sets and of runs.
+	Training training.Config `yaml:"training"`
 	// Journal is where decisions are recorded.
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
@@ -87,6 +90,7 @@ func Default() Config {
 		DB:        db.Default(""),
 		Models:    models.Default(),
 		Jobs:      jobs.Default(),
+		Training:  training.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
 		Lake:      lake.Default(),
@@ -140,7 +144,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
