@@ -199,6 +199,7 @@ func (e eventLog) Overwrite(ctx context.Context, seq uint64) error {
 	if err != nil {
 		return err
 	}
+	defer e.Forget(seq)
 	return s.SecureDeleteMsg(ctx, seq)
 }
 
