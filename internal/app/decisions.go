@@ -159,7 +159,7 @@ func (a *App) feedLake(ctx context.Context) error {
 			case <-time.After(50 * time.Millisecond):
 			}
 		}
-		s := ledger.Sink{Log: eventLog{a.bus}, Lake: a.lake.Load(), Flush: a.config.Lake.Flush, Slog: a.log}
+		s := ledger.Sink{Log: eventLog{a.bus}, Lake: a.lake.Load(), Flush: a.config.Lake.Flush, Slog: a.log, Busy: a.pace.Busy}
 		return s.Run(ctx)
 	})
 	return nil

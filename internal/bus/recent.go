@@ -30,6 +30,8 @@ const (
 	recentCost = 1200
 	// gapPatience is how long a gap may take to close: messages that two publishers sent at the same time are acknowledged in any order.
 	gapPatience = 20 * time.Millisecond
+	// verifyEvery is how often a follower to whom nothing comes makes sure that the stream has nothing either.
+	verifyEvery = time.Second
 )
 
 // add takes messages that the stream has acknowledged under consecutive sequences.
@@ -143,6 +145,7 @@ func (b *Bus) followRecent(ctx, up context.Context, from *Position, want *chosen
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	var batch []Delivery
+	verified := time.Now()
 	for gap := false; ; {
 		var known bool
 		var grew <-chan struct{}
@@ -178,6 +181,10 @@ func (b *Bus) followRecent(ctx, up context.Context, from *Position, want *chosen
 				return permanent{err}
 			}
 			timer.Reset(idle)
+			if time.Since(verified) < verifyEvery {
+				continue
+			}
+			verified = time.Now()
 			if bounds, err := b.Bounds(up); err != nil || bounds.Last >= from.Seq && !b.recent.covers(bounds.Last) {
 				return err // somebody else publishes to this stream
 			}

@@ -34,6 +34,8 @@ type Sink struct {
 	Lake  *lake.Lake
 	Flush time.Duration // how long an event may wait for others
 	Slog  *slog.Logger
+	// Busy says whether callers use the processors: then events may wait for twice as long, and are written together. Nil for never.
+	Busy func() bool
 }
 
 const (
@@ -153,10 +155,16 @@ func (c *collector) take(ctx context.Context, messages []bus.Delivery) error {
 		c.add(ctx, &messages[i])
 	}
 	full := c.batch.Rows() >= maxRows || c.bytes >= maxBytes
-	if c.batch.Last == c.batch.After || !full && time.Since(c.since) < c.sink.Flush*4/5 {
+	if c.batch.Last == c.batch.After || !full && !c.due() {
 		return nil
 	}
 	return c.write(ctx)
+}
+
+// due says whether the batch is old enough to be written.
+func (c *collector) due() bool {
+	age, flush := time.Since(c.since), c.sink.Flush*4/5
+	return age >= flush && (age >= 2*flush || c.sink.Busy == nil || !c.sink.Busy())
 }
 
 // findLost notes what the stream dropped before it was read: it drops its oldest messages when it is full, whether or not they were read.
