@@ -56,11 +56,16 @@ func dsn(cfg Config, readOnly bool) string {
 	q.Set("_defensive", "1")
 	// The log is cut back after a checkpoint, so that one large transaction does not occupy the disk for ever.
 	q.Set("_pragma", "journal_size_limit(16777216)")
+	// What a statement of many rows would need to be undone is small and lives as long as the statement: it need not go through files.
+	q.Add("_pragma", "temp_store(memory)")
 	if readOnly {
 		q.Set("_txlock", "deferred")
 		q.Set("_query_only", "1")
 	} else {
 		q.Set("_journal_mode", "WAL")
+		// Pages that change again and again, such as those of indexes, are copied into the database once in 16 MiB of log and not once in 4.
+		q.Add("_pragma", "wal_autocheckpoint(4000)")
+		q.Add("_pragma", "cache_size(-8192)")
 		q.Set("_txlock", "immediate") // take the lock at the beginning: a transaction never fails half-way for want of it
 	}
 	// As a URL, so that "?" and "%" in folder names are not read as part of the query.
