@@ -14,6 +14,8 @@ const (
 	leastRate = 200
 	// busyShare is which part of its processors the process uses when callers begin to feel what else it does: whoever calls may run on the same machine.
 	busyShare = 0.5
+	// idleShare is which part of all processors of the machine is free when something else wants them too.
+	idleShare = 0.15
 	// lookEvery is how long an answer of Busy is good for.
 	lookEvery = 40 * time.Millisecond
 	// longest is the time over which a first look is taken to say something about now.
@@ -29,10 +31,13 @@ type Pace struct {
 	at    time.Time
 	count int64
 	used  time.Duration
+	idle  uint64
+	all   uint64
 
-	// For tests; nil means the clock and the processor time of the process.
-	now func() time.Time
-	cpu func() time.Duration
+	// For tests; nil means the clock, the processor time of the process, and the idle and all ticks of the machine.
+	now     func() time.Time
+	cpu     func() time.Duration
+	machine func() (idle, all uint64)
 }
 
 // Asked notes that so many decisions were asked for by somebody who waits for them.
@@ -50,7 +55,8 @@ func (p *Pace) Count() int64 {
 	return p.asked.Load()
 }
 
-// Busy says whether callers use the processors, so that work that can wait should wait. It costs next to nothing and may be asked as often as one likes.
+// Busy says whether callers wait for processors, so that work that can wait should wait: decisions are asked for, and this process uses much of its processors or
+// nearly all of the machine's are in use. It costs next to nothing and may be asked as often as one likes.
 func (p *Pace) Busy() bool {
 	if p == nil {
 		return false
@@ -66,8 +72,24 @@ func (p *Pace) Busy() bool {
 	rate := float64(count-p.count) / passed.Seconds()
 	share := (used - p.used).Seconds() / passed.Seconds() / float64(runtime.GOMAXPROCS(0))
 	p.busy = passed < longest && rate >= leastRate && share >= busyShare
+	if rate >= leastRate { // reading what the machine does is not free
+		idle, all := p.ticks()
+		if passed < longest && all > p.all && p.all > 0 && float64(idle-p.idle) < idleShare*float64(all-p.all) {
+			p.busy = true
+		}
+		p.idle, p.all = idle, all
+	} else {
+		p.idle, p.all = 0, 0
+	}
 	p.at, p.count, p.used = now, count, used
 	return p.busy
+}
+
+func (p *Pace) ticks() (idle, all uint64) {
+	if p.machine != nil {
+		return p.machine()
+	}
+	return machineTime()
 }
 
 func (p *Pace) clock() time.Time {

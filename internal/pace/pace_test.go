@@ -8,18 +8,22 @@ import (
 
 // machine is a clock and a processor that tests move.
 type machine struct {
-	at   time.Time
-	used time.Duration
+	at        time.Time
+	used      time.Duration
+	idle, all uint64
+	others    float64 // share of the machine that something else uses
 }
 
 func (m *machine) pace() *Pace {
-	return &Pace{now: func() time.Time { return m.at }, cpu: func() time.Duration { return m.used }}
+	return &Pace{now: func() time.Time { return m.at }, cpu: func() time.Duration { return m.used }, machine: func() (uint64, uint64) { return m.idle, m.all }}
 }
 
 // pass lets time pass in which so many decisions a second were asked for and that share of all processors was used, and returns what Busy says.
 func (m *machine) pass(p *Pace, d time.Duration, rate, share float64) bool {
 	m.at = m.at.Add(d)
 	m.used += time.Duration(share * float64(d) * float64(runtime.GOMAXPROCS(0)))
+	m.all += uint64(d.Microseconds())
+	m.idle += uint64(float64(d.Microseconds()) * max(0, 1-share-m.others))
 	p.Asked(int(rate * d.Seconds()))
 	return p.Busy()
 }
@@ -46,6 +50,16 @@ func TestItIsBusyWhileCallersUseTheProcessors(t *testing.T) {
 			t.Errorf("%v decisions a second, %v of the processors: busy is %v", step.rate, step.share, got)
 		}
 	}
+	m.others = 0.8
+	m.pass(p, moment, 5000, 0.1)
+	if !m.pass(p, moment, 5000, 0.1) {
+		t.Error("others use the machine, and callers wait for it")
+	}
+	if m.pass(p, moment, 10, 0.1) {
+		t.Error("nobody asks")
+	}
+	m.others = 0
+	m.pass(p, moment, 300, 1)
 	if !m.pass(p, time.Millisecond, 0, 0) {
 		t.Error("an answer is not good for a moment")
 	}
