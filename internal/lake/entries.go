@@ -3,13 +3,10 @@ package lake
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
 )
 
 // Record is a decision that becomes a row only when it is written: until then its encoded form takes a third of the room, and nothing of it has to be looked at by the
@@ -69,61 +66,72 @@ func sortEntries[T any](entries []entry[T]) {
 }
 
 // distinct leaves out entries whose key came before: in the same batch, or in a file that is in the lake. Ids are made in the order of time, so almost no file can hold
-// the key of a new row, and almost nothing is looked up. The entries are sorted afterwards.
+// the key of a new row, and almost nothing is looked up; those of a job's items are in no order, and are compared with each file in one pass. The entries are sorted
+// afterwards.
 func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table string, entries []entry[T]) (kept []entry[T], repeated int64, err error) {
 	if len(entries) == 0 {
 		return entries, 0, nil
 	}
 	sortEntries(entries)
+	n := len(entries)
+	entries = slices.CompactFunc(entries, func(a, b entry[T]) bool { return a.key == b.key && a.day == b.day && a.project == b.project })
+	repeated = int64(n - len(entries))
 	files := map[partition][]*File{}
 	for _, f := range s.Files {
 		if f.Table == table {
 			files[f.partition()] = append(files[f.partition()], f)
 		}
 	}
-	opened := map[string]*parquet.File{}
-	find := func(f *File, key string) (bool, error) {
-		if opened[f.Path] == nil {
-			if opened[f.Path], err = l.open(ctx, f); err != nil {
-				return false, err
-			}
-		}
-		_, err := tables[table].find(opened[f.Path], f.Project, key)
-		if err != nil && !errors.Is(err, errNoRow) {
-			return false, fmt.Errorf("look for %s in %s: %w", key, f.Path, err)
-		}
-		return err == nil, nil
-	}
 	kept = entries[:0]
-	var there []*File // files of the partition of the entry
-	var before entry[T]
-	for i, e := range entries {
-		if i == 0 || e.project != before.project || e.day != before.day {
-			// Keys of the partition follow this one, so that files which end before it do not matter.
-			there = slices.Clone(files[partition{e.project, table, e.date()}])
-			there = slices.DeleteFunc(there, func(f *File) bool { return f.MaxKey < e.key })
-		}
-		known := i > 0 && e.project == before.project && e.day == before.day && e.key == before.key
-		before = e
-		for _, f := range there {
-			if known {
-				break
-			}
-			if e.key < f.MinKey || e.key > f.MaxKey {
+	for rest := entries; len(rest) > 0; {
+		n := partLen(rest)
+		part := rest[:n]
+		rest = rest[n:]
+		for _, f := range files[partition{part[0].project, table, part[0].date()}] {
+			from, to := keysWithin(part, f)
+			if from == to {
 				continue
 			}
-			if known, err = find(f, e.key); err != nil {
+			p, err := l.open(ctx, f)
+			if err != nil {
 				return nil, 0, err
 			}
+			keys := make([]string, 0, to-from)
+			for _, e := range part[from:to] {
+				keys = append(keys, e.key)
+			}
+			known, err := tables[table].known(p, keys)
+			if err != nil {
+				return nil, 0, fmt.Errorf("look for %d keys in %s: %w", len(keys), f.Path, err)
+			}
+			if len(known) > 0 {
+				before := len(part)
+				part = slices.DeleteFunc(part, func(e entry[T]) bool { return known[e.key] })
+				repeated += int64(before - len(part))
+			}
 		}
-		if known {
-			repeated++
-			continue
-		}
-		kept = append(kept, e)
+		kept = append(kept, part...) // in the memory of those before it, which are looked at no more
 	}
-	clear(entries[len(kept):])
 	return kept, repeated, nil
+}
+
+// partLen returns how many of the first entries belong to the same partition.
+func partLen[T any](entries []entry[T]) int {
+	n := 1
+	for n < len(entries) && entries[n].project == entries[0].project && entries[n].day == entries[0].day {
+		n++
+	}
+	return n
+}
+
+// keysWithin returns which sorted entries of a partition a file could hold.
+func keysWithin[T any](part []entry[T], f *File) (from, to int) {
+	from, _ = slices.BinarySearchFunc(part, f.MinKey, func(e entry[T], key string) int { return strings.Compare(e.key, key) })
+	to, found := slices.BinarySearchFunc(part, f.MaxKey, func(e entry[T], key string) int { return strings.Compare(e.key, key) })
+	if found {
+		to++
+	}
+	return from, max(from, to)
 }
 
 // encodeRows is how many rows are made at a time.
@@ -133,10 +141,7 @@ const encodeRows = 256
 func encode[T any, R row[T]](table string, entries []entry[T], fill func(e *entry[T], into *T) error) (out []*encoded, broken int64, err error) {
 	rows := make([]T, min(encodeRows, len(entries)))
 	for len(entries) > 0 {
-		n := 1
-		for n < len(entries) && entries[n].project == entries[0].project && entries[n].day == entries[0].day {
-			n++
-		}
+		n := partLen(entries)
 		p := partition{entries[0].project, table, entries[0].date()}
 		enc := newEncoder[T, R]()
 		for part := range slices.Chunk(entries[:n], encodeRows) {

@@ -30,6 +30,8 @@ type table interface {
 	merge(from []*parquet.File, project string, edit editor) (*encoded, error)
 	// find returns the row with that key as *T, or errNoRow.
 	find(f *parquet.File, project, key string) (any, error)
+	// known returns which of the sorted keys a file holds.
+	known(f *parquet.File, keys []string) (map[string]bool, error)
 	// each calls fn with every row of a file as *T, in order.
 	each(f *parquet.File, project string, fn func(any) error) error
 	schema() *parquet.Schema

@@ -30,6 +30,9 @@ func (b *bench) profileProduct(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := b.train(ctx, s.server, "classification", "banking", "banking77", ""); err != nil {
+		return err
+	}
 	for _, c := range s.conns {
 		_ = c.Close()
 	}
@@ -63,7 +66,25 @@ func (b *bench) profileProduct(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return nil
+	texts, err := b.readTexts("banking77/test.jsonl.gz")
+	if err != nil {
+		return err
+	}
+	return b.profileSide(ctx, "job", jobSide(conns[0], texts))
+}
+
+// jobSide runs one job of as many items as are decided in about the window, and returns how many a second.
+func jobSide(conn *grpc.ClientConn, texts []string) side {
+	return func(ctx context.Context, window time.Duration) (float64, error) {
+		items, peak := int(window.Seconds()*10_000), 0.0
+		id := fmt.Sprint("profile-", items)
+		began := time.Now()
+		if err := submitTexts(ctx, conn, id, texts, items); err != nil {
+			return 0, err
+		}
+		err := followJob(ctx, conn, id, int64(items), os.Getpid(), &peak)
+		return float64(items) / time.Since(began).Seconds(), err
+	}
 }
 
 func (b *bench) serveHere(ctx context.Context) (app.Addresses, func(), error) {
