@@ -123,6 +123,10 @@ func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecor
 		return err
 	}
 	m.count(r)
+	if m.pace != nil {
+		// From the beginning of the call to the durable record, as its caller waits for it.
+		m.pace.Took(m.now().Sub(r.GetDecision().GetTime().AsTime()) + r.GetDecision().GetLatency().AsDuration())
+	}
 	return nil
 }
 

@@ -25,6 +25,8 @@ const (
 // Pace watches the callers. Its zero value is ready; nil is never busy.
 type Pace struct {
 	asked atomic.Int64
+	took  atomic.Int64 // nanoseconds, of all that were timed
+	timed atomic.Int64
 
 	mu    sync.Mutex
 	busy  bool
@@ -45,6 +47,22 @@ func (p *Pace) Asked(n int) {
 	if p != nil {
 		p.asked.Add(int64(n))
 	}
+}
+
+// Took notes how long a caller waited for one decision.
+func (p *Pace) Took(d time.Duration) {
+	if p != nil {
+		p.took.Add(int64(d))
+		p.timed.Add(1)
+	}
+}
+
+// Waited returns how long callers have waited since the start, together, for how many decisions.
+func (p *Pace) Waited() (total time.Duration, decisions int64) {
+	if p == nil {
+		return 0, 0
+	}
+	return time.Duration(p.took.Load()), p.timed.Load()
 }
 
 // Count returns how many decisions were asked for.
