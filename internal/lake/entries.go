@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -134,8 +135,8 @@ func keysWithin[T any](part []entry[T], f *File) (from, to int) {
 	return from, max(from, to)
 }
 
-// encodeRows is how many rows are made at a time.
-const encodeRows = 256
+// encodeRows is how many rows are made at a time; in between whoever waits for a processor has it.
+const encodeRows = 64
 
 // encode makes the files of sorted entries that belong to any projects and days. fill makes rows of those that are none yet; one that fails is left out and counted.
 func encode[T any, R row[T]](table string, entries []entry[T], fill func(e *entry[T], into *T) error) (out []*encoded, broken int64, err error) {
@@ -158,6 +159,7 @@ func encode[T any, R row[T]](table string, entries []entry[T], fill func(e *entr
 			if err := enc.write(rows[:made]); err != nil {
 				return nil, 0, fmt.Errorf("encode %s: %w", p.dir(), err)
 			}
+			runtime.Gosched()
 		}
 		entries = entries[n:]
 		if enc.file.Rows == 0 {

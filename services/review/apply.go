@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -33,6 +34,7 @@ func (s *Service) Apply(ctx context.Context, records []*commonv1.DecisionRecord)
 			if err := w.apply(some); err != nil {
 				return err
 			}
+			runtime.Gosched() // nobody waits for it
 		}
 		return nil
 	})
