@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -130,6 +132,25 @@ func ValidSubject(s string) bool {
 
 // Source is where the events of a subject come from, as CloudEvents name it: "switchyard.acme.decisions" is "/switchyard/acme/decisions".
 func Source(subject string) string {
+	if s, ok := sources.Load(subject); ok {
+		return s.(string)
+	}
+	s := sourceOf(subject)
+	if sourcesKnown.Add(1) <= maxSources {
+		sources.Store(strings.Clone(subject), s)
+	}
+	return s
+}
+
+// There are few subjects, and every message has its source in its id.
+var (
+	sources      sync.Map // subject → source
+	sourcesKnown atomic.Int64
+)
+
+const maxSources = 10_000
+
+func sourceOf(subject string) string {
 	var b strings.Builder
 	for token := range strings.SplitSeq(subject, ".") {
 		b.WriteByte('/')
@@ -218,8 +239,8 @@ const (
 
 func unitMsg(m *Msg, id string, seq int) *nats.Msg {
 	n := natsMsg(m)
-	n.Header[batchIDHeader] = []string{id}
-	n.Header[batchSeqHeader] = []string{strconv.Itoa(seq)}
+	values := []string{id, strconv.Itoa(seq)}
+	n.Header[batchIDHeader], n.Header[batchSeqHeader] = values[:1:1], values[1:]
 	return n
 }
 
