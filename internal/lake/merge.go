@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
@@ -57,6 +58,11 @@ func (kind[T, R]) merge(from []*parquet.File, project string, edit editor) (_ *e
 		cursors = append(cursors, newCursor[T, R](f))
 	}
 	e := newEncoder[T, R]()
+	size := int64(0)
+	for _, f := range from {
+		size += f.Size()
+	}
+	e.buf.Grow(int(size)) // it becomes a little smaller; growing would need three times the room at the end
 	var changed int64
 	pending := make([]T, 0, cursorRows)
 	for {
@@ -84,6 +90,7 @@ func (kind[T, R]) merge(from []*parquet.File, project string, edit editor) (_ *e
 			}
 			clear(pending)
 			pending = pending[:0]
+			runtime.Gosched() // nobody waits for it
 		}
 	}
 	if err := e.write(pending); err != nil {
