@@ -16,7 +16,7 @@ const (
 	leastPercent = 50
 	// garbage is how much of it may lie about. Twice what lives is little at first and hundreds of MiB under load, when batches on their way to the lake and the stream's
 	// window of known ids live too.
-	garbage = 96 << 20
+	garbage = 64 << 20
 	// collectEvery is how often the two are weighed.
 	collectEvery = 500 * time.Millisecond
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/pprof"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 )
 
 // profileProduct runs the product inside this process, calls it in each way, and writes one processor profile for each. The callers are
-// in the profiles too: look at what lies below the server's handlers.
-func (b *bench) profileProduct(ctx context.Context) error {
+// in the profiles too: look at what lies below the server's handlers. only chooses among grpc-async, grpc-sync, stream, rest and job.
+func (b *bench) profileProduct(ctx context.Context, only string) error {
+	choose, err := regexp.Compile("^(" + only + ")$")
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
@@ -62,6 +67,9 @@ func (b *bench) profileProduct(ctx context.Context) error {
 		{"stream", streamed(conns, s.texts, recordAsync, &meter{})},
 		{"rest", rest(routePath, addresses.HTTP, s.server.Key, s.texts, &meter{})},
 	} {
+		if only != "" && !choose.MatchString(p.name) {
+			continue
+		}
 		if err := b.profileSide(ctx, p.name, p.side); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -69,6 +77,9 @@ func (b *bench) profileProduct(ctx context.Context) error {
 	texts, err := b.readTexts("banking77/test.jsonl.gz")
 	if err != nil {
 		return err
+	}
+	if only != "" && !choose.MatchString("job") {
+		return nil
 	}
 	return b.profileSide(ctx, "job", jobSide(conns[0], texts))
 }
