@@ -33,6 +33,7 @@ type Deps struct {
 	NewID    func() string    // nil means UUIDv7
 	Log      *slog.Logger     // hears of the defects behind items that failed; nil discards
 	Pace     *pace.Pace       // hears how many decisions somebody waits for; nil for nobody
+	Traffic  *Traffic         // compares versions on trial; nil compares nothing
 }
 
 // Maker makes decisions. Its methods may be called from many goroutines.
@@ -44,11 +45,14 @@ type Maker struct {
 	newID    func() string
 	log      *slog.Logger
 	pace     *pace.Pace
+	traffic  *Traffic
 }
 
 // New returns a Maker.
 func New(d Deps) *Maker {
-	m := &Maker{recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID, log: d.Log, pace: d.Pace}
+	m := &Maker{
+		recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID, log: d.Log, pace: d.Pace, traffic: d.Traffic,
+	}
 	if m.now == nil {
 		m.now = time.Now
 	}
