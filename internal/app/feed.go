@@ -87,7 +87,7 @@ func (f *reviewFeed) begin(ctx context.Context) (from bus.Position, err error) {
 	for ; ; time.Sleep(50 * time.Millisecond) {
 		if err := f.bus.WaitReady(ctx); err != nil {
 			if ctx.Err() != nil {
-				return from, nil
+				return from, nil //nolint:nilerr // the end of the context is how this is meant to end
 			}
 			return from, err
 		}
@@ -97,7 +97,7 @@ func (f *reviewFeed) begin(ctx context.Context) (from bus.Position, err error) {
 			return bus.Position{Seq: seq + 1}, nil
 		}
 		if ctx.Err() != nil {
-			return from, nil
+			return from, nil //nolint:nilerr // as above
 		}
 		f.log.WarnContext(ctx, "the review queue does not know where to go on", "error", err)
 	}
