@@ -116,7 +116,7 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			if err != nil {
 				return err
 			}
-			collectLess()
+			collectLess(c.Context())
 			announce(c, a, cfg)
 			settled := time.AfterFunc(settleTime, debug.FreeOSMemory)
 			defer settled.Stop()
@@ -130,16 +130,6 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 
 // settleTime is after how long a start has left behind what nothing needs any more; the system gets it back.
 const settleTime = 2 * time.Second
-
-// collectLess lets the heap grow to three times what lives before it is collected, unless GOGC says otherwise. What lives is small (models are
-// mapped files), so Go's default of twice collects many times a second under load. Five times makes a call 15 to 25 % cheaper than the default,
-// but under sustained load lets the process grow to 800 MiB, since the stream's window of known ids then lives too. It is set after the
-// start, whose garbage would otherwise stay in the idle server's memory.
-func collectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
-}
 
 // announce tells a person where the server listens and, at the first start, the key.
 func announce(c *cobra.Command, a *app.App, cfg app.Config) {

@@ -30,6 +30,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/outbox"
+	"github.com/switchyard-ai/switchyard/internal/pace"
 	"github.com/switchyard-ai/switchyard/internal/relay"
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
@@ -80,6 +81,7 @@ type App struct {
 	events      *events.Service
 	training    *training.Service
 	serving     *serving.Table
+	pace        pace.Pace
 	httpLn      net.Listener
 	http        *http.Server
 
@@ -251,7 +253,7 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 		return err
 	}
 	maker := decision.New(decision.Deps{
-		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log, Traffic: traffic,
+		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log, Pace: &a.pace, Traffic: traffic,
 	})
 	source := decision.FromTable(a.serving)
 	if a.config.runs("moderation") {
