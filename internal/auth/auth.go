@@ -20,6 +20,7 @@ var Scopes = []string{
 	"feedback:write",
 	"events:read", "events:write",
 	"models:read", "models:write",
+	"monitoring:read",
 	"identity:read", "identity:write",
 	"platform:admin", "platform:serve",
 }

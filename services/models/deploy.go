@@ -188,6 +188,7 @@ func (s *Service) plan(ctx context.Context, c change) (*modelsv1.Deployment, boo
 			return nil, false, err
 		}
 	}
+	carryHalts(now, next)
 	next.UpdateTime, next.Statement = timestamppb.New(at), statement(next)
 	return next, true, nil
 }

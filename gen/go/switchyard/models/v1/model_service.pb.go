@@ -1707,7 +1707,9 @@ type Deployment struct {
 	// Counts the changes, from 1.
 	Revision int64 `protobuf:"varint,9,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When it changed last.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What was stopped; empty while everything that is certified is automated.
+	Halts         []*Halt `protobuf:"bytes,15,rep,name=halts,proto3" json:"halts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1808,6 +1810,13 @@ func (x *Deployment) GetRevision() int64 {
 func (x *Deployment) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Deployment) GetHalts() []*Halt {
+	if x != nil {
+		return x.Halts
 	}
 	return nil
 }
@@ -2572,6 +2581,454 @@ func (x *ModelEvidence) GetWeight() float64 {
 	return 0
 }
 
+// Halt says that automation was stopped.
+type Halt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which automation: that of a certificate's side; empty for all that has no certificate of its own.
+	Side string `protobuf:"bytes,1,opt,name=side,proto3" json:"side,omitempty"`
+	// The certificate that was in force; empty when there was none.
+	CertificateId string `protobuf:"bytes,2,opt,name=certificate_id,json=certificateId,proto3" json:"certificate_id,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Since when.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// Id of the API key that called; empty when the product did it by itself.
+	Caller        string `protobuf:"bytes,5,opt,name=caller,proto3" json:"caller,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Halt) Reset() {
+	*x = Halt{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Halt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Halt) ProtoMessage() {}
+
+func (x *Halt) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Halt.ProtoReflect.Descriptor instead.
+func (*Halt) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Halt) GetSide() string {
+	if x != nil {
+		return x.Side
+	}
+	return ""
+}
+
+func (x *Halt) GetCertificateId() string {
+	if x != nil {
+		return x.CertificateId
+	}
+	return ""
+}
+
+func (x *Halt) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Halt) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Halt) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+// HaltAutomationRequest names what to stop.
+type HaltAutomationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Why, for people; 1 to 500 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Only what this certificate automates, and only while it is in force; empty for everything.
+	CertificateId string `protobuf:"bytes,4,opt,name=certificate_id,json=certificateId,proto3" json:"certificate_id,omitempty"`
+	// Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve".
+	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HaltAutomationRequest) Reset() {
+	*x = HaltAutomationRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HaltAutomationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HaltAutomationRequest) ProtoMessage() {}
+
+func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
+func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *HaltAutomationRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *HaltAutomationRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *HaltAutomationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *HaltAutomationRequest) GetCertificateId() string {
+	if x != nil {
+		return x.CertificateId
+	}
+	return ""
+}
+
+func (x *HaltAutomationRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+// HaltAutomationResponse holds the deployment as it is now.
+type HaltAutomationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HaltAutomationResponse) Reset() {
+	*x = HaltAutomationResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HaltAutomationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HaltAutomationResponse) ProtoMessage() {}
+
+func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
+func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *HaltAutomationResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// ResumeAutomationRequest names what to resume.
+type ResumeAutomationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Why, for people; 1 to 500 characters. It stays in the history of the deployment.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,4,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ResumeAutomationRequest) Reset() {
+	*x = ResumeAutomationRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAutomationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAutomationRequest) ProtoMessage() {}
+
+func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
+func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *ResumeAutomationRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *ResumeAutomationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ResumeAutomationRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// ResumeAutomationResponse holds the deployment as it is now.
+type ResumeAutomationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeAutomationResponse) Reset() {
+	*x = ResumeAutomationResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAutomationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAutomationResponse) ProtoMessage() {}
+
+func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
+func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// PreviewCertificatesRequest names a version and a policy.
+type PreviewCertificatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The promise; fields left at 0 take their defaults.
+	Policy        *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewCertificatesRequest) Reset() {
+	*x = PreviewCertificatesRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewCertificatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewCertificatesRequest) ProtoMessage() {}
+
+func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
+func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *PreviewCertificatesRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *PreviewCertificatesRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PreviewCertificatesRequest) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// PreviewCertificatesResponse holds what would be in force.
+type PreviewCertificatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The certificates. Their ids are not those that a deployment would give them.
+	Certificates []*Certificate `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// The policy with the defaults filled in.
+	Policy        *Policy `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewCertificatesResponse) Reset() {
+	*x = PreviewCertificatesResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewCertificatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewCertificatesResponse) ProtoMessage() {}
+
+func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
+func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *PreviewCertificatesResponse) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
 var File_switchyard_models_v1_model_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
@@ -2705,7 +3162,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\tcertified\x18\v \x01(\bR\tcertified\x12#\n" +
 	"\rlabels_needed\x18\f \x01(\x03R\flabelsNeeded\x12;\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xd2\x03\n" +
+	"createTime\"\x84\x04\n" +
 	"\n" +
 	"Deployment\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -2719,7 +3176,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\brevision\x18\t \x01(\x03R\brevision\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xd4\x02\n" +
+	"updateTime\x120\n" +
+	"\x05halts\x18\x0f \x03(\v2\x1a.switchyard.models.v1.HaltR\x05halts\"\xd4\x02\n" +
 	"\rDeployRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
@@ -2780,7 +3238,47 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\bevidence\x18\x02 \x03(\v2#.switchyard.models.v1.ModelEvidenceR\bevidence\"G\n" +
 	"\rModelEvidence\x12\x1e\n" +
 	"\afeature\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\afeature\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\x01R\x06weight*V\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\xa1\x01\n" +
+	"\x04Halt\x12\x12\n" +
+	"\x04side\x18\x01 \x01(\tR\x04side\x12%\n" +
+	"\x0ecertificate_id\x18\x02 \x01(\tR\rcertificateId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06caller\x18\x05 \x01(\tR\x06caller\"\x84\x02\n" +
+	"\x15HaltAutomationRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12.\n" +
+	"\x0ecertificate_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\rcertificateId\x12!\n" +
+	"\aproject\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"Z\n" +
+	"\x16HaltAutomationResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\xe9\x01\n" +
+	"\x17ResumeAutomationRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x124\n" +
+	"\x11expected_revision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"\\\n" +
+	"\x18ResumeAutomationResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\x9e\x01\n" +
+	"\x1aPreviewCertificatesRequest\x12\x1f\n" +
+	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12<\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1c.switchyard.models.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\"\x9a\x01\n" +
+	"\x1bPreviewCertificatesResponse\x12E\n" +
+	"\fcertificates\x18\x01 \x03(\v2!.switchyard.models.v1.CertificateR\fcertificates\x124\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1c.switchyard.models.v1.PolicyR\x06policy*V\n" +
 	"\n" +
 	"RecordMode\x12\x1b\n" +
 	"\x17RECORD_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -2794,7 +3292,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1cPROFANITY_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROFANITY_ACTION_OFF\x10\x01\x12\x1b\n" +
 	"\x17PROFANITY_ACTION_REVIEW\x10\x02\x12\x1b\n" +
-	"\x17PROFANITY_ACTION_REMOVE\x10\x032\xd8\x0e\n" +
+	"\x17PROFANITY_ACTION_REMOVE\x10\x032\x9c\x13\n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -2820,7 +3318,16 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\rGetDeployment\x12*.switchyard.models.v1.GetDeploymentRequest\x1a+.switchyard.models.v1.GetDeploymentResponse\"G\x9a\xd6\x18\x13\n" +
 	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02*\x12(/v1/deployments/{operation}/{deployment}\x12\x9e\x01\n" +
 	"\x0fListDeployments\x12,.switchyard.models.v1.ListDeploymentsRequest\x1a-.switchyard.models.v1.ListDeploymentsResponse\".\x9a\xd6\x18\x13\n" +
-	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/deployments\x12\xa9\x01\n" +
+	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/deployments\x12\xae\x01\n" +
+	"\x0eHaltAutomation\x12+.switchyard.models.v1.HaltAutomationRequest\x1a,.switchyard.models.v1.HaltAutomationResponse\"A\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/deployments:haltAutomation\x12\xb6\x01\n" +
+	"\x10ResumeAutomation\x12-.switchyard.models.v1.ResumeAutomationRequest\x1a..switchyard.models.v1.ResumeAutomationResponse\"C\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/deployments:resumeAutomation\x12\xd7\x01\n" +
+	"\x13PreviewCertificates\x120.switchyard.models.v1.PreviewCertificatesRequest\x1a1.switchyard.models.v1.PreviewCertificatesResponse\"[\x9a\xd6\x18\x13\n" +
+	"\vmodels:read\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/models/{model}/versions/{version}:previewCertificates\x12\xa9\x01\n" +
 	"\x10WatchDeployments\x12-.switchyard.models.v1.WatchDeploymentsRequest\x1a..switchyard.models.v1.WatchDeploymentsResponse\"4\x9a\xd6\x18\x13\n" +
 	"\vmodels:read\x12\x02\b\x1e\x18\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/deployments:watch0\x01B\xe9\x01\n" +
 	"\x18com.switchyard.models.v1B\x11ModelServiceProtoP\x01ZHgithub.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1;modelsv1\xa2\x02\x03SMX\xaa\x02\x14Switchyard.Models.V1\xca\x02\x14Switchyard\\Models\\V1\xe2\x02 Switchyard\\Models\\V1\\GPBMetadata\xea\x02\x16Switchyard::Models::V1b\x06proto3"
@@ -2838,124 +3345,146 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
-	(RecordMode)(0),                  // 0: switchyard.models.v1.RecordMode
-	(Uncertified)(0),                 // 1: switchyard.models.v1.Uncertified
-	(ProfanityAction)(0),             // 2: switchyard.models.v1.ProfanityAction
-	(*Model)(nil),                    // 3: switchyard.models.v1.Model
-	(*ModelVersion)(nil),             // 4: switchyard.models.v1.ModelVersion
-	(*Metrics)(nil),                  // 5: switchyard.models.v1.Metrics
-	(*Lineage)(nil),                  // 6: switchyard.models.v1.Lineage
-	(*CertificationSample)(nil),      // 7: switchyard.models.v1.CertificationSample
-	(*VersionSpec)(nil),              // 8: switchyard.models.v1.VersionSpec
-	(*RegisterVersionRequest)(nil),   // 9: switchyard.models.v1.RegisterVersionRequest
-	(*RegisterVersionResponse)(nil),  // 10: switchyard.models.v1.RegisterVersionResponse
-	(*ListModelsRequest)(nil),        // 11: switchyard.models.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),       // 12: switchyard.models.v1.ListModelsResponse
-	(*ListVersionsRequest)(nil),      // 13: switchyard.models.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),     // 14: switchyard.models.v1.ListVersionsResponse
-	(*GetVersionRequest)(nil),        // 15: switchyard.models.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),       // 16: switchyard.models.v1.GetVersionResponse
-	(*DownloadArtifactRequest)(nil),  // 17: switchyard.models.v1.DownloadArtifactRequest
-	(*DownloadArtifactResponse)(nil), // 18: switchyard.models.v1.DownloadArtifactResponse
-	(*Policy)(nil),                   // 19: switchyard.models.v1.Policy
-	(*Certificate)(nil),              // 20: switchyard.models.v1.Certificate
-	(*Deployment)(nil),               // 21: switchyard.models.v1.Deployment
-	(*DeployRequest)(nil),            // 22: switchyard.models.v1.DeployRequest
-	(*DeployResponse)(nil),           // 23: switchyard.models.v1.DeployResponse
-	(*UpdatePolicyRequest)(nil),      // 24: switchyard.models.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),     // 25: switchyard.models.v1.UpdatePolicyResponse
-	(*GetDeploymentRequest)(nil),     // 26: switchyard.models.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),    // 27: switchyard.models.v1.GetDeploymentResponse
-	(*ListDeploymentsRequest)(nil),   // 28: switchyard.models.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),  // 29: switchyard.models.v1.ListDeploymentsResponse
-	(*WatchDeploymentsRequest)(nil),  // 30: switchyard.models.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil), // 31: switchyard.models.v1.WatchDeploymentsResponse
-	(*ExplainVersionRequest)(nil),    // 32: switchyard.models.v1.ExplainVersionRequest
-	(*ExplainVersionResponse)(nil),   // 33: switchyard.models.v1.ExplainVersionResponse
-	(*ModelEvidence)(nil),            // 34: switchyard.models.v1.ModelEvidence
-	nil,                              // 35: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	(v1.Operation)(0),                // 36: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),    // 37: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),           // 38: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),          // 39: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),           // 40: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),         // 41: switchyard.common.v1.RecordedInput
+	(RecordMode)(0),                     // 0: switchyard.models.v1.RecordMode
+	(Uncertified)(0),                    // 1: switchyard.models.v1.Uncertified
+	(ProfanityAction)(0),                // 2: switchyard.models.v1.ProfanityAction
+	(*Model)(nil),                       // 3: switchyard.models.v1.Model
+	(*ModelVersion)(nil),                // 4: switchyard.models.v1.ModelVersion
+	(*Metrics)(nil),                     // 5: switchyard.models.v1.Metrics
+	(*Lineage)(nil),                     // 6: switchyard.models.v1.Lineage
+	(*CertificationSample)(nil),         // 7: switchyard.models.v1.CertificationSample
+	(*VersionSpec)(nil),                 // 8: switchyard.models.v1.VersionSpec
+	(*RegisterVersionRequest)(nil),      // 9: switchyard.models.v1.RegisterVersionRequest
+	(*RegisterVersionResponse)(nil),     // 10: switchyard.models.v1.RegisterVersionResponse
+	(*ListModelsRequest)(nil),           // 11: switchyard.models.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),          // 12: switchyard.models.v1.ListModelsResponse
+	(*ListVersionsRequest)(nil),         // 13: switchyard.models.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),        // 14: switchyard.models.v1.ListVersionsResponse
+	(*GetVersionRequest)(nil),           // 15: switchyard.models.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),          // 16: switchyard.models.v1.GetVersionResponse
+	(*DownloadArtifactRequest)(nil),     // 17: switchyard.models.v1.DownloadArtifactRequest
+	(*DownloadArtifactResponse)(nil),    // 18: switchyard.models.v1.DownloadArtifactResponse
+	(*Policy)(nil),                      // 19: switchyard.models.v1.Policy
+	(*Certificate)(nil),                 // 20: switchyard.models.v1.Certificate
+	(*Deployment)(nil),                  // 21: switchyard.models.v1.Deployment
+	(*DeployRequest)(nil),               // 22: switchyard.models.v1.DeployRequest
+	(*DeployResponse)(nil),              // 23: switchyard.models.v1.DeployResponse
+	(*UpdatePolicyRequest)(nil),         // 24: switchyard.models.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),        // 25: switchyard.models.v1.UpdatePolicyResponse
+	(*GetDeploymentRequest)(nil),        // 26: switchyard.models.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),       // 27: switchyard.models.v1.GetDeploymentResponse
+	(*ListDeploymentsRequest)(nil),      // 28: switchyard.models.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),     // 29: switchyard.models.v1.ListDeploymentsResponse
+	(*WatchDeploymentsRequest)(nil),     // 30: switchyard.models.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),    // 31: switchyard.models.v1.WatchDeploymentsResponse
+	(*ExplainVersionRequest)(nil),       // 32: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),      // 33: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),               // 34: switchyard.models.v1.ModelEvidence
+	(*Halt)(nil),                        // 35: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),       // 36: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),      // 37: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),     // 38: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),    // 39: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),  // 40: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil), // 41: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                 // 42: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	(v1.Operation)(0),                   // 43: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),       // 44: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),              // 45: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),             // 46: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),              // 47: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),            // 48: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	36, // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	37, // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	36, // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	43, // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	44, // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	43, // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
 	5,  // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
 	6,  // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	37, // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	36, // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	44, // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	43, // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
 	5,  // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
 	6,  // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
 	7,  // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
 	8,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
 	4,  // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	38, // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	45, // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	3,  // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	39, // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	38, // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	46, // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	45, // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	4,  // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	39, // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	46, // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
 	4,  // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	35, // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	42, // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
 	1,  // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
 	0,  // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	40, // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	47, // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
 	2,  // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	37, // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
-	36, // 25: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	44, // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	43, // 25: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
 	4,  // 26: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
 	19, // 27: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
 	20, // 28: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	37, // 29: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	36, // 30: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	19, // 31: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	21, // 32: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	36, // 33: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	19, // 34: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	21, // 35: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	36, // 36: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	21, // 37: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	36, // 38: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	38, // 39: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	21, // 40: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	39, // 41: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	21, // 42: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	41, // 43: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	34, // 44: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	9,  // 45: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	11, // 46: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	13, // 47: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	15, // 48: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	17, // 49: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	32, // 50: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	22, // 51: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	24, // 52: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	26, // 53: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	28, // 54: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	30, // 55: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	10, // 56: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	12, // 57: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	14, // 58: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	16, // 59: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	18, // 60: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	33, // 61: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	23, // 62: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	25, // 63: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	27, // 64: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	29, // 65: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	31, // 66: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	56, // [56:67] is the sub-list for method output_type
-	45, // [45:56] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	44, // 29: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	35, // 30: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	43, // 31: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	19, // 32: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	21, // 33: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	43, // 34: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	19, // 35: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	21, // 36: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	43, // 37: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	21, // 38: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	43, // 39: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	45, // 40: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	21, // 41: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	46, // 42: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	21, // 43: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	48, // 44: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	34, // 45: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	44, // 46: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	43, // 47: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	21, // 48: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	43, // 49: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	21, // 50: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	19, // 51: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	20, // 52: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	19, // 53: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	9,  // 54: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	11, // 55: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	13, // 56: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	15, // 57: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	17, // 58: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	32, // 59: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	22, // 60: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	24, // 61: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	26, // 62: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	28, // 63: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	36, // 64: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	38, // 65: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	40, // 66: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	30, // 67: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	10, // 68: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	12, // 69: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	14, // 70: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	16, // 71: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	18, // 72: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	33, // 73: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	23, // 74: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	25, // 75: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	27, // 76: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	29, // 77: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	37, // 78: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	39, // 79: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	41, // 80: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	31, // 81: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	68, // [68:82] is the sub-list for method output_type
+	54, // [54:68] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -2973,7 +3502,7 @@ func file_switchyard_models_v1_model_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   33,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,11 +33,15 @@ final class Deployment implements Message
         'statement' => 8,
         'revision' => 9,
         'updateTime' => 10,
+        'halts' => 15,
         'policy_digest' => 6,
         'update_time' => 10,
     ];
 
-    /** @param list<Certificate> $certificates */
+    /**
+     * @param list<Certificate> $certificates
+     * @param list<Halt> $halts
+     */
     public function __construct(
         /** The project that owns it. */
         public readonly string $project = '',
@@ -63,6 +67,12 @@ final class Deployment implements Message
         public readonly int $revision = 0,
         /** When it changed last. */
         public readonly ?\DateTimeImmutable $updateTime = null,
+        /**
+         * What was stopped; empty while everything that is certified is automated.
+         *
+         * @var list<Halt>
+         */
+        public readonly array $halts = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -120,6 +130,11 @@ final class Deployment implements Message
             $n = \strlen($v);
             $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->halts as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -142,6 +157,7 @@ final class Deployment implements Message
         $f9 = 0;
         $s10 = -1;
         $r10 = null;
+        $f15 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -261,6 +277,15 @@ final class Deployment implements Message
                     }
                     $i += $n;
                     break;
+                case 122: // halts
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.halts');
+                    }
+                    $f15[] = Halt::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -285,6 +310,7 @@ final class Deployment implements Message
             $f8,
             $f9,
             $s10 < 0 ? null : (null === $r10 ? Timestamp::valueIn($b, $s10, $e10) : Timestamp::valueIn($r10, 0, \strlen($r10))),
+            $f15,
             $unknown,
         );
     }
@@ -304,6 +330,7 @@ final class Deployment implements Message
         $f8 = '';
         $f9 = 0;
         $f10 = null;
+        $f15 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Deployment') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -351,6 +378,11 @@ final class Deployment implements Message
                 case 10:
                     $f10 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Deployment.update_time');
                     break;
+                case 15:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Deployment.halts') as $y) {
+                        $f15[] = Halt::readJson($y, $options, $depth - 1);
+                    }
+                    break;
             }
         }
 
@@ -365,6 +397,7 @@ final class Deployment implements Message
             $f8,
             $f9,
             $f10,
+            $f15,
         );
     }
 
@@ -404,6 +437,13 @@ final class Deployment implements Message
         }
         if (null !== $this->updateTime) {
             $j .= ($options->protoNames ? ',"update_time":' : ',"updateTime":') . Timestamp::jsonOf($this->updateTime);
+        }
+        if ([] !== $this->halts || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->halts as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ',"halts":' . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';
