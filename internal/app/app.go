@@ -39,6 +39,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/monitoring"
 	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 )
@@ -72,6 +73,7 @@ type App struct {
 	bus         *bus.Bus
 	relay       *relay.Relay
 	review      *review.Service
+	monitoring  *monitoring.Service
 	outbox      *outbox.Relay
 	lake        lakePointer
 	events      *events.Service
@@ -128,6 +130,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
+		{"monitoring", a.startMonitoring},
 		{"reading", a.startReading},
 		{"jobs", a.startJobs},
 		{"event service", a.startEvents},
@@ -136,6 +139,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 		{"review's events", a.feedReview},
+		{"monitoring's events", a.feedMonitoring},
 		{"lake", a.feedLake},
 	} {
 		if err := step.do(running); err != nil {
@@ -272,6 +276,7 @@ const appliedTimeout = 2 * time.Second
 
 // applied waits until this process answers with a changed deployment.
 func (a *App) applied(ctx context.Context, d *modelsv1.Deployment) {
+	a.watched(ctx, d)
 	if a.serving == nil {
 		return // the first deployments are made before anything answers
 	}

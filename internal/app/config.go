@@ -21,10 +21,11 @@ import (
 	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
+	"github.com/switchyard-ai/switchyard/services/monitoring"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "events", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "monitoring", "jobs", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -54,6 +55,8 @@ type Config struct {
 	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
+	// Monitoring is what is assumed of reviewers until it is measured.
+	Monitoring monitoring.Config `yaml:"monitoring"`
 	// Jobs are the limits of task queues and of jobs of many decisions.
 	Jobs jobs.Config `yaml:"jobs"`
 	// Journal is where decisions are recorded.
@@ -73,20 +76,21 @@ type Config struct {
 // Default returns the configuration that holds when nothing is said: everything in one process, on loopback, data in ./switchyard-data.
 func Default() Config {
 	c := Config{
-		DataDir:   "switchyard-data",
-		HTTP:      "127.0.0.1:8080",
-		Starter:   true,
-		GRPC:      mesh.Default(),
-		Gateway:   gateway.Default(),
-		DB:        db.Default(""),
-		Models:    models.Default(),
-		Jobs:      jobs.Default(),
-		Journal:   journal.Default(),
-		Bus:       bus.Default(),
-		Lake:      lake.Default(),
-		Events:    events.Default(),
-		Inbox:     inbox.Default(),
-		Telemetry: telemetry.Default(),
+		DataDir:    "switchyard-data",
+		HTTP:       "127.0.0.1:8080",
+		Starter:    true,
+		GRPC:       mesh.Default(),
+		Gateway:    gateway.Default(),
+		DB:         db.Default(""),
+		Models:     models.Default(),
+		Monitoring: monitoring.Default(),
+		Jobs:       jobs.Default(),
+		Journal:    journal.Default(),
+		Bus:        bus.Default(),
+		Lake:       lake.Default(),
+		Events:     events.Default(),
+		Inbox:      inbox.Default(),
+		Telemetry:  telemetry.Default(),
 	}
 	c.GRPC.Address = "127.0.0.1:9090"
 	return c
@@ -136,7 +140,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "monitoring": c.Monitoring, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
@@ -156,7 +160,7 @@ func (c *Config) decides() bool {
 // missingPeers returns the parts that something here needs and nobody serves.
 func (c *Config) missingPeers() []string {
 	need := map[string]bool{"identity": true}
-	if c.decides() || c.runs("review") {
+	if c.decides() || c.runs("review") || c.runs("monitoring") {
 		need["models"] = true
 	}
 	if c.runs("gateway") {

@@ -207,7 +207,7 @@ func splitDoors(t *testing.T) []door {
 		t.Fatal(err)
 	}
 	front := testkit.Start(t, func(c *app.Config) {
-		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "events", "jobs", "gateway"}
+		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "monitoring", "events", "jobs", "gateway"}
 		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket}
 		c.PeerKeyFile = keyFile
 	})

@@ -66,7 +66,7 @@ func (d *Detector) shrink() {
 				best, fewest = i, a+b
 			}
 		}
-		d.Blocks[best].add(d.Blocks[best+1].Sequence)
+		d.Blocks[best].Join(d.Blocks[best+1].Sequence)
 		d.Blocks = append(d.Blocks[:best+1], d.Blocks[best+2:]...)
 	}
 }
@@ -75,7 +75,7 @@ func (d *Detector) shrink() {
 func (d *Detector) Total() Sequence {
 	var s Sequence
 	for _, b := range d.Blocks {
-		s.add(b.Sequence)
+		s.Join(b.Sequence)
 	}
 	return s
 }
@@ -86,7 +86,7 @@ func (d *Detector) Recent(n int) Sequence {
 	for i := len(d.Blocks) - 1; i >= 0 && n > 0; i-- {
 		audits, _ := d.Blocks[i].Audits()
 		n -= audits
-		s.add(d.Blocks[i].Sequence)
+		s.Join(d.Blocks[i].Sequence)
 	}
 	return s
 }
@@ -96,7 +96,7 @@ func (d *Detector) LogEvidence(m float64) float64 {
 	var sum logSum
 	var since Sequence
 	for _, b := range slices.Backward(d.Blocks) {
-		since.add(b.Sequence)
+		since.Join(b.Sequence)
 		sum.add(logWeight(b.Start) + since.logWealth(m, above))
 	}
 	if !sum.any {
@@ -132,4 +132,17 @@ func (d *Detector) Exceeded(alpha, delta float64, r ReviewerError) bool {
 		}
 	}
 	return true
+}
+
+// Strongest returns the audits since the start that speaks most clearly for a rate above m: where a drift began, as far as one can tell.
+func (d *Detector) Strongest(m float64) Sequence {
+	var since, best Sequence
+	most := math.Inf(-1)
+	for _, b := range slices.Backward(d.Blocks) {
+		since.Join(b.Sequence)
+		if e := logWeight(b.Start) + since.logWealth(m, above); e > most {
+			most, best = e, Sequence{Strata: slices.Clone(since.Strata)}
+		}
+	}
+	return best
 }

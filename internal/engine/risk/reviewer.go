@@ -6,18 +6,22 @@ import "fmt"
 type ReviewerError struct {
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
+	// Rate is the best guess, for estimates; no bound depends on it.
+	Rate float64 `json:"rate"`
 	// Delta is the chance that the bounds are wrong. It is part of the δ of whatever they are used for; 0 for an assumption.
 	Delta float64 `json:"delta"`
 }
 
 // KnownReviewerError returns the bounds for an error rate that is taken as known.
-func KnownReviewerError(rate float64) ReviewerError { return ReviewerError{Low: rate, High: rate} }
+func KnownReviewerError(rate float64) ReviewerError {
+	return ReviewerError{Low: rate, High: rate, Rate: rate}
+}
 
 // MeasureReviewers bounds the error rate of reviewers from answers whose truth is known, such as test items, wrong of them false. The bounds are anytime-valid.
 func MeasureReviewers(wrong, answers int, delta float64) ReviewerError {
 	s := Sequence{Strata: []Stratum{{Propensity: 1, Audits: answers, Wrong: min(wrong, answers)}}}
 	low, high := s.Interval(delta)
-	return ReviewerError{Low: low, High: high, Delta: delta}
+	return ReviewerError{Low: low, High: high, Rate: s.Rate(), Delta: delta}
 }
 
 // Valid says whether the bounds are rates in order that leave reviewers better than a coin.
@@ -45,10 +49,9 @@ func (r ReviewerError) Correct(lower, upper float64) (errorLower, errorUpper flo
 	return max(0, (lower-r.High)/(1-r.High)), max(0, min(1, (upper-r.Low)/(1-r.High-r.Low)))
 }
 
-// Estimate turns an observed rate of disagreement into an estimate of the error, taking the middle of the bounds for e₁ and 0 for e₂ (Rogan and Gladen 1978).
+// Estimate turns an observed rate of disagreement into an estimate of the error, taking the best guess for e₁ and 0 for e₂ (Rogan and Gladen 1978).
 func (r ReviewerError) Estimate(observed float64) float64 {
-	e := (r.Low + r.High) / 2
-	return max(0, (observed-e)/(1-e))
+	return max(0, (observed-r.Rate)/(1-r.Rate))
 }
 
 // CertifyReviewed is Certify for points whose truth was said by reviewers who err: Point.Correct means that the reviewer agreed. The certificate is

@@ -77,8 +77,8 @@ func (s *Sequence) stratum(q float64) *Stratum {
 	return &s.Strata[nearest]
 }
 
-// add joins the counts of another sequence.
-func (s *Sequence) add(o Sequence) {
+// Join adds the audits of another sequence.
+func (s *Sequence) Join(o Sequence) {
 	for _, st := range o.Strata {
 		own := s.stratum(st.Propensity)
 		own.Audits += st.Audits
