@@ -91,13 +91,14 @@ func (d *Detector) Recent(n int) Sequence {
 	return s
 }
 
-// LogEvidence returns the logarithm of the evidence that the rate has been above m at some time since the beginning.
+// LogEvidence returns the logarithm of the evidence that the rate has been above m at some time since the beginning; m is between 0 and 1.
 func (d *Detector) LogEvidence(m float64) float64 {
 	var sum logSum
 	var since Sequence
+	grid := alarms(m)
 	for _, b := range slices.Backward(d.Blocks) {
 		since.Join(b.Sequence)
-		sum.add(logWeight(b.Start) + since.logWealth(m, above))
+		sum.add(logWeight(b.Start) + since.logAlarm(grid, m))
 	}
 	if !sum.any {
 		return 0
@@ -105,14 +106,40 @@ func (d *Detector) LogEvidence(m float64) float64 {
 	return sum.log()
 }
 
-// logWeight returns the logarithm of the share of the wealth that a start begins with: half for the first, and ½·ln 2·(1/ln(j+1) − 1/ln(j+2)) for start
-// j, which sum to the other half.
+func (s *Sequence) logAlarm(grid []bet, m float64) float64 {
+	if len(grid) == 0 || len(s.Strata) == 0 {
+		return 0
+	}
+	return s.logWealthOf(grid, m, above)
+}
+
+// alarms are the alternatives that a detector bets on: rates whose odds are 1.15 to 13 times those of m. What is closer takes thousands of audits to tell, and what is
+// further away is found as well by the last of these. Betting on fewer alternatives than a sequence does saves evidence of a factor of four.
+func alarms(m float64) []bet {
+	const size, low, high = 32, 0.14, 2.6
+	if m <= 0 || m >= 1 {
+		return nil
+	}
+	grid, at := make([]bet, 0, size), math.Log(m)-math.Log1p(-m)
+	for i := range size {
+		if theta := fromLogit(at + low + (high-low)*float64(i)/(size-1)); theta > m && theta < 1 {
+			grid = append(grid, betOn(theta))
+		}
+	}
+	return grid
+}
+
+// firstShare is the part of the wealth that the first start begins with.
+const firstShare = 0.25
+
+// logWeight returns the logarithm of the share of the wealth that a start begins with: a quarter for the first, and of the rest ln 12·(1/ln(j+11) − 1/ln(j+12)) for start j from 1 on. These
+// sum to 1, and fall little faster than 1/j.
 func logWeight(start int) float64 {
 	if start <= 0 {
-		return math.Log(0.5)
+		return math.Log(firstShare)
 	}
-	a, b := math.Log(float64(start)+1), math.Log(float64(start)+2)
-	return math.Log(0.5 * math.Ln2 * (b - a) / (a * b))
+	a, b := math.Log(float64(start)+11), math.Log(float64(start)+12)
+	return math.Log((1 - firstShare) * math.Log(12) * (b - a) / (a * b))
 }
 
 // Exceeded says whether the audits prove, with confidence 1−delta for all times together, that the error was above alpha at some time. Reviewers
@@ -137,10 +164,10 @@ func (d *Detector) Exceeded(alpha, delta float64, r ReviewerError) bool {
 // Strongest returns the audits since the start that speaks most clearly for a rate above m: where a drift began, as far as one can tell.
 func (d *Detector) Strongest(m float64) Sequence {
 	var since, best Sequence
-	most := math.Inf(-1)
+	most, grid := math.Inf(-1), alarms(m)
 	for _, b := range slices.Backward(d.Blocks) {
 		since.Join(b.Sequence)
-		if e := logWeight(b.Start) + since.logWealth(m, above); e > most {
+		if e := logWeight(b.Start) + since.logAlarm(grid, m); e > most {
 			most, best = e, Sequence{Strata: slices.Clone(since.Strata)}
 		}
 	}

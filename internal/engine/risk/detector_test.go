@@ -120,7 +120,7 @@ func TestTheSharesOfTheStartsSumToAtMostOne(t *testing.T) {
 		}
 		sum += w
 	}
-	if sum > 1 || sum < 0.9 {
+	if sum > 1 || sum < 0.8 { // the rest is for those that follow
 		t.Errorf("the shares of a million starts sum to %v", sum)
 	}
 }

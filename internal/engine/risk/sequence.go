@@ -177,11 +177,12 @@ type bet struct{ theta, log, logRest float64 }
 var bets = sync.OnceValue(func() []bet {
 	all := make([]bet, gridSize)
 	for i := range all {
-		t := fromLogit(gridLow + (gridHigh-gridLow)*float64(i)/(gridSize-1))
-		all[i] = bet{t, math.Log(t), math.Log1p(-t)}
+		all[i] = betOn(fromLogit(gridLow + (gridHigh-gridLow)*float64(i)/(gridSize-1)))
 	}
 	return all
 })
+
+func betOn(theta float64) bet { return bet{theta, math.Log(theta), math.Log1p(-theta)} }
 
 func fromLogit(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
@@ -190,10 +191,15 @@ func (s *Sequence) logWealth(m float64, to side) float64 {
 	if m <= 0 || m >= 1 || len(s.Strata) == 0 {
 		return 0
 	}
+	return s.logWealthOf(bets(), m, to)
+}
+
+// logWealthOf is logWealth for bets on the given alternatives alone.
+func (s *Sequence) logWealthOf(grid []bet, m float64, to side) float64 {
 	ref, logM, logRest := s.Strata[0].Propensity, math.Log(m), math.Log1p(-m)
 	var sum logSum
 	idle := 0.0 // parts of the wealth that are not bet
-	for _, b := range bets() {
+	for _, b := range grid {
 		if (b.theta > m) != bool(to) {
 			idle++
 			continue
@@ -213,7 +219,7 @@ func (s *Sequence) logWealth(m float64, to side) float64 {
 	if idle > 0 {
 		sum.add(math.Log(idle))
 	}
-	return sum.log() - math.Log(gridSize)
+	return sum.log() - math.Log(float64(len(grid)))
 }
 
 // weighted returns the logarithms of what a bet of weight v multiplies the wealth with, when a decision was found wrong and when it was found right. The
