@@ -45,7 +45,7 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 	}
 	root.AddCommand(
 		newServe(), newTrain(),
-		newModerate(), newRoute(), newClassify(), newExplain(),
+		newModerate(), newRoute(), newClassify(), newExplain(), newPromises(), newEvaluate(),
 		newLake(), newLedger(), newKeys(), newCheckConfig(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

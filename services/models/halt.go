@@ -180,7 +180,7 @@ func haltNote(d *modelsv1.Deployment) string {
 
 // PreviewCertificates computes what a version would be certified for under a policy.
 func (s *Service) PreviewCertificates(ctx context.Context, req *modelsv1.PreviewCertificatesRequest) (*modelsv1.PreviewCertificatesResponse, error) {
-	project, err := project(ctx)
+	project, err := owner(ctx, req.GetProject())
 	if err != nil {
 		return nil, err
 	}
@@ -203,5 +203,5 @@ func (s *Service) PreviewCertificates(ctx context.Context, req *modelsv1.Preview
 	if err != nil {
 		return nil, err
 	}
-	return &modelsv1.PreviewCertificatesResponse{Certificates: certificates, Policy: p}, nil
+	return &modelsv1.PreviewCertificatesResponse{Certificates: certificates, Policy: p, Version: v.version}, nil
 }

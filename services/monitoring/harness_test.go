@@ -130,7 +130,7 @@ func open(tb testing.TB, dir string, r *registry, change ...func(*monitoring.Dep
 		tb.Fatal(err)
 	}
 	w := &watchtower{registry: r, now: time.Now()}
-	deps := monitoring.Deps{DB: d, System: r, Caller: r, Now: func() time.Time { return w.now }}
+	deps := monitoring.Deps{DB: d, System: r, Now: func() time.Time { return w.now }}
 	for _, c := range change {
 		c(&deps)
 	}

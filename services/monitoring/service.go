@@ -27,8 +27,6 @@ type Deps struct {
 	DB *db.DB
 	// System is the registry, called as the product itself: it is followed, and told to stop automation.
 	System modelsv1.ModelServiceClient
-	// Caller is the registry, called for whoever calls this service.
-	Caller modelsv1.ModelServiceClient
 	// Replay reads decisions and what became known of them; nil where they cannot be read.
 	Replay Replay
 	// Config holds the assumptions; the zero value stands for Default.
@@ -47,7 +45,6 @@ type Service struct {
 
 	db     *db.DB
 	system modelsv1.ModelServiceClient
-	caller modelsv1.ModelServiceClient
 	replay Replay
 	config Config
 	meter  metric.Meter
@@ -74,7 +71,7 @@ func New(d Deps) *Service {
 		d.Config = Default()
 	}
 	return &Service{
-		db: d.DB, system: d.System, caller: d.Caller, replay: d.Replay, config: d.Config, meter: d.Meter, log: d.Log, now: d.Now,
+		db: d.DB, system: d.System, replay: d.Replay, config: d.Config, meter: d.Meter, log: d.Log, now: d.Now,
 		due: make(chan struct{}, 1), stop: func() {},
 	}
 }

@@ -201,7 +201,7 @@ func splitDoors(t *testing.T) []door {
 	t.Helper()
 	back := testkit.Start(t, func(c *app.Config) { c.Target = []string{"models", "identity"} })
 	admin := back.Dial(back.Key)
-	serveKey, _ := testkit.NewKey(t, admin, "serve", 0, "models:read", "platform:serve")
+	serveKey, _ := testkit.NewKey(t, admin, "serve", 0, "models:read", "models:write", "platform:serve")
 	keyFile := filepath.Join(t.TempDir(), "serve.key")
 	if err := os.WriteFile(keyFile, []byte(serveKey), 0o600); err != nil {
 		t.Fatal(err)

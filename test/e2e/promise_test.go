@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -216,6 +218,28 @@ func TestADriftStopsAutomationByItselfAndANewCertificateResumesIt(t *testing.T) 
 		t.Errorf("the metrics do not say that automation runs again:\n%s", grep(m, "switchyard_promise"))
 	}
 	t.Log(o.promise(t).GetStatement())
+	o.replays(t)
+}
+
+// replays asks over REST and on the command line what the version from before the drift would have done with what was decided after it.
+func (o *office) replays(t *testing.T) {
+	t.Helper()
+	var answer object
+	eventually(t, "the decisions are in the lake", 60*time.Second, func() bool {
+		answer = post(t, o.server, "/v1/promises:evaluatePolicy", object{"operation": "OPERATION_ROUTING", "deployment": "support", "alternative": object{"version": 1}})
+		actual, _ := answer["actual"].(map[string]any)
+		return actual["decisions"] == "51" && actual["known"] == "51"
+	})
+	if lower, _ := answer["errorChangeLower"].(float64); lower < 0.1 || answer["flipCount"] == "0" {
+		t.Errorf("REST says %v", answer)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "evaluate", "--operation", "routing", "--deployment", "support", "--max-error", "0.2", "--version", "1", "--server", o.server.GRPC)
+	cmd.Env = append(os.Environ(), "SWITCHYARD_KEY="+o.server.Key)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "51 decisions") || !strings.Contains(string(out), "was right") {
+		t.Errorf("switchyard evaluate: %v\n%s", err, out)
+	}
+	t.Logf("switchyard evaluate --version 1:\n%s", out)
 }
 
 // setUpQueue lets verdicts count at once.

@@ -984,7 +984,7 @@ type Alternative struct {
 	AllowMaxError float64 `protobuf:"fixed64,4,opt,name=allow_max_error,json=allowMaxError,proto3" json:"allow_max_error,omitempty"`
 	// Thresholds by side, which take the place of certificates: nothing is promised then.
 	Thresholds map[string]float64 `protobuf:"bytes,5,rep,name=thresholds,proto3" json:"thresholds,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
-	// Another version of the model that answers; 0 for the one that did. It scores the recorded inputs again.
+	// Another version of the model that answers; 0 for the one that answers now. It scores the recorded inputs again.
 	Version int32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	// Price of a wrong automated decision, in millionths of the policy's currency: what the alternative would have cost is told with it.
 	ErrorMicros   int64 `protobuf:"varint,7,opt,name=error_micros,json=errorMicros,proto3" json:"error_micros,omitempty"`
@@ -1182,7 +1182,7 @@ type EvaluatePolicyResponse struct {
 	AutomatedChange float64 `protobuf:"fixed64,3,opt,name=automated_change,json=automatedChange,proto3" json:"automated_change,omitempty"`
 	// Change of the error of what is automated.
 	ErrorChange float64 `protobuf:"fixed64,4,opt,name=error_change,json=errorChange,proto3" json:"error_change,omitempty"`
-	// Bounds of that change at 95 %, from pairs of the same decisions; both 0 when no truth is known.
+	// Lower bound of that change at 95 %, from the same decisions drawn again and again (bootstrap); both bounds are 0 when no truth is known.
 	ErrorChangeLower float64 `protobuf:"fixed64,5,opt,name=error_change_lower,json=errorChangeLower,proto3" json:"error_change_lower,omitempty"`
 	// Upper bound.
 	ErrorChangeUpper float64 `protobuf:"fixed64,6,opt,name=error_change_upper,json=errorChangeUpper,proto3" json:"error_change_upper,omitempty"`
@@ -1194,7 +1194,7 @@ type EvaluatePolicyResponse struct {
 	Page *v1.PageResponse `protobuf:"bytes,9,opt,name=page,proto3" json:"page,omitempty"`
 	// True when there were more decisions than were looked at.
 	Truncated bool `protobuf:"varint,10,opt,name=truncated,proto3" json:"truncated,omitempty"`
-	// Decisions that could not be judged: made by rules, without recorded probabilities, or, for another version, without their input.
+	// Decisions that could not be judged: made by rules, by other versions than the one that answers now, or, for another version, without their input.
 	Skipped int64 `protobuf:"varint,11,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	// What may mislead, for people.
 	Caveats       []string `protobuf:"bytes,12,rep,name=caveats,proto3" json:"caveats,omitempty"`

@@ -40,8 +40,8 @@ type MonitoringServiceClient interface {
 	// ListPromises lists the promises of the project by operation and deployment.
 	ListPromises(ctx context.Context, in *ListPromisesRequest, opts ...grpc.CallOption) (*ListPromisesResponse, error)
 	// EvaluatePolicy says what another promise, other thresholds or another version would have done with decisions that were made: which answers would have been different, and how error and
-	// automation would have changed. The error is estimated from the decisions whose truth is known: from audits, weighted by the probability with which each was drawn, from reviews and from
-	// feedback. Nothing is decided or recorded.
+	// automation would have changed. The error is estimated from audits, weighted by the probability with which each was drawn, and from
+	// reviews; feedback only tells whether flips were right, since nobody knows why it came. Nothing is decided or recorded.
 	//
 	// One call looks at a bounded number of decisions, newest first; truncated says that there were more.
 	//
@@ -101,8 +101,8 @@ type MonitoringServiceServer interface {
 	// ListPromises lists the promises of the project by operation and deployment.
 	ListPromises(context.Context, *ListPromisesRequest) (*ListPromisesResponse, error)
 	// EvaluatePolicy says what another promise, other thresholds or another version would have done with decisions that were made: which answers would have been different, and how error and
-	// automation would have changed. The error is estimated from the decisions whose truth is known: from audits, weighted by the probability with which each was drawn, from reviews and from
-	// feedback. Nothing is decided or recorded.
+	// automation would have changed. The error is estimated from audits, weighted by the probability with which each was drawn, and from
+	// reviews; feedback only tells whether flips were right, since nobody knows why it came. Nothing is decided or recorded.
 	//
 	// One call looks at a bounded number of decisions, newest first; truncated says that there were more.
 	//

@@ -24,6 +24,7 @@ final class PreviewCertificatesRequest implements Message
         'model' => 1,
         'version' => 2,
         'policy' => 3,
+        'project' => 4,
     ];
 
     public function __construct(
@@ -33,6 +34,8 @@ final class PreviewCertificatesRequest implements Message
         public readonly int $version = 0,
         /** The promise; fields left at 0 take their defaults. */
         public readonly ?Policy $policy = null,
+        /** Owner of the model: empty for the caller's own project; another one only with the scope "platform:serve". */
+        public readonly string $project = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -45,7 +48,8 @@ final class PreviewCertificatesRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->model || (\extension_loaded('mbstring') ? \mb_check_encoding($this->model, 'UTF-8') : Wire::utf8($this->model)) || throw EncodeException::utf8In(['switchyard.models.v1.PreviewCertificatesRequest.model' => $this->model]);
+        $v = "{$this->model}\0{$this->project}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.PreviewCertificatesRequest.model' => $this->model, 'switchyard.models.v1.PreviewCertificatesRequest.project' => $this->project]);
         $b = '';
         if ('' !== $v = $this->model) {
             $n = \strlen($v);
@@ -58,6 +62,10 @@ final class PreviewCertificatesRequest implements Message
             $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -72,6 +80,7 @@ final class PreviewCertificatesRequest implements Message
         $f2 = 0;
         $s3 = -1;
         $r3 = null;
+        $f4 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -113,6 +122,16 @@ final class PreviewCertificatesRequest implements Message
                     }
                     $i += $n;
                     break;
+                case 34: // project
+                    $f4 && Wire::checkText($f4, 'switchyard.models.v1.PreviewCertificatesRequest.project');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.PreviewCertificatesRequest.project');
+                    }
+                    $f4 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -123,12 +142,14 @@ final class PreviewCertificatesRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.models.v1.PreviewCertificatesRequest.model' => $f1]);
+        $v = "{$f1}\0{$f4}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.PreviewCertificatesRequest.model' => $f1, 'switchyard.models.v1.PreviewCertificatesRequest.project' => $f4]);
 
         return new self(
             $f1,
             $f2,
             $s3 < 0 ? null : (null === $r3 ? Policy::read($b, $s3, $e3, $depth - 1) : Policy::read($r3, 0, \strlen($r3), $depth - 1)),
+            $f4,
             $unknown,
         );
     }
@@ -141,6 +162,7 @@ final class PreviewCertificatesRequest implements Message
         $f1 = '';
         $f2 = 0;
         $f3 = null;
+        $f4 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.PreviewCertificatesRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -165,6 +187,9 @@ final class PreviewCertificatesRequest implements Message
                 case 3:
                     $f3 = Policy::readJson($x, $options, $depth - 1);
                     break;
+                case 4:
+                    $f4 = JsonIn::string($x, 'switchyard.models.v1.PreviewCertificatesRequest.project');
+                    break;
             }
         }
 
@@ -172,6 +197,7 @@ final class PreviewCertificatesRequest implements Message
             $f1,
             $f2,
             $f3,
+            $f4,
         );
     }
 
@@ -186,6 +212,9 @@ final class PreviewCertificatesRequest implements Message
         }
         if (null !== $this->policy) {
             $j .= ',"policy":' . $this->policy->writeJson($options);
+        }
+        if ('' !== $this->project || $options->emitDefaults) {
+            $j .= ',"project":' . JsonOut::string($this->project, 'switchyard.models.v1.PreviewCertificatesRequest.project');
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -21,6 +21,7 @@ final class PreviewCertificatesResponse implements Message
     private const JSON = [
         'certificates' => 1,
         'policy' => 2,
+        'version' => 3,
     ];
 
     /** @param list<Certificate> $certificates */
@@ -33,6 +34,8 @@ final class PreviewCertificatesResponse implements Message
         public readonly array $certificates = [],
         /** The policy with the defaults filled in. */
         public readonly ?Policy $policy = null,
+        /** The version. */
+        public readonly ?ModelVersion $version = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -56,6 +59,11 @@ final class PreviewCertificatesResponse implements Message
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (null !== $v = $this->version) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -68,6 +76,8 @@ final class PreviewCertificatesResponse implements Message
         $f1 = [];
         $s2 = -1;
         $r2 = null;
+        $s3 = -1;
+        $r3 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -97,6 +107,20 @@ final class PreviewCertificatesResponse implements Message
                     }
                     $i += $n;
                     break;
+                case 26: // version
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.PreviewCertificatesResponse.version');
+                    }
+                    if ($s3 < 0) {
+                        $s3 = $i;
+                        $e3 = $i + $n;
+                    } else {
+                        Wire::merge($r3, $b, $s3, $e3, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -111,6 +135,7 @@ final class PreviewCertificatesResponse implements Message
         return new self(
             $f1,
             $s2 < 0 ? null : (null === $r2 ? Policy::read($b, $s2, $e2, $depth - 1) : Policy::read($r2, 0, \strlen($r2), $depth - 1)),
+            $s3 < 0 ? null : (null === $r3 ? ModelVersion::read($b, $s3, $e3, $depth - 1) : ModelVersion::read($r3, 0, \strlen($r3), $depth - 1)),
             $unknown,
         );
     }
@@ -122,6 +147,7 @@ final class PreviewCertificatesResponse implements Message
         }
         $f1 = [];
         $f2 = null;
+        $f3 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.PreviewCertificatesResponse') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -145,12 +171,16 @@ final class PreviewCertificatesResponse implements Message
                 case 2:
                     $f2 = Policy::readJson($x, $options, $depth - 1);
                     break;
+                case 3:
+                    $f3 = ModelVersion::readJson($x, $options, $depth - 1);
+                    break;
             }
         }
 
         return new self(
             $f1,
             $f2,
+            $f3,
         );
     }
 
@@ -166,6 +196,9 @@ final class PreviewCertificatesResponse implements Message
         }
         if (null !== $this->policy) {
             $j .= ',"policy":' . $this->policy->writeJson($options);
+        }
+        if (null !== $this->version) {
+            $j .= ',"version":' . $this->version->writeJson($options);
         }
 
         return '{' . \substr($j, 1) . '}';

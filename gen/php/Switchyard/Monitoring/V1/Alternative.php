@@ -49,7 +49,7 @@ final class Alternative implements Message
          * @var array<string, float>
          */
         public readonly array $thresholds = [],
-        /** Another version of the model that answers; 0 for the one that did. It scores the recorded inputs again. */
+        /** Another version of the model that answers; 0 for the one that answers now. It scores the recorded inputs again. */
         public readonly int $version = 0,
         /** Price of a wrong automated decision, in millionths of the policy's currency: what the alternative would have cost is told with it. */
         public readonly int $errorMicros = 0,

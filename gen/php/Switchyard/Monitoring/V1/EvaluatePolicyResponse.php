@@ -54,7 +54,7 @@ final class EvaluatePolicyResponse implements Message
         public readonly float $automatedChange = 0.0,
         /** Change of the error of what is automated. */
         public readonly float $errorChange = 0.0,
-        /** Bounds of that change at 95 %, from pairs of the same decisions; both 0 when no truth is known. */
+        /** Lower bound of that change at 95 %, from the same decisions drawn again and again (bootstrap); both bounds are 0 when no truth is known. */
         public readonly float $errorChangeLower = 0.0,
         /** Upper bound. */
         public readonly float $errorChangeUpper = 0.0,
@@ -70,7 +70,7 @@ final class EvaluatePolicyResponse implements Message
         public readonly ?PageResponse $page = null,
         /** True when there were more decisions than were looked at. */
         public readonly bool $truncated = false,
-        /** Decisions that could not be judged: made by rules, without recorded probabilities, or, for another version, without their input. */
+        /** Decisions that could not be judged: made by rules, by other versions than the one that answers now, or, for another version, without their input. */
         public readonly int $skipped = 0,
         /**
          * What may mislead, for people.
