@@ -140,6 +140,9 @@ func TestClusterOfProcesses(t *testing.T) {
 
 // current says whether every replica of the stream is there and up to date.
 func current(ctx context.Context, b *bus.Bus) bool {
+	// A question that reached a node just before it learnt of the others may never be answered: it is asked again.
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	s, err := b.JetStream().Stream(ctx, bus.Stream)
 	if err != nil {
 		return false

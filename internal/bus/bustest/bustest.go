@@ -93,31 +93,48 @@ func Stored(tb testing.TB, b *bus.Bus, filter string) []jetstream.Msg {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 60*time.Second)
 	defer cancel()
-	// The leader of the stream knows how many there are; the server that the consumer lives on may still lack some.
-	stream, err := b.JetStream().Stream(ctx, bus.Stream)
-	if err != nil {
-		tb.Fatal(err)
+	for {
+		// A cluster never answers, or says "temporarily unavailable", where it asks a node that has just come back to hold a consumer: asking again
+		// asks another.
+		all, err := stored(ctx, b, filter)
+		if err == nil {
+			return all
+		}
+		if ctx.Err() != nil {
+			tb.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
+}
+
+func stored(ctx context.Context, b *bus.Bus, filter string) ([]jetstream.Msg, error) {
+	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	// The leader of the stream knows how many there are; the server that the consumer lives on may still lack some.
+	stream, err := b.JetStream().Stream(asking, bus.Stream)
 	if err != nil {
-		tb.Fatal(err)
+		return nil, fmt.Errorf("stream: %w", err)
+	}
+	info, err := stream.Info(asking, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, fmt.Errorf("info: %w", err)
 	}
 	want := 0
 	for _, n := range info.State.Subjects {
 		want += int(n)
 	}
 	if want == 0 {
-		return nil
+		return nil, nil
 	}
-	c, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	c, err := stream.OrderedConsumer(asking, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
 	if err != nil {
-		tb.Fatal(err)
+		return nil, fmt.Errorf("consumer: %w", err)
 	}
 	var all []jetstream.Msg
 	for len(all) < want {
 		batch, err := c.Fetch(want-len(all), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
-			tb.Fatal(err)
+			return nil, fmt.Errorf("fetch: %w", err)
 		}
 		got := 0
 		for m := range batch.Messages() {
@@ -129,10 +146,10 @@ func Stored(tb testing.TB, b *bus.Bus, filter string) []jetstream.Msg {
 			continue
 		}
 		if got == 0 {
-			tb.Fatalf("the stream gave %d of %d messages: %v", len(all), want, batch.Error())
+			return nil, fmt.Errorf("the stream gave %d of %d messages: %w", len(all), want, batch.Error())
 		}
 	}
-	return all
+	return all, nil
 }
 
 func publish(t *testing.T, b *bus.Bus, msgs []bus.Msg) {
