@@ -102,10 +102,15 @@ func (b *batch) decision(ctx context.Context, e Event) error {
 	if !d.selected || certificate == "" {
 		return nil
 	}
-	_, err := b.Exec(`INSERT INTO monitoring_audits (project, decision, certificate, operation, deployment, propensity, decided, wrong, truth, state)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, '', 1) ON CONFLICT (project, decision) DO UPDATE SET certificate = excluded.certificate, operation = excluded.operation,
-		deployment = excluded.deployment, propensity = excluded.propensity, decided = excluded.decided WHERE monitoring_audits.state = 2`,
-		d.project, d.id, certificate, int32(d.operation), d.deployment, d.propensity, d.seconds*1e6+d.nanos/1e3)
+	decided := d.seconds*1e6 + d.nanos/1e3
+	n, err := b.Exec(`INSERT INTO monitoring_audits (project, decision, certificate, operation, deployment, propensity, decided, wrong, truth, state)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, '', 1) ON CONFLICT (project, decision) DO NOTHING`,
+		d.project, d.id, certificate, int32(d.operation), d.deployment, d.propensity, decided)
+	if err != nil || n == 1 { // the usual case: nobody has judged it yet
+		return err
+	}
+	_, err = b.Exec(`UPDATE monitoring_audits SET certificate = ?, operation = ?, deployment = ?, propensity = ?, decided = ? WHERE project = ? AND decision = ? AND state = 2`,
+		certificate, int32(d.operation), d.deployment, d.propensity, decided, d.project, d.id)
 	if err != nil {
 		return err
 	}
