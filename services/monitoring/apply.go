@@ -152,6 +152,14 @@ func (b *batch) verdict(ctx context.Context, e Event) error {
 	case !v.GetAudit().GetSelected():
 		return nil
 	}
+	// Two people who judge the same audit independently measure each other, on just the decisions that matter. The second one closes an item only when both agree.
+	switch v.GetRole() {
+	case reviewv1.VerdictRole_VERDICT_ROLE_SECOND:
+		p.answers += 2
+	case reviewv1.VerdictRole_VERDICT_ROLE_ADJUDICATION:
+		p.answers, p.wrong = p.answers+2, p.wrong+1
+	default:
+	}
 	wrong := 1
 	if v.GetAgrees() {
 		wrong = 0

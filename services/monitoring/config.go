@@ -7,10 +7,11 @@ import (
 
 // Config holds what is assumed until it is measured.
 type Config struct {
-	// ReviewerError is how often reviewers are taken to be wrong while there are too few answers to test items, 0 to 0.3: 0.03. An alarm needs more
+	// ReviewerError is how often reviewers are taken to be wrong while there are too few answers that tell, 0 to 0.3: 0.03. An alarm needs more
 	// disagreement than that explains, so a value that is too high lets errors pass unnoticed, and one that is too low stops automation for the reviewers' errors.
 	ReviewerError float64 `yaml:"reviewer_error"`
-	// ReviewerAnswers is from how many answers to a deployment's test items on their errors are measured, 30 to 100,000: 200.
+	// ReviewerAnswers is from how many telling answers in a deployment's queue on their errors are measured, 30 to 100,000: 200. Telling are answers to test items, and those of
+	// two people to the same audit.
 	ReviewerAnswers int `yaml:"reviewer_answers"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ type watchtower struct {
 	monitoringv1.MonitoringServiceClient
 	service  *monitoring.Service
 	registry *registry
-	now      time.Time
+	clock    atomic.Int64 // nanoseconds
 	seq      uint64
 }
 
@@ -129,8 +130,9 @@ func open(tb testing.TB, dir string, r *registry, change ...func(*monitoring.Dep
 	if err := inbox.Migrate(context.Background(), d); err != nil {
 		tb.Fatal(err)
 	}
-	w := &watchtower{registry: r, now: time.Now()}
-	deps := monitoring.Deps{DB: d, System: r, Now: func() time.Time { return w.now }}
+	w := &watchtower{registry: r}
+	w.clock.Store(time.Now().UnixNano())
+	deps := monitoring.Deps{DB: d, System: r, Now: w.now}
 	for _, c := range change {
 		c(&deps)
 	}
@@ -165,6 +167,8 @@ func open(tb testing.TB, dir string, r *registry, change ...func(*monitoring.Dep
 	})
 	return w
 }
+
+func (w *watchtower) now() time.Time { return time.Unix(0, w.clock.Load()) }
 
 func newRegistry() *registry {
 	return &registry{deployments: map[string]*modelsv1.Deployment{}, wake: make(chan struct{})}
@@ -226,7 +230,7 @@ func (w *watchtower) audited(id, certificate string, propensity float64, agrees 
 	w.seq += 2
 	audit := &commonv1.Audit{Selected: true, Probability: propensity}
 	record := &commonv1.DecisionRecord{Decision: &commonv1.Decision{
-		DecisionId: id, Project: "p1", Operation: routing, Deployment: "support", Time: timestamppb.New(w.now), Outcome: commonv1.Outcome_OUTCOME_AUTOMATED,
+		DecisionId: id, Project: "p1", Operation: routing, Deployment: "support", Time: timestamppb.New(w.now()), Outcome: commonv1.Outcome_OUTCOME_AUTOMATED,
 		Reason: commonv1.DecisionReason_DECISION_REASON_CERTIFIED, CertificateId: certificate, Audit: audit,
 		Model: &commonv1.ModelRef{Name: "support", Version: 1, Digest: "sha256:v1"},
 	}}
@@ -236,7 +240,7 @@ func (w *watchtower) audited(id, certificate string, propensity float64, agrees 
 	}
 	v := &reviewv1.Verdict{
 		VerdictId: "v-" + id, ItemId: id, DecisionId: id, Project: "p1", Operation: routing, Deployment: "support", Final: true, Agrees: agrees,
-		Role: reviewv1.VerdictRole_VERDICT_ROLE_FIRST, Outcome: commonv1.Outcome_OUTCOME_AUTOMATED, Audit: audit, DecideTime: timestamppb.New(w.now),
+		Role: reviewv1.VerdictRole_VERDICT_ROLE_FIRST, Outcome: commonv1.Outcome_OUTCOME_AUTOMATED, Audit: audit, DecideTime: timestamppb.New(w.now()),
 		Answer: &reviewv1.Answer{Labels: []string{label}},
 	}
 	return monitoring.Event{Kind: monitoring.DecisionEvents, ID: "d|" + id, Seq: w.seq, Data: encode(record)},

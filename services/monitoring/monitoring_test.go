@@ -81,9 +81,9 @@ func TestABrokenPromiseStopsAutomationByItself(t *testing.T) {
 	// Somebody takes the responsibility: the audits begin anew, and those that were drawn before do not count.
 	late, verdict := w.audited("late", "c3", 0.1, false)
 	w.apply(t, late)
-	w.now = w.now.Add(time.Minute)
+	w.clock.Add(int64(time.Minute))
 	d := w.registry.get("support")
-	d.Halts, d.UpdateTime = nil, timestamppb.New(w.now)
+	d.Halts, d.UpdateTime = nil, timestamppb.New(w.now())
 	w.deploy(t, d)
 	w.apply(t, verdict)
 	if s := w.promise(t).GetSides()[0]; s.GetState() != monitoringv1.AutomationState_AUTOMATION_STATE_AUTOMATING || s.GetAudits() != 0 {
@@ -222,6 +222,27 @@ func TestMeasuredReviewersTakeThePlaceOfTheAssumption(t *testing.T) {
 	}
 	if r := w.promise(t).GetReviewers(); !r.GetMeasured() || r.GetAnswers() != 400 || r.GetWrong() != 4 || !(r.GetUpper() > 0.01 && r.GetUpper() < 0.05) {
 		t.Errorf("measured: %v", r)
+	}
+}
+
+func TestSecondOpinionsOnAuditsMeasureReviewersToo(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.deploy(t, support(1, "c1"))
+	for i, role := range []reviewv1.VerdictRole{
+		reviewv1.VerdictRole_VERDICT_ROLE_FIRST, reviewv1.VerdictRole_VERDICT_ROLE_SECOND, reviewv1.VerdictRole_VERDICT_ROLE_SECOND, reviewv1.VerdictRole_VERDICT_ROLE_ADJUDICATION,
+	} {
+		d, v := w.audited("two-"+time.Duration(i).String(), "c1", 0.1, true)
+		verdict := &reviewv1.Verdict{}
+		if err := unmarshal(v.Data, verdict); err != nil {
+			t.Fatal(err)
+		}
+		verdict.Role = role
+		v.Data = encode(verdict)
+		w.apply(t, d, v, v)
+	}
+	if p := w.promise(t); p.GetReviewers().GetAnswers() != 6 || p.GetReviewers().GetWrong() != 1 || p.GetSides()[0].GetAudits() != 4 {
+		t.Errorf("reviewers: %v, %d audits", p.GetReviewers(), p.GetSides()[0].GetAudits())
 	}
 }
 

@@ -146,11 +146,11 @@ func uncertified(p *monitoringv1.Promise, open []*monitoringv1.SidePromise, d *m
 	return parts
 }
 
-// percent writes 0.05 as "5 %" and 0.0025 as "0.25 %".
+// percent writes 0.05 as "5 %", 0.0025 as "0.25 %" and 0.27812 as "27.8 %".
 func percent(v float64) string {
-	digits := 1e4
+	digits := 100.0
 	if v >= 0.1 {
-		digits = 1e3
+		digits = 10
 	}
-	return strconv.FormatFloat(math.Round(v*digits)/digits*100, 'f', -1, 64) + " %"
+	return strconv.FormatFloat(math.Round(100*v*digits)/digits, 'f', -1, 64) + " %"
 }

@@ -90,7 +90,7 @@ func trafficOf(tx *db.Tx, k key, now time.Time) (*monitoringv1.Traffic, error) {
 
 // people is what is known of those who review a deployment, and what they found.
 type people struct {
-	answers, wrong       int64 // to test items
+	answers, wrong       int64 // to test items, and of two people to the same audit
 	reviewed, outOfScope int64 // decisions that were left to people
 }
 

@@ -557,11 +557,11 @@ type ReviewerQuality struct {
 	Lower float64 `protobuf:"fixed64,1,opt,name=lower,proto3" json:"lower,omitempty"`
 	// Upper bound, 0 to 1: an alarm allows for this many errors of reviewers.
 	Upper float64 `protobuf:"fixed64,2,opt,name=upper,proto3" json:"upper,omitempty"`
-	// Answers to test items that it was measured on.
+	// Answers that it was measured on: to test items, and of two people to the same audit.
 	Answers int64 `protobuf:"varint,3,opt,name=answers,proto3" json:"answers,omitempty"`
 	// Wrong ones among them.
 	Wrong int64 `protobuf:"varint,4,opt,name=wrong,proto3" json:"wrong,omitempty"`
-	// False when there are too few test items, and the configured rate is assumed.
+	// False when there are too few of them, and the configured rate is assumed.
 	Measured      bool `protobuf:"varint,5,opt,name=measured,proto3" json:"measured,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

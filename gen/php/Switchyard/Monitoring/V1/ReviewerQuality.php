@@ -32,11 +32,11 @@ final class ReviewerQuality implements Message
         public readonly float $lower = 0.0,
         /** Upper bound, 0 to 1: an alarm allows for this many errors of reviewers. */
         public readonly float $upper = 0.0,
-        /** Answers to test items that it was measured on. */
+        /** Answers that it was measured on: to test items, and of two people to the same audit. */
         public readonly int $answers = 0,
         /** Wrong ones among them. */
         public readonly int $wrong = 0,
-        /** False when there are too few test items, and the configured rate is assumed. */
+        /** False when there are too few of them, and the configured rate is assumed. */
         public readonly bool $measured = false,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
