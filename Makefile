@@ -33,6 +33,10 @@ build: ## Build bin/switchyard, one static binary
 run: build ## Start Switchyard on this machine, with starter models
 	bin/switchyard serve --data-dir switchyard-data --dev-key-file switchyard-data/dev.key
 
+.PHONY: demo
+demo: build ## Play a day of a support team on real inquiries and report what came of it (needs the data set it_tickets)
+	@go run ./test/demo $(ARGS)
+
 .PHONY: test
 test: test-deps lint check-generated test-race test-figures test-php conformance conformance-next test-engines-short ## Run every check that has to pass
 

@@ -45,7 +45,9 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 	}
 	root.AddCommand(
 		newServe(), newTrain(),
-		newModerate(), newRoute(), newClassify(), newExplain(), newPromises(), newEvaluate(),
+		newModerate(), newRoute(), newClassify(), newExplain(), newReplay(),
+		newPromises(), newEvaluate(),
+		newDeployments(), newModels(),
 		newLake(), newLedger(), newKeys(), newCheckConfig(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

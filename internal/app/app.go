@@ -98,6 +98,9 @@ type App struct {
 // Start starts everything that the configuration asks for, in the order of need, and returns when it can answer.
 func Start(ctx context.Context, c Config, o Options) (*App, error) {
 	c.Fill()
+	if c.GRPC.Socket == "none" {
+		c.GRPC.Socket = ""
+	}
 	if o.NoListen {
 		c.GRPC.Address, c.GRPC.Socket, c.HTTP = "", "", ""
 	}
@@ -219,7 +222,7 @@ func (a *App) startModels(ctx context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.blobs.Close)
-	a.models = models.New(models.Deps{DB: a.db, Blobs: a.blobs, Open: load.Open, Config: a.config.Models, Log: a.log, Applied: a.applied})
+	a.models = models.New(models.Deps{DB: a.db, Blobs: a.blobs, Open: load.Open, Config: a.config.Models, Log: a.log, Applied: a.applied, Emit: emitChange})
 	if err := a.models.Start(ctx); err != nil {
 		return err
 	}
@@ -240,8 +243,12 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 	if err := a.followModels(ctx); err != nil {
 		return err
 	}
+	traffic, err := a.compareVersions(ctx)
+	if err != nil {
+		return err
+	}
 	maker := decision.New(decision.Deps{
-		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log,
+		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log, Traffic: traffic,
 	})
 	source := decision.FromTable(a.serving)
 	if a.config.runs("moderation") {
@@ -269,6 +276,17 @@ func (a *App) followModels(ctx context.Context) error {
 	a.serving = serving.New(modelsv1.NewModelServiceClient(asSystem{conn}), filepath.Join(a.config.DataDir, "artifacts"), a.log)
 	a.background.Go(func() error { return a.serving.Run(ctx) })
 	return nil
+}
+
+// compareVersions counts how versions on trial do, and reports it to the registry.
+func (a *App) compareVersions(ctx context.Context) (*decision.Traffic, error) {
+	conn, err := a.Conn("models")
+	if err != nil {
+		return nil, err
+	}
+	traffic := decision.NewTraffic(modelsv1.NewModelServiceClient(asSystem{conn}), a.log)
+	a.background.Go(func() error { return traffic.Run(ctx) })
+	return traffic, nil
 }
 
 // appliedTimeout bounds how long a deployment waits until this process answers with it; a version that cannot be loaded never does.

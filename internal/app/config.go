@@ -96,16 +96,13 @@ func Default() Config {
 	return c
 }
 
-// Fill completes what follows from other settings.
+// Fill completes what follows from other settings. Filling twice changes nothing: the socket "none" stays until the process listens.
 func (c *Config) Fill() {
 	if c.GRPC.Socket == "" && c.DataDir != "" {
 		c.GRPC.Socket = filepath.Join(c.DataDir, "switchyard.sock")
 	}
 	if c.DB.Path == "" && c.DataDir != "" {
 		c.DB.Path = filepath.Join(c.DataDir, "switchyard.db")
-	}
-	if c.GRPC.Socket == "none" {
-		c.GRPC.Socket = ""
 	}
 	if len(c.Target) == 0 || slices.Equal(c.Target, []string{"all"}) {
 		c.Target = slices.Clone(Targets)
@@ -151,6 +148,9 @@ func (c *Config) Validate() error {
 
 // runs says whether a part runs in this process.
 func (c *Config) runs(target string) bool { return slices.Contains(c.Target, target) }
+
+// knows says whether a part runs here or at a peer.
+func (c *Config) knows(target string) bool { return c.runs(target) || c.Peers[target] != "" }
 
 // decides says whether an operation runs in this process.
 func (c *Config) decides() bool {

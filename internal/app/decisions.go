@@ -35,7 +35,13 @@ func (a *App) startReading(ctx context.Context) error {
 	if a.review != nil {
 		erasers = append([]decisions.Eraser{reviewEraser{a.review}}, erasers...) // first: what it still publishes is erased after it
 	}
-	decisions.New(decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: erasers}).Register(a.server)
+	deps := decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: erasers}
+	if a.config.knows("models") {
+		if deps.Replayer, err = a.newReplayer(); err != nil {
+			return err
+		}
+	}
+	decisions.New(deps).Register(a.server)
 	return nil
 }
 

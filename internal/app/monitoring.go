@@ -21,7 +21,7 @@ func (a *App) startMonitoring(ctx context.Context) error {
 		return err
 	}
 	a.monitoring = monitoring.New(monitoring.Deps{
-		DB: a.db, System: modelsv1.NewModelServiceClient(asSystem{conn}), Replay: a.replay(asSystem{conn}), Config: a.config.Monitoring,
+		DB: a.db, System: modelsv1.NewModelServiceClient(asSystem{conn}), Replay: a.pastDecisions(asSystem{conn}), Config: a.config.Monitoring,
 		Meter: a.tel.Meter("github.com/switchyard-ai/switchyard/services/monitoring"), Log: a.log,
 	})
 	if err := a.monitoring.Start(ctx); err != nil {

@@ -89,3 +89,12 @@ func checksum(step string) string {
 	sum := sha256.Sum256([]byte(step))
 	return hex.EncodeToString(sum[:])
 }
+
+// HasTable says whether the database has a table of that name: whoever only reads may come before its owner.
+func (d *DB) HasTable(ctx context.Context, name string) (exists bool, err error) {
+	err = d.View(ctx, func(tx *Tx) (err error) {
+		exists, err = d.dialect.hasTable(tx, name)
+		return err
+	})
+	return exists, err
+}

@@ -31,6 +31,7 @@ type Deps struct {
 	Random   func() float64   // uniform in [0, 1), safe for concurrent use; nil means the runtime's generator
 	NewID    func() string    // nil means UUIDv7
 	Log      *slog.Logger     // hears of the defects behind items that failed; nil discards
+	Traffic  *Traffic         // compares versions on trial; nil compares nothing
 }
 
 // Maker makes decisions. Its methods may be called from many goroutines.
@@ -41,11 +42,12 @@ type Maker struct {
 	random   func() float64
 	newID    func() string
 	log      *slog.Logger
+	traffic  *Traffic
 }
 
 // New returns a Maker.
 func New(d Deps) *Maker {
-	m := &Maker{recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID, log: d.Log}
+	m := &Maker{recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID, log: d.Log, traffic: d.Traffic}
 	if m.now == nil {
 		m.now = time.Now
 	}

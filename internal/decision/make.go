@@ -8,6 +8,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/engine"
 )
 
 // Answer is what a service found out about one input.
@@ -22,6 +23,15 @@ type Answer struct {
 	SubjectID     string
 	ContentID     string
 	Compute       time.Duration // processor time that the answer took
+	Scored        Scored        // what a version in shadow scores too; zero when no model was asked
+}
+
+// Scored is what a model was asked, and how to judge what another one says to it.
+type Scored struct {
+	Input engine.Input
+	Took  time.Duration // Scores.Took
+	// Judge says what the operation makes of probabilities that t's version computed: whether they may be acted on, and the labels.
+	Judge func(t *Target, p []float32) (Verdict, []string)
 }
 
 // bundle holds a record and all its fixed parts, so that a decision costs one allocation instead of nine.
@@ -57,7 +67,7 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 		d.Model = t.Ref
 	}
 	d.PolicyDigest = t.Deployment.GetPolicyDigest()
-	d.Variant = commonv1.Variant_VARIANT_CHAMPION
+	d.Variant = t.variant()
 	m.audit(&b.audit, policy, a.Outcome)
 	d.Audit = &b.audit
 	setDuration(&b.latency, now.Sub(c.Start))
@@ -75,6 +85,9 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 		r.Probabilities = append([]float32(nil), a.Probabilities...)
 	}
 	r.RuleIds, r.Action = a.RuleIDs, a.Action
+	if len(t.Trials) > 0 && a.Scored.Judge != nil {
+		m.traffic.note(t, a, d)
+	}
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/engine/record"
@@ -14,7 +15,8 @@ import (
 
 // Scores is what a model said about one input.
 type Scores struct {
-	P []float32 // probability of each label
+	P    []float32     // probability of each label
+	Took time.Duration // to compute them; 0 unless another version is on trial
 }
 
 var scores = sync.Pool{New: func() any { return new(Scores) }}
@@ -24,12 +26,19 @@ func (s *Scores) Free() { scores.Put(s) }
 
 // Score asks the model for the probabilities of its labels. The caller frees them.
 //
+// When a version on trial cannot score, t becomes the champion that answers in its place: ask it for its labels afterwards, not before.
+//
 // It fails with INPUT_MISMATCH when the model reads something else than in holds.
 func (t *Target) Score(in engine.Input) (*Scores, error) {
 	info := t.Predictor.Info()
 	s := scores.Get().(*Scores)
 	s.P = slices.Grow(s.P[:0], len(info.Labels))[:len(info.Labels)]
-	if err := Mismatch(t.Predictor.Predict(in, s.P), info, in); err != nil {
+	var err error
+	if s.Took, err = t.score(in, s.P); t.fallBack(err) {
+		s.Free()
+		return t.Score(in)
+	}
+	if err = Mismatch(err, info, in); err != nil {
 		s.Free()
 		return nil, err
 	}
@@ -100,4 +109,10 @@ func Choose(info *engine.Info, p []float32, promise Promise) Choice {
 	}
 	c.Verdict = promise.Judge("", risk.SetScore(p))
 	return c
+}
+
+// JudgeByChoice is Choose as versions in shadow are judged.
+func JudgeByChoice(t *Target, p []float32) (Verdict, []string) {
+	c := Choose(t.Predictor.Info(), p, t)
+	return c.Verdict, c.Chosen
 }

@@ -23,5 +23,5 @@ func (s tableSource) Acquire(project string, op commonv1.Operation, name string)
 	if err != nil {
 		return Target{}, err
 	}
-	return Target{Live: l, Deployment: l.Deployment, Predictor: l.Predictor, Ref: l.Ref}, nil
+	return Target{Live: l, Deployment: l.Deployment, Predictor: l.Predictor, Ref: l.Ref, Trials: l.Trials}, nil
 }

@@ -4,6 +4,7 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/engine"
+	"github.com/switchyard-ai/switchyard/internal/serving"
 )
 
 // Live is a deployment's state at one moment: which thresholds are certified, and how long its model must stay open.
@@ -21,6 +22,11 @@ type Target struct {
 	Deployment *modelsv1.Deployment
 	Predictor  engine.Predictor   // nil when the deployment has rules only
 	Ref        *commonv1.ModelRef // nil when Predictor is
+	Trials     []*serving.Trial   // versions beside the champion, those that answer a share first
+
+	trial    *serving.Trial // the version on trial that answers; nil for the champion
+	champion *Target        // what it answers in place of; set with trial
+	failed   *serving.Trial // a version on trial that could not score, so that the champion answers
 }
 
 // Source finds deployments.

@@ -43,6 +43,9 @@ var codeOf = map[commonv1.ErrorReason]codes.Code{
 	commonv1.ErrorReason_ERROR_REASON_ITEM_CLOSED:            codes.FailedPrecondition,
 	commonv1.ErrorReason_ERROR_REASON_LABEL_UNKNOWN:          codes.InvalidArgument,
 	commonv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED: codes.FailedPrecondition,
+	commonv1.ErrorReason_ERROR_REASON_INPUT_NOT_RECORDED:     codes.FailedPrecondition,
+	commonv1.ErrorReason_ERROR_REASON_PROMOTION_REFUSED:      codes.FailedPrecondition,
+	commonv1.ErrorReason_ERROR_REASON_REVISION_NOT_FOUND:     codes.NotFound,
 }
 
 // CodeOf returns the gRPC code that the contract gives a reason; INTERNAL for a reason that it does not know.

@@ -213,6 +213,22 @@ func IdempotencyKeyReused(key string) *Error {
 	return New(commonv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED, "idempotency key was used for another request").With("key", key)
 }
 
+// InputNotRecorded says that the record of a decision does not hold its input as it was; retention says what became of it: "redacted", "absent" or "erased".
+func InputNotRecorded(decisionID, retention string) *Error {
+	return New(commonv1.ErrorReason_ERROR_REASON_INPUT_NOT_RECORDED, "the input of decision %s is %s, so it cannot be repeated", decisionID, retention).
+		With("retention", retention)
+}
+
+// RevisionNotFound says that a deployment has no such revision; 0 stands for the one before the last change.
+func RevisionNotFound(op commonv1.Operation, name string, revision int64) *Error {
+	d := OperationName(op) + "/" + name
+	if revision == 0 {
+		return New(commonv1.ErrorReason_ERROR_REASON_REVISION_NOT_FOUND, "deployment %s has nothing to go back to", d).With("deployment", d)
+	}
+	return New(commonv1.ErrorReason_ERROR_REASON_REVISION_NOT_FOUND, "deployment %s has no revision %d", d, revision).
+		With("deployment", d).With("revision", strconv.FormatInt(revision, 10))
+}
+
 // Internal hides a defect: the caller learns nothing of err, the log gets all of it.
 func Internal(err error) *Error {
 	return New(commonv1.ErrorReason_ERROR_REASON_INTERNAL, "internal error").Cause(err)
@@ -221,4 +237,9 @@ func Internal(err error) *Error {
 // OperationName returns an operation as people write it, such as "routing".
 func OperationName(op commonv1.Operation) string {
 	return strings.ToLower(strings.TrimPrefix(op.String(), "OPERATION_"))
+}
+
+// PromotionRefused says that a version may not answer yet, for the reason in format. gate names what refused.
+func PromotionRefused(gate, format string, args ...any) *Error {
+	return New(commonv1.ErrorReason_ERROR_REASON_PROMOTION_REFUSED, format, args...).With("gate", gate)
 }

@@ -140,7 +140,7 @@ type Feedback struct {
 	ErasedAt time.Time `parquet:"erased_at,optional,timestamp(microsecond)"`
 }
 
-// Deployment is a row of the table deployments: what answered from a moment on.
+// Deployment is a row of the table deployments: one entry of the ledger of deployments, and what answered from it on.
 type Deployment struct {
 	Project string `parquet:"-"`
 
@@ -157,6 +157,16 @@ type Deployment struct {
 	Policy       string    `parquet:"policy,dict"` // JSON
 	Certificates []string  `parquet:"certificates,list"`
 	Statement    string    `parquet:"statement,dict"` // the promise in one sentence
+
+	Sequence         int64  `parquet:"sequence"`  // counts the changes of the project, from 1, without gaps
+	Kind             string `parquet:"kind,dict"` // "deploy", "policy", "rollback", "halt", "resume" or "alias"
+	RevisionBefore   int64  `parquet:"revision_before"`
+	RestoredRevision int64  `parquet:"restored_revision"` // of a rollback: the revision that answers again
+	Actor            string `parquet:"actor,dict"`        // id of the API key, or "system"
+	ReasonGiven      string `parquet:"reason_given"`      // why, where somebody said so
+	StateSHA256      []byte `parquet:"state_sha256"`      // of the whole deployment, as the registry keeps it
+	PreviousHash     []byte `parquet:"previous_hash"`     // of the entry before
+	Hash             []byte `parquet:"hash"`
 }
 
 // MaxLabels is how many labels a row of decisions keeps. Those after are recomputed from input and model, bit for bit; their probabilities do not compress,

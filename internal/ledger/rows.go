@@ -178,20 +178,22 @@ func feedbackRow(f *reviewv1.Feedback, seq uint64) lake.Feedback {
 	}
 }
 
-// deploymentRow turns a change of a deployment into a row.
-func deploymentRow(d *modelsv1.Deployment, id string, at time.Time, seq uint64) (lake.Deployment, error) {
-	policy, err := protojson.Marshal(d.GetPolicy())
-	if err != nil {
-		return lake.Deployment{}, err
-	}
+// deploymentRow turns an entry of the ledger of deployments into a row.
+func deploymentRow(c *modelsv1.DeploymentChange, id string, seq uint64) (lake.Deployment, error) {
 	row := lake.Deployment{
-		Project: d.GetProject(), EventID: id, StreamSeq: int64(seq), Time: at.UTC().Truncate(time.Microsecond),
-		Operation: name(d.GetOperation(), "OPERATION_"), Deployment: d.GetName(), Revision: d.GetRevision(),
-		ModelName: d.GetChampion().GetModel(), ModelVersion: d.GetChampion().GetVersion(), ModelDigest: d.GetChampion().GetDigest(),
-		PolicyDigest: d.GetPolicyDigest(), Policy: string(policy), Statement: d.GetStatement(),
+		Project: c.GetProject(), EventID: id, StreamSeq: int64(seq), Time: micros(c.GetRecordTime()),
+		Operation: name(c.GetOperation(), "OPERATION_"), Deployment: c.GetDeployment(), Revision: c.GetRevision(),
+		ModelName: c.GetModel(), ModelVersion: c.GetVersion(), ModelDigest: c.GetVersionDigest(),
+		PolicyDigest: c.GetPolicyDigest(), Statement: c.GetState().GetStatement(), Certificates: c.GetCertificateIds(),
+		Sequence: c.GetSequence(), Kind: name(c.GetKind(), "DEPLOYMENT_CHANGE_KIND_"), RevisionBefore: c.GetRevisionBefore(), RestoredRevision: c.GetRestoredRevision(),
+		Actor: c.GetActor(), ReasonGiven: c.GetReason(), StateSHA256: c.GetStateSha256(), PreviousHash: c.GetPreviousHash(), Hash: c.GetHash(),
 	}
-	for _, c := range d.GetCertificates() {
-		row.Certificates = append(row.Certificates, c.GetCertificateId())
+	if p := c.GetState().GetPolicy(); p != nil {
+		policy, err := protojson.Marshal(p)
+		if err != nil {
+			return lake.Deployment{}, fmt.Errorf("deployment change %s: %w", id, err)
+		}
+		row.Policy = string(policy)
 	}
 	return row, nil
 }

@@ -167,15 +167,15 @@ func (c *collector) row(d *bus.Delivery) error {
 		row.Project, row.Time = e.Project, orElse(row.Time, e.Time)
 		b.Feedback = append(b.Feedback, row)
 	case lake.Deployments:
-		m := &modelsv1.Deployment{}
+		m := &modelsv1.DeploymentChange{}
 		if err := proto.Unmarshal(d.Data, m); err != nil {
 			return err
 		}
-		row, err := deploymentRow(m, e.ID, e.Time, d.Seq)
+		row, err := deploymentRow(m, e.ID, d.Seq)
 		if err != nil {
 			return err
 		}
-		row.Project = e.Project
+		row.Project, row.Time = e.Project, orElse(row.Time, e.Time)
 		b.Deployments = append(b.Deployments, row)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/decision"
@@ -130,11 +131,17 @@ func TestTheLakeHoldsWhatTheStreamHeld(t *testing.T) {
 	records := publish(t, b, "p", 100)
 	verdict := &reviewv1.Verdict{VerdictId: "v", ItemId: "i", DecisionId: "d", Project: "p", SubmitTime: timestamppb.Now(), Final: true, Answer: &reviewv1.Answer{Labels: []string{"x"}, Note: "n", TimeSpent: durationpb.New(time.Second)}}
 	feedback := &reviewv1.Feedback{FeedbackId: "f", DecisionId: "d", Project: "p", SubmitTime: timestamppb.Now(), Labels: []string{"y"}}
-	err := b.PublishBatch(t.Context(), []bus.Msg{message(t, "verdicts", "p", "v", verdict), message(t, "feedback", "p", "f", feedback), {Subject: "switchyard.p.decisions", ID: "broken", Data: []byte("\xff")}})
+	change := &modelsv1.DeploymentChange{
+		Project: "p", Sequence: 7, RecordTime: timestamppb.Now(), Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support",
+		Kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ROLLBACK, RevisionBefore: 3, Revision: 4, RestoredRevision: 2, Model: "m", Version: 5, VersionDigest: "sha256:abc",
+		PolicyDigest: "sha256:def", CertificateIds: []string{"c1", "c2"}, Actor: "key", Reason: "errors", StateSha256: []byte("s"), PreviousHash: []byte("p"), Hash: []byte("h"),
+		State: &modelsv1.Deployment{Policy: &modelsv1.Policy{MaxError: 0.05}, Statement: "promised"},
+	}
+	err := b.PublishBatch(t.Context(), []bus.Msg{message(t, "verdicts", "p", "v", verdict), message(t, "feedback", "p", "f", feedback), message(t, "deployments", "p", "routing/support/4", change), {Subject: "switchyard.p.decisions", ID: "broken", Data: []byte("\xff")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitRows(t, l, 102)
+	waitRows(t, l, 103)
 	place := ledger.Lake{Open: func() *lake.Lake { return l }}
 	for _, want := range records {
 		k, _ := ledger.NewKey("p", want.GetDecision().GetDecisionId())
@@ -153,6 +160,17 @@ func TestTheLakeHoldsWhatTheStreamHeld(t *testing.T) {
 			return v.Final && v.Labels[0] == "x" && v.Note == "n" && v.SpentNanos == 1e9
 		},
 		lake.FeedbackOf: func(r any) bool { f := r.(*lake.Feedback); return f.Labels[0] == "y" && f.DecisionID == "d" },
+		lake.Deployments: func(r any) bool {
+			want := &lake.Deployment{
+				Project: "p", EventID: "routing/support/4", StreamSeq: 103, Time: change.GetRecordTime().AsTime().Truncate(time.Microsecond), Operation: "routing", Deployment: "support",
+				Revision: 4, ModelName: "m", ModelVersion: 5, ModelDigest: "sha256:abc", PolicyDigest: "sha256:def", Policy: `{"maxError":0.05}`, Certificates: []string{"c1", "c2"},
+				Statement: "promised", Sequence: 7, Kind: "rollback", RevisionBefore: 3, RestoredRevision: 2, Actor: "key", ReasonGiven: "errors",
+				StateSHA256: []byte("s"), PreviousHash: []byte("p"), Hash: []byte("h"),
+			}
+			diff := cmp.Diff(want, r)
+			t.Log(diff)
+			return diff == ""
+		},
 	} {
 		err := l.Each(t.Context(), table, lake.Filter{}, func(r any) error {
 			rows++
@@ -165,8 +183,8 @@ func TestTheLakeHoldsWhatTheStreamHeld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if rows != 2 {
-		t.Errorf("%d rows of verdicts and feedback", rows)
+	if rows != 3 {
+		t.Errorf("%d rows of verdicts, feedback and deployments", rows)
 	}
 }
 

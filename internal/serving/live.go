@@ -18,46 +18,57 @@ type Live struct {
 	// Ref names the model in decisions; nil when Predictor is.
 	Ref *commonv1.ModelRef
 
-	certificates map[string]*modelsv1.Certificate // by side
-	model        *model                           // nil without a predictor
-	broken       bool                             // the version could not be loaded and there is no older one
-	refs         atomic.Int64                     // one of the table, one of each running call; 0 is final
+	// Trials are the versions beside the champion that could be loaded, canaries first.
+	Trials []*Trial
+
+	certificates certificates
+	model        *model       // nil without a predictor
+	whole        bool         // every version that the deployment names was loaded
+	broken       bool         // the version could not be loaded and there is no older one
+	refs         atomic.Int64 // one of the table, one of each running call; 0 is final
 }
 
-// newLive returns a Live that holds one reference for the table. It takes over one reference to the model, which may be nil.
-func newLive(d *modelsv1.Deployment, m *model, broken bool) *Live {
-	l := &Live{Deployment: d, model: m, broken: broken, certificates: make(map[string]*modelsv1.Certificate, len(d.GetCertificates()))}
-	for _, c := range d.GetCertificates() {
-		l.certificates[c.GetSide()] = c
-	}
+// newLive returns a Live that holds one reference for the table. It takes over one reference to the model, which may be nil, and to that of each trial.
+func newLive(d *modelsv1.Deployment, m *model, trials []*Trial, broken bool) *Live {
+	l := &Live{Deployment: d, Trials: trials, model: m, broken: broken, certificates: bySide(d.GetCertificates())}
 	if m != nil {
-		v := d.GetChampion()
-		l.Predictor = m.predictor
-		l.Ref = &commonv1.ModelRef{Name: v.GetModel(), Version: v.GetVersion(), Digest: v.GetDigest()}
+		l.Predictor, l.Ref = m.predictor, refOf(d.GetChampion())
 	}
+	l.whole = len(l.models()) == len(versions(d))
 	l.refs.Store(1)
 	return l
+}
+
+func refOf(v *modelsv1.ModelVersion) *commonv1.ModelRef {
+	return &commonv1.ModelRef{Name: v.GetModel(), Version: v.GetVersion(), Digest: v.GetDigest()}
+}
+
+// models returns the opened models: the champion's first, if any.
+func (l *Live) models() (out []*model) {
+	if l.model != nil {
+		out = append(out, l.model)
+	}
+	for _, t := range l.Trials {
+		out = append(out, t.model)
+	}
+	return out
 }
 
 // Threshold returns the score from which answers of a side ("remove", "allow", a label) are automated, and the certificate that says so. A
 // certificate of the side's own overrides the one of all labels, also where it failed. ok is false when nothing is certified.
 func (l *Live) Threshold(side string) (t float64, certificateID string, ok bool) {
-	c, found := l.certificates[side]
-	if !found {
-		c, found = l.certificates[""]
-	}
-	if !found || !c.GetCertified() {
-		return 0, "", false
-	}
-	return c.GetThreshold(), c.GetCertificateId(), true
+	return l.certificates.threshold(side)
 }
+
+// Retain adds a use of what Acquire returned, to be ended by a Release of its own. Only who still uses it may call it.
+func (l *Live) Retain() { l.refs.Add(1) }
 
 // Release ends the use of what Acquire returned.
 func (l *Live) Release() {
 	switch n := l.refs.Add(-1); {
 	case n == 0:
-		if l.model != nil {
-			l.model.release()
+		for _, m := range l.models() {
+			m.release()
 		}
 	case n < 0:
 		// A defect of a caller. Counting on would let the next one go unnoticed.

@@ -22,12 +22,12 @@ type loader struct {
 	table  *Table
 }
 
-// load opens the artifact of a version, after downloading it where the folder does not hold it, and warms it.
-func (l *loader) load(ctx context.Context, d *modelsv1.Deployment) (*model, error) {
-	begin, v := time.Now(), d.GetChampion()
+// load opens the artifact of a project's version, after downloading it where the folder does not hold it, and warms it.
+func (l *loader) load(ctx context.Context, project string, v *modelsv1.ModelVersion) (*model, error) {
+	begin := time.Now()
 	path, err := l.blobs.Path(v.GetDigest())
 	if errors.Is(err, blob.ErrNotFound) {
-		if err := l.download(ctx, d); err != nil {
+		if err := l.download(ctx, project, v); err != nil {
 			return nil, fmt.Errorf("download artifact: %w", err)
 		}
 		path, err = l.blobs.Path(v.GetDigest())
@@ -42,41 +42,33 @@ func (l *loader) load(ctx context.Context, d *modelsv1.Deployment) (*model, erro
 	if err := check(p, v); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	l.table.log.InfoContext(ctx, "model loaded", "project", d.GetProject(), "model", v.GetModel(), "version", v.GetVersion(),
+	l.table.log.InfoContext(ctx, "model loaded", "project", project, "model", v.GetModel(), "version", v.GetVersion(),
 		"digest", v.GetDigest(), "took", time.Since(begin))
 	m := &model{digest: v.GetDigest(), predictor: p, log: l.table.log}
 	m.refs.Store(1)
 	return m, nil
 }
 
-// check compares the file with the registry's description and predicts once, so that the first caller does not wait for the disk.
+// check compares the file with the registry's description: its digest, and what it answers to the probes, which also brings its first pages into memory, so that the first caller
+// does not wait for the disk.
 func check(p engine.Predictor, v *modelsv1.ModelVersion) error {
 	info := p.Info()
 	if info.Digest != v.GetDigest() {
 		return fmt.Errorf("file has the digest %s, want %s: %w", info.Digest, v.GetDigest(), engine.ErrFormat)
 	}
-	err := p.Predict(dummy(info), make([]float32, len(info.Labels)))
-	if err != nil && !errors.Is(err, engine.ErrInput) {
-		return fmt.Errorf("first prediction: %w", err)
+	fingerprint, err := engine.Fingerprint(p)
+	if err != nil {
+		return fmt.Errorf("first predictions: %w", err)
+	}
+	if want := v.GetFingerprint(); want != "" && fingerprint != want {
+		return fmt.Errorf("answers the probes otherwise than when it was registered (fingerprint %.8s, want %.8s): %w", fingerprint, want, engine.ErrFormat)
 	}
 	return nil
 }
 
-// dummy is an input that touches the weights and means nothing.
-func dummy(info *engine.Info) engine.Input {
-	if info.Kind == engine.KindTextLinear {
-		return engine.Input{Text: "The quick brown fox jumps over the lazy dog, 0123456789."}
-	}
-	record := make(engine.Record, len(info.Columns))
-	for _, c := range info.Columns {
-		record[c.Name] = engine.Value{Kind: c.Kind}
-	}
-	return engine.Input{Record: record}
-}
-
 // download fetches the artifact from the registry into the folder; its digest is checked on the way.
-func (l *loader) download(ctx context.Context, d *modelsv1.Deployment) error {
-	w, err := l.blobs.Create(d.GetChampion().GetDigest())
+func (l *loader) download(ctx context.Context, project string, v *modelsv1.ModelVersion) error {
+	w, err := l.blobs.Create(v.GetDigest())
 	if err != nil {
 		return err
 	}
@@ -84,7 +76,7 @@ func (l *loader) download(ctx context.Context, d *modelsv1.Deployment) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when writing fails
 	defer cancel()
 	stream, err := l.models.DownloadArtifact(ctx, &modelsv1.DownloadArtifactRequest{
-		Project: d.GetProject(), Model: d.GetChampion().GetModel(), Version: d.GetChampion().GetVersion(),
+		Project: project, Model: v.GetModel(), Version: v.GetVersion(),
 	})
 	if err != nil {
 		return err

@@ -133,17 +133,24 @@ func (t *Table) apply(ctx context.Context, l *loader, batch map[Key]*modelsv1.De
 	}
 	for k, d := range batch {
 		before := old[k]
-		if before != nil && !before.broken && proto.Equal(before.Deployment, d) {
+		if before != nil && !before.broken && before.whole && proto.Equal(before.Deployment, d) {
 			continue // a watch that was opened again sends everything again
+		}
+		trials, late := t.trials(ctx, d, opened)
+		if late && ctx.Err() == nil {
+			retry[k] = d
 		}
 		o := opened[d.GetChampion().GetDigest()]
 		switch {
 		case d.GetChampion() == nil:
-			next[k] = newLive(d, nil, false)
+			next[k] = newLive(d, nil, trials, false)
 		case o.err == nil:
 			o.model.refs.Add(1)
-			next[k] = newLive(d, o.model, false)
+			next[k] = newLive(d, o.model, trials, false)
 		default:
+			for _, tr := range trials {
+				tr.model.release()
+			}
 			if ctx.Err() != nil { // shutting down: no news
 				continue
 			}
@@ -155,7 +162,7 @@ func (t *Table) apply(ctx context.Context, l *loader, batch map[Key]*modelsv1.De
 			if before != nil && !before.broken {
 				continue // the old version goes on
 			}
-			next[k] = newLive(d, nil, true)
+			next[k] = newLive(d, nil, nil, true)
 		}
 		if before != nil {
 			replaced = append(replaced, before)
@@ -181,20 +188,23 @@ type opening struct {
 
 // openAll returns a model for every digest that the batch needs, shared with the table where it is open already.
 func (t *Table) openAll(ctx context.Context, l *loader, batch map[Key]*modelsv1.Deployment, old map[Key]*Live) map[string]*opening {
-	needed := map[string]*modelsv1.Deployment{}
+	type wanted struct {
+		project string
+		version *modelsv1.ModelVersion
+	}
+	needed := map[string]wanted{}
 	for _, d := range batch {
-		if d.GetChampion() != nil {
-			needed[d.GetChampion().GetDigest()] = d
+		for _, v := range versions(d) {
+			needed[v.GetDigest()] = wanted{d.GetProject(), v}
 		}
 	}
 	out := make(map[string]*opening, len(needed))
 	for _, live := range old {
-		if live.model == nil || needed[live.model.digest] == nil || out[live.model.digest] != nil {
-			continue
-		}
-		if live.model.share() {
-			out[live.model.digest] = &opening{model: live.model}
-			delete(needed, live.model.digest)
+		for _, m := range live.models() {
+			if _, is := needed[m.digest]; is && out[m.digest] == nil && m.share() {
+				out[m.digest] = &opening{model: m}
+				delete(needed, m.digest)
+			}
 		}
 	}
 	work, digests := make(chan string), slices.Sorted(maps.Keys(needed))
@@ -206,7 +216,7 @@ func (t *Table) openAll(ctx context.Context, l *loader, batch map[Key]*modelsv1.
 		wg.Go(func() {
 			for digest := range work {
 				o := out[digest]
-				o.model, o.err = l.load(ctx, needed[digest])
+				o.model, o.err = l.load(ctx, needed[digest].project, needed[digest].version)
 			}
 		})
 	}

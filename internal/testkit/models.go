@@ -2,7 +2,9 @@ package testkit
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,10 +27,13 @@ type Trained struct {
 
 // The models that tests deploy; each is trained once a process.
 var (
-	Support  = sync.OnceValues(func() (*Trained, error) { return trainTexts("routing", supportWords) })
-	Topics   = sync.OnceValues(func() (*Trained, error) { return trainTexts("classification", supportWords) })
-	Comments = sync.OnceValues(func() (*Trained, error) { return trainTexts("moderation", commentWords) })
+	Support  = sync.OnceValues(func() (*Trained, error) { return trainTexts("routing", supportWords, 7) })
+	Topics   = sync.OnceValues(func() (*Trained, error) { return trainTexts("classification", supportWords, 7) })
+	Comments = sync.OnceValues(func() (*Trained, error) { return trainTexts("moderation", commentWords, 7) })
 	Expenses = sync.OnceValues(trainExpenses)
+	// SupportAnew and CommentsAnew were trained on other sentences: other weights, other answers.
+	SupportAnew  = sync.OnceValues(func() (*Trained, error) { return trainTexts("routing", supportWords, 8) })
+	CommentsAnew = sync.OnceValues(func() (*Trained, error) { return trainTexts("moderation", commentWords, 8) })
 )
 
 var supportWords = map[string]string{
@@ -44,11 +49,11 @@ var commentWords = map[string]string{
 
 const rowsPerLabel = 700
 
-func trainTexts(operation string, words map[string]string) (*Trained, error) {
-	random := rand.New(rand.NewPCG(7, 7))
+func trainTexts(operation string, words map[string]string, seed uint64) (*Trained, error) {
+	random := rand.New(rand.NewPCG(seed, 7))
 	set := &dataset.Set{Kind: dataset.Text}
-	for label, list := range words {
-		all := strings.Fields(list)
+	for _, label := range slices.Sorted(maps.Keys(words)) {
+		all := strings.Fields(words[label])
 		for range rowsPerLabel {
 			picked := make([]string, 6+random.IntN(6))
 			for j := range picked {
@@ -116,6 +121,19 @@ func train(operation string, set *dataset.Set) (*Trained, error) {
 // Deploy registers a model under a name and lets it answer under the same name. With certify false it brings no certification sample.
 func Deploy(tb testing.TB, conn grpc.ClientConnInterface, name string, model func() (*Trained, error), certify bool) *modelsv1.Deployment {
 	tb.Helper()
+	v := Register(tb, conn, name, model, certify)
+	r, err := modelsv1.NewModelServiceClient(conn).Deploy(tb.Context(), &modelsv1.DeployRequest{
+		Operation: v.GetOperation(), Deployment: name, Model: name, Version: v.GetVersion(),
+	})
+	if err != nil {
+		tb.Fatalf("deploy %s: %v", name, err)
+	}
+	return r.GetDeployment()
+}
+
+// Register registers a model under a name. With certify false it brings no certification sample.
+func Register(tb testing.TB, conn grpc.ClientConnInterface, name string, model func() (*Trained, error), certify bool) *modelsv1.ModelVersion {
+	tb.Helper()
 	t, err := model()
 	if err != nil {
 		tb.Fatalf("train %s: %v", name, err)
@@ -130,13 +148,9 @@ func Deploy(tb testing.TB, conn grpc.ClientConnInterface, name string, model fun
 	if certify {
 		spec.Samples = registry.Samples(t.Operation, t.Result.Sample)
 	}
-	models := modelsv1.NewModelServiceClient(conn)
-	if _, err := registry.Push(tb.Context(), models, spec, t.Result.Artifact); err != nil {
+	v, err := registry.Push(tb.Context(), modelsv1.NewModelServiceClient(conn), spec, t.Result.Artifact)
+	if err != nil {
 		tb.Fatalf("register %s: %v", name, err)
 	}
-	r, err := models.Deploy(tb.Context(), &modelsv1.DeployRequest{Operation: t.Operation, Deployment: name, Model: name})
-	if err != nil {
-		tb.Fatalf("deploy %s: %v", name, err)
-	}
-	return r.GetDeployment()
+	return v
 }

@@ -26,6 +26,7 @@ func (s *Service) classify(call *decision.Call, t *decision.Target, sub *subject
 	if t.Predictor == nil {
 		return answer{}, fault.ModelNotDeployed(operation, t.Deployment.GetName())
 	}
+	t = t.For(sub.subjectID, sub.contentID, sub.input)
 	begin := s.maker.Now()
 	in := sub.engineInput()
 	scores, err := t.Score(in)
@@ -42,6 +43,7 @@ func (s *Service) classify(call *decision.Call, t *decision.Target, sub *subject
 	a.record = s.maker.Make(call, t, &decision.Answer{
 		Verdict: c.Verdict, Input: sub.input(), Labels: info.Labels, Probabilities: scores.P, Chosen: c.Chosen,
 		SubjectID: sub.subjectID, ContentID: sub.contentID, Compute: s.maker.Now().Sub(begin),
+		Scored: decision.Scored{Input: in, Took: scores.Took, Judge: decision.JudgeByChoice},
 	})
 	return a, nil
 }

@@ -30,6 +30,15 @@ func (s *Service) GetDecision(ctx context.Context, req *decisionsv1.GetDecisionR
 	if !ok {
 		return nil, fault.InvalidField("decision_id", "%s is no UUIDv7, which ids of decisions are", req.GetDecisionId())
 	}
+	r, err := s.lookUp(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &decisionsv1.GetDecisionResponse{Record: r}, nil
+}
+
+// lookUp returns a record, or why the caller cannot have it.
+func (s *Service) lookUp(ctx context.Context, key ledger.Key) (*commonv1.DecisionRecord, error) {
 	r, err := s.find(ctx, key)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
@@ -39,7 +48,7 @@ func (s *Service) GetDecision(ctx context.Context, req *decisionsv1.GetDecisionR
 	case err != nil:
 		return nil, fault.Unavailable("record of decisions").Cause(err)
 	}
-	return &decisionsv1.GetDecisionResponse{Record: r}, nil
+	return r, nil
 }
 
 // find looks for a record, and again for one that may be on its way.

@@ -33,6 +33,8 @@ type Deps struct {
 	Records Finder
 	List    Lister
 	Erasers []Eraser // asked in this order
+	// Replayer repeats decisions; nil where nobody can.
+	Replayer Replayer
 }
 
 // Service implements decisions.v1.
@@ -41,12 +43,17 @@ type Service struct {
 	records Finder
 	list    Lister
 	erasers []Eraser
+
+	replayer Replayer
+	replays  chan struct{} // one slot for each decision that may be repeated at once
 }
 
 var _ decisionsv1.DecisionServiceServer = (*Service)(nil)
 
 // New returns the service.
-func New(d Deps) *Service { return &Service{records: d.Records, list: d.List, erasers: d.Erasers} }
+func New(d Deps) *Service {
+	return &Service{records: d.Records, list: d.List, erasers: d.Erasers, replayer: d.Replayer, replays: make(chan struct{}, replaying)}
+}
 
 // Register adds the service to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) { decisionsv1.RegisterDecisionServiceServer(r, s) }

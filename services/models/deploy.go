@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -10,7 +11,6 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
-	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -23,11 +23,22 @@ type change struct {
 	project   string
 	operation commonv1.Operation
 	name      string
-	kind      string // how the history calls it
-	expected  int64  // the revision that the caller has seen; 0 for any
+	kind      modelsv1.DeploymentChangeKind
+	reason    string
+	expected  int64 // the revision that the caller has seen; 0 for any
 	// champion and policy make the new parts from the deployment as it is, which is nil for a new one. A nil champion stays nil.
 	champion func(tx *db.Tx, now *modelsv1.Deployment) (*stored, error)
 	policy   func(now *modelsv1.Deployment) *modelsv1.Policy
+	// restore, instead of the two, returns an earlier state that shall answer again as it was.
+	restore func(tx *db.Tx, now *modelsv1.Deployment) (*modelsv1.Deployment, error)
+	// edit, instead of all of them, changes a copy of a deployment that exists; what it leaves alone stays, certificates too.
+	edit func(tx *db.Tx, next *modelsv1.Deployment) error
+}
+
+// wish is what is to be made of a deployment: the state after the change, and what the ledger says of it.
+type wish struct {
+	next *modelsv1.Deployment
+	log  *modelsv1.DeploymentChange // nil when the deployment is in that state already
 }
 
 // Deploy lets a version answer under a deployment's name. Repeating a call that has been carried out returns the deployment as it is.
@@ -43,7 +54,8 @@ func (s *Service) Deploy(ctx context.Context, req *modelsv1.DeployRequest) (*mod
 		return nil, fault.InvalidField("model", "must be named; only moderation can do without a model, by rules alone")
 	}
 	d, err := s.apply(ctx, change{
-		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: "deploy", expected: req.GetExpectedRevision(),
+		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_DEPLOY,
+		reason: req.GetReason(), expected: req.GetExpectedRevision(),
 		champion: func(tx *db.Tx, _ *modelsv1.Deployment) (*stored, error) {
 			if req.GetModel() == "" {
 				return nil, nil
@@ -80,7 +92,8 @@ func (s *Service) UpdatePolicy(ctx context.Context, req *modelsv1.UpdatePolicyRe
 		return nil, fault.InvalidField("policy", "must be set")
 	}
 	d, err := s.apply(ctx, change{
-		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: "policy", expected: req.GetExpectedRevision(),
+		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_POLICY,
+		reason: req.GetReason(), expected: req.GetExpectedRevision(),
 		champion: func(tx *db.Tx, now *modelsv1.Deployment) (*stored, error) {
 			if now == nil {
 				return nil, fault.DeploymentNotFound(req.GetOperation(), req.GetDeployment())
@@ -102,42 +115,25 @@ func (s *Service) UpdatePolicy(ctx context.Context, req *modelsv1.UpdatePolicyRe
 // the only writing transaction; when another change came first it begins again.
 func (s *Service) apply(ctx context.Context, c change) (*modelsv1.Deployment, error) {
 	for {
-		next, changed, err := s.plan(ctx, c)
-		if err != nil || !changed {
-			return next, err
+		w, err := s.plan(ctx, c)
+		if err != nil {
+			return nil, err
 		}
-		err = s.store.db.Tx(ctx, func(tx *db.Tx) error {
-			now, err := s.store.deployment(tx, c.project, c.operation, c.name)
-			if err != nil {
-				return err
-			}
-			if now.GetRevision() != next.GetRevision()-1 {
-				return errMoved
-			}
-			if now == nil {
-				n, err := s.store.countDeployments(tx, c.project)
-				if err != nil {
-					return err
-				}
-				if n >= s.config.MaxDeployments {
-					return fault.QuotaExceeded("deployments", int64(s.config.MaxDeployments))
-				}
-			}
-			if err := s.store.putDeployment(tx, next, c.kind, auth.FromContext(ctx).KeyID); err != nil {
-				return err
-			}
-			return tx.Changed(topic, c.project)
-		})
+		if w.log == nil {
+			return w.next, nil
+		}
+		err = s.store.db.Tx(ctx, func(tx *db.Tx) error { return s.commit(tx, &c, &w) })
 		if errors.Is(err, errMoved) && ctx.Err() == nil {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
+		next := w.next
 		s.watch.publish(next)
 		s.log.InfoContext(ctx, "deployment changed", "project", c.project, "operation", fault.OperationName(c.operation),
 			"deployment", c.name, "revision", next.GetRevision(), "model", next.GetChampion().GetModel(),
-			"version", next.GetChampion().GetVersion(), "statement", next.GetStatement())
+			"version", next.GetChampion().GetVersion(), "statement", next.GetStatement(), "by", w.log.GetActor())
 		if s.applied != nil {
 			s.applied(ctx, next)
 		}
@@ -145,21 +141,116 @@ func (s *Service) apply(ctx context.Context, c change) (*modelsv1.Deployment, er
 	}
 }
 
-// plan returns the state after the change, and false when the deployment is in that state already.
-func (s *Service) plan(ctx context.Context, c change) (*modelsv1.Deployment, bool, error) {
-	var now *modelsv1.Deployment
+// commit stores what was planned, its entry in the ledger and the event that tells of it, unless the deployment has changed meanwhile.
+func (s *Service) commit(tx *db.Tx, c *change, w *wish) error {
+	now, err := s.store.deployment(tx, c.project, c.operation, c.name)
+	if err != nil {
+		return err
+	}
+	if now.GetRevision() != w.next.GetRevision()-1 {
+		return errMoved
+	}
+	if now == nil {
+		n, err := s.store.countDeployments(tx, c.project)
+		if err != nil {
+			return err
+		}
+		if n >= s.config.MaxDeployments {
+			return fault.QuotaExceeded("deployments", int64(s.config.MaxDeployments))
+		}
+	}
+	if err := s.store.putDeployment(tx, w.next, w.log, s.now()); err != nil {
+		return err
+	}
+	if err := s.emit(tx, told(w.log, w.next)); err != nil {
+		return err
+	}
+	return tx.Changed(topic, c.project)
+}
+
+// plan returns the state after the change, and what the ledger will say of it.
+func (s *Service) plan(ctx context.Context, c change) (wish, error) {
+	var now, restored, edited *modelsv1.Deployment
 	var champion *stored
+	var last *modelsv1.DeploymentChange
 	err := s.store.db.View(ctx, func(tx *db.Tx) (err error) {
 		if now, err = s.store.deployment(tx, c.project, c.operation, c.name); err != nil {
+			return err
+		}
+		if c.expected != 0 {
+			if last, err = s.store.lastChange(tx, c.project, c.operation, c.name); err != nil {
+				return err
+			}
+		}
+		switch {
+		case c.edit != nil && now == nil:
+			return fault.DeploymentNotFound(c.operation, c.name)
+		case c.edit != nil:
+			edited = proto.CloneOf(now)
+			return c.edit(tx, edited)
+		case c.restore != nil:
+			restored, err = c.restore(tx, now)
 			return err
 		}
 		champion, err = c.champion(tx, now)
 		return err
 	})
 	if err != nil {
-		return nil, false, err
+		return wish{}, err
 	}
-	next := &modelsv1.Deployment{
+	next, same := edited, edited != nil && proto.Equal(now, edited)
+	if edited == nil {
+		if next, err = s.next(&c, now, restored, champion); err != nil {
+			return wish{}, err
+		}
+		same = now != nil && now.GetPolicyDigest() == next.GetPolicyDigest() && proto.Equal(now.GetChampion(), next.GetChampion())
+	}
+	current := now.GetRevision()
+	// A retry of a call whose answer was lost finds its own work done, one revision later than it expects.
+	repeated := same && c.expected == current-1
+	if c.expected != 0 && c.expected != current && !repeated {
+		return wish{}, conflict(&c, current, last)
+	}
+	if same {
+		return wish{next: now}, nil
+	}
+	next.Revision = current + 1
+	at := s.now().Truncate(time.Microsecond)
+	if champion != nil {
+		if next.Certificates, err = certify(champion.version, champion.samples, next.Policy, at); err != nil {
+			return wish{}, err
+		}
+	}
+	next.UpdateTime = timestamppb.New(at)
+	if edited == nil {
+		if err := s.store.db.View(ctx, func(tx *db.Tx) error { return s.carry(tx, now, next, at) }); err != nil {
+			return wish{}, err
+		}
+		if restored == nil {
+			next.Statement = statement(next)
+		}
+	}
+	settleHalts(now, restored, next, edited != nil)
+	actor := actorOf(ctx)
+	if c.kind == guardrailKind { // nobody asked for it, though some process's report led to it
+		actor = system
+	}
+	return wish{next: next, log: &modelsv1.DeploymentChange{
+		Kind: c.kind, Actor: actor, Reason: c.reason, RestoredRevision: restored.GetRevision(),
+	}}, nil
+}
+
+// next returns the state that is wished for, still without certificates where they are to be computed.
+func (s *Service) next(c *change, now, restored *modelsv1.Deployment, champion *stored) (next *modelsv1.Deployment, err error) {
+	if restored != nil {
+		next = proto.CloneOf(now)                                       // what is not restored stays
+		next.Challengers, next.Previous, next.Probation = nil, nil, nil // carry takes them over
+		next.Champion, next.Policy, next.PolicyDigest = restored.GetChampion(), restored.GetPolicy(), restored.GetPolicyDigest()
+		next.Certificates, next.Statement = restored.GetCertificates(), restored.GetStatement()
+		next.Revision = now.GetRevision() + 1
+		return next, nil
+	}
+	next = &modelsv1.Deployment{
 		Project: c.project, Operation: c.operation, Name: c.name,
 		Policy: fill(c.policy(now), c.operation), Revision: now.GetRevision() + 1,
 	}
@@ -167,30 +258,24 @@ func (s *Service) plan(ctx context.Context, c change) (*modelsv1.Deployment, boo
 		next.Champion = champion.version
 	}
 	if err := checkPolicy(next.Policy, c.operation, next.Champion); err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if next.PolicyDigest, err = digestOfPolicy(next.Policy); err != nil {
-		return nil, false, err
+	next.PolicyDigest, err = digestOfPolicy(next.Policy)
+	return next, err
+}
+
+// conflict says that another change came first, and whose it was.
+func conflict(c *change, current int64, last *modelsv1.DeploymentChange) error {
+	e := fault.VersionConflict("deployment", fault.OperationName(c.operation)+"/"+c.name, current, c.expected)
+	if last == nil {
+		return e
 	}
-	same := now != nil && now.GetPolicyDigest() == next.PolicyDigest && proto.Equal(now.GetChampion(), next.Champion)
-	current := now.GetRevision()
-	// A retry of a call whose answer was lost finds its own work done, one revision later than it expects.
-	repeated := same && c.expected == current-1
-	if c.expected != 0 && c.expected != current && !repeated {
-		return nil, false, fault.VersionConflict("deployment", fault.OperationName(c.operation)+"/"+c.name, current, c.expected)
-	}
-	if same {
-		return now, false, nil
-	}
-	at := s.now().Truncate(time.Microsecond)
-	if champion != nil {
-		if next.Certificates, err = certify(champion.version, champion.samples, next.Policy, at); err != nil {
-			return nil, false, err
-		}
-	}
-	carryHalts(now, next)
-	next.UpdateTime, next.Statement = timestamppb.New(at), statement(next)
-	return next, true, nil
+	return e.With("actor", last.GetActor()).With("change", kindName(last.GetKind())).With("changedAt", last.GetRecordTime().AsTime().Format(time.RFC3339Nano))
+}
+
+// kindName is a kind of change as people write it, such as "rollback".
+func kindName(k modelsv1.DeploymentChangeKind) string {
+	return strings.ToLower(strings.TrimPrefix(k.String(), "DEPLOYMENT_CHANGE_KIND_"))
 }
 
 // find reads a version of the project, the newest for number 0. It fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
@@ -215,19 +300,28 @@ func (s *Service) find(tx *db.Tx, project, model string, number int32) (*stored,
 	return v, nil
 }
 
-// GetDeployment returns one deployment.
+// GetDeployment returns one deployment as it is, or as it was.
 func (s *Service) GetDeployment(ctx context.Context, req *modelsv1.GetDeploymentRequest) (*modelsv1.GetDeploymentResponse, error) {
-	project, err := project(ctx)
+	owner, err := ownerOf(ctx, req.GetProject())
 	if err != nil {
 		return nil, err
 	}
-	var d *modelsv1.Deployment
+	if req.GetRevision() != 0 && req.GetAt() != nil {
+		return nil, fault.InvalidField("at", "must be absent when a revision is named")
+	}
+	var now, d *modelsv1.Deployment
 	err = s.store.db.View(ctx, func(tx *db.Tx) (err error) {
-		d, err = s.store.deployment(tx, project, req.GetOperation(), req.GetDeployment())
+		now, err = s.store.deployment(tx, owner, req.GetOperation(), req.GetDeployment())
+		if d = now; err == nil && now != nil && (req.GetRevision() != 0 || req.GetAt() != nil) {
+			d, err = s.store.deploymentAt(tx, owner, req.GetOperation(), req.GetDeployment(), req.GetRevision(), req.GetAt().AsTime())
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if d == nil && now != nil && req.GetRevision() != 0 {
+		return nil, fault.RevisionNotFound(req.GetOperation(), req.GetDeployment(), req.GetRevision())
 	}
 	if d == nil {
 		return nil, fault.DeploymentNotFound(req.GetOperation(), req.GetDeployment())

@@ -178,7 +178,7 @@ func TestConcurrentChangesAllCount(t *testing.T) {
 	defer raw.Close()
 	var n, last int64
 	err = raw.View(ctx, func(tx *db.Tx) error {
-		_, err := tx.Get(`SELECT count(*), max(revision) FROM deployment_events WHERE caller = 'testkey'`, nil, &n, &last)
+		_, err := tx.Get(`SELECT count(*), max(revision) FROM deployment_ledger WHERE actor = 'testkey'`, nil, &n, &last)
 		return err
 	})
 	if err != nil || n != callers*each+1 || last != n {

@@ -7,17 +7,15 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
-// HaltAutomation stops what a certificate automates, or everything that a deployment automates. The reason stays in the deployment and in its history.
+// HaltAutomation stops what a certificate automates, or everything that a deployment automates. The reason stays in the deployment and in the ledger.
 func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomationRequest) (*modelsv1.HaltAutomationResponse, error) {
 	project, err := owner(ctx, req.GetProject())
 	if err != nil {
@@ -27,27 +25,39 @@ func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomati
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.amend(ctx, project, req.GetOperation(), req.GetDeployment(), "halt: "+reason, func(d *modelsv1.Deployment) error {
-		at, caller := timestamppb.New(s.now().Truncate(time.Microsecond)), auth.FromContext(ctx).KeyID
-		add := func(side, certificate string) {
-			if haltOf(d, side) == nil {
-				d.Halts = append(d.Halts, &modelsv1.Halt{Side: side, CertificateId: certificate, Reason: reason, Time: at, Caller: caller})
-			}
-		}
-		for _, c := range d.GetCertificates() {
-			if id := req.GetCertificateId(); id == "" || id == c.GetCertificateId() {
-				add(c.GetSide(), c.GetCertificateId())
-			}
-		}
-		if req.GetCertificateId() == "" {
-			add("", "") // whatever is automated without a certificate
-		}
-		return nil
+	d, err := s.apply(ctx, change{
+		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT, reason: reason,
+		edit: func(_ *db.Tx, next *modelsv1.Deployment) error {
+			h := &modelsv1.Halt{Reason: reason, Time: timestamppb.New(s.now().Truncate(time.Microsecond)), Caller: auth.FromContext(ctx).KeyID}
+			halt(next, req.GetCertificateId(), h)
+			return nil
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &modelsv1.HaltAutomationResponse{Deployment: d}, nil
+}
+
+// halt stops what one certificate automates, or everything; what is stopped already stays as it is.
+func halt(d *modelsv1.Deployment, certificate string, h *modelsv1.Halt) {
+	before := len(d.GetHalts())
+	add := func(side, certificate string) {
+		if haltOf(d, side) == nil {
+			d.Halts = append(d.Halts, &modelsv1.Halt{Side: side, CertificateId: certificate, Reason: h.GetReason(), Time: h.GetTime(), Caller: h.GetCaller()})
+		}
+	}
+	for _, c := range d.GetCertificates() {
+		if certificate == "" || certificate == c.GetCertificateId() {
+			add(c.GetSide(), c.GetCertificateId())
+		}
+	}
+	if certificate == "" {
+		add("", "") // whatever is automated without a certificate
+	}
+	if len(d.GetHalts()) > before {
+		d.Statement = statement(d)
+	}
 }
 
 // ResumeAutomation ends every halt of a deployment.
@@ -60,57 +70,21 @@ func (s *Service) ResumeAutomation(ctx context.Context, req *modelsv1.ResumeAuto
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.amend(ctx, project, req.GetOperation(), req.GetDeployment(), "resume: "+reason, func(d *modelsv1.Deployment) error {
-		current, expected := d.GetRevision(), req.GetExpectedRevision()
-		if expected != 0 && expected != current && (len(d.GetHalts()) > 0 || expected != current-1) { // a retry finds its own work done
-			return fault.VersionConflict("deployment", fault.OperationName(d.GetOperation())+"/"+d.GetName(), current, expected)
-		}
-		d.Halts = nil
-		return nil
+	d, err := s.apply(ctx, change{
+		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_RESUME,
+		reason: reason, expected: req.GetExpectedRevision(),
+		edit: func(_ *db.Tx, next *modelsv1.Deployment) error {
+			if len(next.GetHalts()) > 0 {
+				next.Halts = nil
+				next.Statement = statement(next)
+			}
+			return nil
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &modelsv1.ResumeAutomationResponse{Deployment: d}, nil
-}
-
-// amend changes a deployment without certifying it anew; a change that changes nothing is none.
-func (s *Service) amend(
-	ctx context.Context, project string, op commonv1.Operation, name, kind string, fn func(*modelsv1.Deployment) error,
-) (*modelsv1.Deployment, error) {
-	var next *modelsv1.Deployment
-	changed := false
-	err := s.store.db.Tx(ctx, func(tx *db.Tx) error {
-		now, err := s.store.deployment(tx, project, op, name)
-		if err != nil {
-			return err
-		}
-		if now == nil {
-			return fault.DeploymentNotFound(op, name)
-		}
-		next = proto.CloneOf(now)
-		if err := fn(next); err != nil {
-			return err
-		}
-		if changed = !proto.Equal(now, next); !changed {
-			return nil
-		}
-		next.Revision++
-		next.UpdateTime, next.Statement = timestamppb.New(s.now().Truncate(time.Microsecond)), statement(next)
-		if err := s.store.putDeployment(tx, next, kind, auth.FromContext(ctx).KeyID); err != nil {
-			return err
-		}
-		return tx.Changed(topic, project)
-	})
-	if err != nil || !changed {
-		return next, err
-	}
-	s.watch.publish(next)
-	s.log.WarnContext(ctx, "automation changed", "project", project, "operation", fault.OperationName(op), "deployment", name, "revision", next.GetRevision(), "change", kind)
-	if s.applied != nil {
-		s.applied(ctx, next)
-	}
-	return next, nil
 }
 
 // owner returns the project that a call is about: the caller's own, or another one for those who serve the platform.
@@ -133,11 +107,26 @@ func checkReason(reason string) (string, error) {
 	return reason, nil
 }
 
-// carryHalts keeps a halt over changes that leave the version as it is: its certificates come from the same rows as before, and those no longer speak
-// for the traffic. The certificates of another version end it. A side that is new with the policy was part of another one, so it stays stopped too.
-func carryHalts(now, next *modelsv1.Deployment) {
-	if len(now.GetHalts()) == 0 || next.GetChampion().GetDigest() != now.GetChampion().GetDigest() {
+// settleHalts keeps a halt over changes that leave the version as it is: its certificates come from the same rows as before, and those no longer speak for the traffic. The certificates of another
+// version end it. A side that is new with the policy was part of another one, so it stays stopped too. restored is the earlier state that answers again, if any; edited says that all but what the change is about was left alone.
+func settleHalts(now, restored, next *modelsv1.Deployment, edited bool) {
+	switch {
+	case len(now.GetHalts()) == 0 && len(next.GetHalts()) == 0 && len(restored.GetHalts()) == 0:
 		return
+	case next.GetChampion().GetDigest() != now.GetChampion().GetDigest():
+		next.Halts = nil
+	case edited:
+		return
+	default:
+		next.Halts = carriedHalts(now, next)
+	}
+	next.Statement = statement(next)
+}
+
+// carriedHalts are the halts of a deployment as they stand under the certificates of its next revision.
+func carriedHalts(now, next *modelsv1.Deployment) (out []*modelsv1.Halt) {
+	if len(now.GetHalts()) == 0 {
+		return nil
 	}
 	first := now.GetHalts()[0]
 	for _, c := range next.GetCertificates() {
@@ -146,14 +135,13 @@ func carryHalts(now, next *modelsv1.Deployment) {
 			h = first
 		}
 		if h != nil {
-			next.Halts = append(next.Halts, &modelsv1.Halt{
-				Side: c.GetSide(), CertificateId: c.GetCertificateId(), Reason: h.GetReason(), Time: h.GetTime(), Caller: h.GetCaller(),
-			})
+			out = append(out, &modelsv1.Halt{Side: c.GetSide(), CertificateId: c.GetCertificateId(), Reason: h.GetReason(), Time: h.GetTime(), Caller: h.GetCaller()})
 		}
 	}
-	if h := haltOf(now, ""); h != nil && haltOf(next, "") == nil {
-		next.Halts = append(next.Halts, h)
+	if h := haltOf(now, ""); h != nil && !slices.ContainsFunc(out, func(o *modelsv1.Halt) bool { return o.GetSide() == "" }) {
+		out = append(out, h)
 	}
+	return out
 }
 
 // haltOf returns the halt of a side; nil when there is none.

@@ -141,3 +141,54 @@ func TestAPreviewCertifiesWithoutDeploying(t *testing.T) {
 	_, err = r.PreviewCertificates(ctx, &modelsv1.PreviewCertificatesRequest{Model: "support", Version: 9, Policy: &modelsv1.Policy{}})
 	wantReason(t, "no such version", err, "VERSION_NOT_FOUND")
 }
+
+func TestAHaltIsInTheLedgerAndEndsWithAPromotionOrARollbackToAnotherVersion(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	ctx := as(deadline(t), "acme")
+	r.mustRegister(t, ctx, "support", routing, "one")
+	r.mustRegister(t, ctx, "support", routing, "two")
+	r.mustDeploy(t, ctx, &modelsv1.DeployRequest{Operation: routing, Deployment: "support", Model: "support", Version: 1})
+	halt := func() {
+		t.Helper()
+		if _, err := r.HaltAutomation(ctx, &modelsv1.HaltAutomationRequest{Operation: routing, Deployment: "support", Reason: "audits show 9 %"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	halt()
+	started, err := r.StartChallenger(ctx, &modelsv1.StartChallengerRequest{Operation: routing, Deployment: "support", Model: "support", Version: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(started.GetDeployment().GetHalts()) != 1 {
+		t.Errorf("a trial ended the halt: %v", started.GetDeployment())
+	}
+	promoted, err := r.Promote(ctx, &modelsv1.PromoteRequest{Operation: routing, Deployment: "support", Model: "support", Version: 2, Reason: "retrained", SkipComparison: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := promoted.GetDeployment(); len(d.GetHalts()) != 0 || strings.Contains(d.GetStatement(), "stopped") {
+		t.Errorf("promoted: %v", d)
+	}
+	halt()
+	back, err := r.Rollback(ctx, &modelsv1.RollbackRequest{Operation: routing, Deployment: "support", Revision: 1, Reason: "worse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := back.GetDeployment(); len(d.GetHalts()) != 0 || d.GetChampion().GetVersion() != 1 || strings.Contains(d.GetStatement(), "stopped") {
+		t.Errorf("rolled back: %v", d)
+	}
+	changes, err := r.ListDeploymentChanges(ctx, &modelsv1.ListDeploymentChangesRequest{Operation: routing, Deployment: "support"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	halts := 0
+	for _, c := range changes.GetChanges() {
+		if c.GetKind() == modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT && c.GetReason() == "audits show 9 %" && c.GetActor() == "testkey" {
+			halts++
+		}
+	}
+	if halts != 2 {
+		t.Errorf("%d halts in the ledger: %v", halts, changes.GetChanges())
+	}
+}

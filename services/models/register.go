@@ -123,7 +123,7 @@ func (s *Service) receive(stream registerStream, spec *modelsv1.VersionSpec) (*m
 	if err := w.Verify(); err != nil { // before anything reads the file
 		return nil, s.blobFault(err)
 	}
-	info, err := s.inspect(w.Path(), spec.GetDigest())
+	info, fingerprint, err := s.inspect(w.Path(), spec.GetDigest())
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (s *Service) receive(stream registerStream, spec *modelsv1.VersionSpec) (*m
 	v := &modelsv1.ModelVersion{
 		Model: spec.GetModel(), Digest: spec.GetDigest(), Operation: spec.GetOperation(), Kind: info.Kind.String(), Labels: info.Labels,
 		MultiLabel: info.Task == engine.Multilabel, HarmlessLabels: spec.GetHarmlessLabels(), SizeBytes: w.Size(),
-		Metrics: spec.GetMetrics(), Lineage: spec.GetLineage(),
+		Metrics: spec.GetMetrics(), Lineage: spec.GetLineage(), Fingerprint: fingerprint,
 	}
 	if info.OutOfScope >= 0 {
 		v.OutOfScopeLabel = info.Labels[info.OutOfScope]
@@ -144,32 +144,36 @@ func (s *Service) receive(stream registerStream, spec *modelsv1.VersionSpec) (*m
 	return v, nil
 }
 
-// inspect opens the artifact as serving will, and closes it again.
-func (s *Service) inspect(path, digest string) (*engine.Info, error) {
+// inspect opens the artifact as serving will, takes its fingerprint, and closes it again.
+func (s *Service) inspect(path, digest string) (*engine.Info, string, error) {
 	p, err := s.open(path)
 	if err != nil {
 		if !errors.Is(err, engine.ErrFormat) {
-			return nil, fault.Unavailable("artifact store").Cause(err)
+			return nil, "", fault.Unavailable("artifact store").Cause(err)
 		}
 		// The text names the temporary file, which is no caller's business.
 		text := strings.TrimPrefix(err.Error(), "open model "+path+": ")
 		text = strings.TrimSuffix(strings.ReplaceAll(text, path, "artifact"), ": "+engine.ErrFormat.Error())
-		return nil, fault.ArtifactInvalid(errors.New(text)).Cause(err)
+		return nil, "", fault.ArtifactInvalid(errors.New(text)).Cause(err)
 	}
 	info := p.Info()
 	for _, l := range info.Labels {
 		if !utf8.ValidString(l) {
 			_ = p.Close()
-			return nil, fault.ArtifactInvalid(fmt.Errorf("label %q is not valid UTF-8", l))
+			return nil, "", fault.ArtifactInvalid(fmt.Errorf("label %q is not valid UTF-8", l))
 		}
 	}
+	fingerprint, probing := engine.Fingerprint(p)
 	if err := p.Close(); err != nil {
-		return nil, fault.Unavailable("artifact store").Cause(err)
+		return nil, "", fault.Unavailable("artifact store").Cause(err)
+	}
+	if probing != nil {
+		return nil, "", fault.ArtifactInvalid(probing)
 	}
 	if info.Digest != digest {
-		return nil, fault.ArtifactInvalid(fmt.Errorf("its digest is %s, announced was %s", info.Digest, digest))
+		return nil, "", fault.ArtifactInvalid(fmt.Errorf("its digest is %s, announced was %s", info.Digest, digest))
 	}
-	return info, nil
+	return info, fingerprint, nil
 }
 
 // record gives the version its number and makes it durable, or fills in the one that was registered before.

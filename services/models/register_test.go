@@ -65,7 +65,10 @@ func TestRegisteredVersionSurvivesReopening(t *testing.T) {
 	want := &modelsv1.ModelVersion{
 		Model: "support", Version: 1, Digest: digest(b), Operation: routing, Kind: "text-linear", Labels: []string{"a", "b", "oos"},
 		OutOfScopeLabel: "oos", SizeBytes: int64(len(b)), Metrics: s.GetMetrics(), Lineage: s.GetLineage(),
-		CreateTime: res.GetVersion().GetCreateTime(),
+		CreateTime: res.GetVersion().GetCreateTime(), Fingerprint: res.GetVersion().GetFingerprint(),
+	}
+	if len(want.GetFingerprint()) != 64 {
+		t.Errorf("fingerprint is %q", want.GetFingerprint())
 	}
 	if diff := cmp.Diff(want, res.GetVersion(), protocmp.Transform()); diff != "" {
 		t.Error(diff)

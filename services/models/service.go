@@ -34,6 +34,8 @@ type Deps struct {
 	// Applied waits, for a moment, until this process answers with a changed deployment, so that whoever deployed finds it at the next
 	// call; nil where nothing answers here.
 	Applied func(ctx context.Context, d *modelsv1.Deployment)
+	// Emit stores an event in the transaction of a change, from where it is carried to the bus; nil to emit nothing.
+	Emit func(tx *db.Tx, e Event) error
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
 }
@@ -49,6 +51,7 @@ type Service struct {
 	log     *slog.Logger
 	now     func() time.Time
 	applied func(ctx context.Context, d *modelsv1.Deployment)
+	emit    func(tx *db.Tx, e Event) error
 	watch   *hub
 	uploads chan struct{} // one slot for each upload that may run
 	explain chan struct{} // one slot for each model that may be open to explain
@@ -64,11 +67,14 @@ func New(d Deps) *Service {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Emit == nil {
+		d.Emit = func(*db.Tx, Event) error { return nil }
+	}
 	if d.Config == (Config{}) {
 		d.Config = Default()
 	}
 	return &Service{
-		store: &store{db: d.DB}, blobs: d.Blobs, open: d.Open, config: d.Config, log: d.Log, now: d.Now, applied: d.Applied,
+		store: &store{db: d.DB}, blobs: d.Blobs, open: d.Open, config: d.Config, log: d.Log, now: d.Now, applied: d.Applied, emit: d.Emit,
 		watch: newHub(), uploads: make(chan struct{}, max(1, d.Config.MaxUploads)),
 		explain: make(chan struct{}, explaining),
 	}
@@ -86,6 +92,9 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	if err := s.store.db.Migrate(ctx, "models", steps); err != nil {
 		return err
+	}
+	if err := s.store.adopt(ctx); err != nil {
+		return fmt.Errorf("start models: %w", err)
 	}
 	return s.store.db.Follow(ctx, topic, s.reload)
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // steps are the migrations of the registry's tables. Whole messages are stored as they are sent; columns are what queries need.
-// deployment_events is only ever appended to: it is the history of who let which version answer when.
+// deployment_ledger is only ever appended to: it is the history of who let which version answer when. deployment_events is what it was made from where an earlier release had
+// written that.
 var steps = []string{
 	`CREATE TABLE models (
 		project   TEXT   NOT NULL,
@@ -55,6 +56,45 @@ var steps = []string{
 		message   BLOB   NOT NULL,
 		created   BIGINT NOT NULL,
 		PRIMARY KEY (project, operation, name, revision)
+	)`,
+	`CREATE TABLE deployment_ledger (
+		project         TEXT   NOT NULL,
+		seq             BIGINT NOT NULL,
+		recorded        BIGINT NOT NULL,
+		operation       BIGINT NOT NULL,
+		name            TEXT   NOT NULL,
+		kind            BIGINT NOT NULL,
+		revision_before BIGINT NOT NULL,
+		revision        BIGINT NOT NULL,
+		restored        BIGINT NOT NULL,
+		model           TEXT   NOT NULL,
+		version         BIGINT NOT NULL,
+		version_digest  TEXT   NOT NULL,
+		policy_digest   TEXT   NOT NULL,
+		certificates    TEXT   NOT NULL,
+		actor           TEXT   NOT NULL,
+		reason          TEXT   NOT NULL,
+		state_sha       BLOB   NOT NULL,
+		previous        BLOB   NOT NULL,
+		hash            BLOB   NOT NULL,
+		state           BLOB   NOT NULL,
+		PRIMARY KEY (project, seq),
+		UNIQUE (project, operation, name, revision)
+	)`,
+	`CREATE TABLE comparisons (
+		project    TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		name       TEXT   NOT NULL,
+		champion   TEXT   NOT NULL,
+		challenger TEXT   NOT NULL,
+		message    BLOB   NOT NULL,
+		updated    BIGINT NOT NULL,
+		PRIMARY KEY (project, operation, name, champion, challenger)
+	);
+	CREATE TABLE traffic_reporters (
+		reporter TEXT   NOT NULL PRIMARY KEY,
+		sequence BIGINT NOT NULL,
+		seen     BIGINT NOT NULL
 	)`,
 }
 
@@ -182,25 +222,20 @@ func (*store) deployment(tx *db.Tx, project string, op commonv1.Operation, name 
 	return d, decode("deployment", message, d)
 }
 
-// putDeployment stores the deployment as it is now and appends the change to the history.
-func (*store) putDeployment(tx *db.Tx, d *modelsv1.Deployment, kind, caller string) error {
+// putDeployment stores the deployment as it is now and appends the change to the ledger.
+func (s *store) putDeployment(tx *db.Tx, d *modelsv1.Deployment, c *modelsv1.DeploymentChange, now time.Time) error {
 	message, err := proto.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("encode deployment: %w", err)
 	}
-	updated := db.Micros(d.GetUpdateTime().AsTime())
 	_, err = tx.Exec(`INSERT INTO deployments (project, operation, name, revision, message, updated) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (project, operation, name) DO UPDATE
 		SET revision = excluded.revision, message = excluded.message, updated = excluded.updated`,
-		d.GetProject(), d.GetOperation(), d.GetName(), d.GetRevision(), message, updated)
+		d.GetProject(), d.GetOperation(), d.GetName(), d.GetRevision(), message, db.Micros(d.GetUpdateTime().AsTime()))
 	if err != nil {
 		return err
 	}
-	// The primary key of the history refuses a second change to the same revision, whoever makes it.
-	_, err = tx.Exec(`INSERT INTO deployment_events (project, operation, name, revision, kind, caller, message, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.GetProject(), d.GetOperation(), d.GetName(), d.GetRevision(), kind, caller, message, updated)
-	return err
+	return s.record(tx, c, d, message, now)
 }
 
 // deployments reads the deployments after a position, by operation and name; of one operation only unless op is 0.

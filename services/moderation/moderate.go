@@ -114,6 +114,7 @@ func (s *Service) moderate(call *decision.Call, target *decision.Target, t *text
 	case target.Predictor == nil:
 		c = withoutModel()
 	default:
+		target = target.For(t.authorID, t.contentID, t.input)
 		in := engine.Input{Text: t.scored()}
 		scores, err := target.Score(in)
 		if err != nil {
@@ -121,12 +122,12 @@ func (s *Service) moderate(call *decision.Call, target *decision.Target, t *text
 		}
 		defer scores.Free()
 		info := target.Predictor.Info()
-		var room [16]int
-		c = byModel(info, scores.P, harmless(info, target.Deployment.GetChampion().GetHarmlessLabels(), room[:0]), target)
+		c = ofModel(target, scores.P)
 		if a.evidence, err = explain(target, in, t, c.label); err != nil {
 			return answer{}, err
 		}
 		d.Labels, d.Probabilities = info.Labels, scores.P
+		d.Scored = decision.Scored{Input: in, Took: scores.Took, Judge: judge}
 	}
 	a.action = c.action
 	d.Verdict, d.Chosen, d.Action = c.Verdict, c.chosen, int32(c.action)
@@ -144,6 +145,19 @@ func explain(target *decision.Target, in engine.Input, t *text, label int) ([]*m
 		return nil, decision.Mismatch(err, target.Predictor.Info(), in)
 	}
 	return t.explained(all, target.Predictor.Info().Labels[label]), nil
+}
+
+// ofModel is byModel with what the version that answers says of its labels.
+func ofModel(target *decision.Target, p []float32) choice {
+	info := target.Predictor.Info()
+	var room [16]int
+	return byModel(info, p, harmless(info, target.Version().GetHarmlessLabels(), room[:0]), target)
+}
+
+// judge is ofModel as versions in shadow are judged.
+func judge(target *decision.Target, p []float32) (decision.Verdict, []string) {
+	c := ofModel(target, p)
+	return c.Verdict, c.chosen
 }
 
 // harmless returns the indices of the labels with these names.

@@ -166,7 +166,7 @@ func (s *Service) DeleteRule(ctx context.Context, req *moderationv1.DeleteRuleRe
 	}
 	s.change.Lock()
 	defer s.change.Unlock()
-	if err := s.store.remove(ctx, c.Project, req.GetRuleId()); err != nil {
+	if err := s.store.remove(ctx, c.Project, req.GetRuleId(), s.maker.Now()); err != nil {
 		return nil, err
 	}
 	m, err := s.rules(c.Project)

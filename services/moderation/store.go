@@ -3,6 +3,8 @@ package moderation
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -34,6 +36,18 @@ var steps = []string{
 		PRIMARY KEY (project, rule_id),
 		UNIQUE (project, kind, pattern, deployment)
 	)`,
+	`CREATE TABLE moderation_rules_deleted (
+		project    TEXT   NOT NULL,
+		rule_id    TEXT   NOT NULL,
+		kind       BIGINT NOT NULL,
+		pattern    TEXT   NOT NULL,
+		category   TEXT   NOT NULL,
+		deployment TEXT   NOT NULL,
+		created    BIGINT NOT NULL,
+		deleted    BIGINT NOT NULL,
+		PRIMARY KEY (project, rule_id)
+	);
+	CREATE INDEX moderation_rules_deleted_time ON moderation_rules_deleted (project, deleted)`,
 }
 
 // maxRules is how many rules a project may hold.
@@ -123,9 +137,22 @@ func (s store) add(ctx context.Context, project string, r *moderationv1.Rule) (a
 	return added, err
 }
 
-// remove deletes a rule. It fails with NOT_FOUND.
-func (s store) remove(ctx context.Context, project, id string) error {
+// maxDeleted is how many deleted rules of a project are kept, newest first, so that decisions can be repeated with the rules of their time.
+const maxDeleted = 100_000
+
+// remove deletes a rule and remembers it. It fails with NOT_FOUND.
+func (s store) remove(ctx context.Context, project, id string, now time.Time) error {
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(`INSERT INTO moderation_rules_deleted (project, `+ruleColumns+`, deleted)
+			SELECT project, `+ruleColumns+`, `+strconv.FormatInt(db.Micros(now), 10)+` FROM moderation_rules WHERE project = ? AND rule_id = ?`, project, id)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`DELETE FROM moderation_rules_deleted WHERE project = ? AND deleted < (
+			SELECT deleted FROM moderation_rules_deleted WHERE project = ? ORDER BY deleted DESC LIMIT 1 OFFSET `+strconv.Itoa(maxDeleted)+`)`, project, project)
+		if err != nil {
+			return err
+		}
 		n, err := tx.Exec(`DELETE FROM moderation_rules WHERE project = ? AND rule_id = ?`, project, id)
 		if err != nil {
 			return err

@@ -22,6 +22,8 @@ const (
 	maxPairs   = 200
 	// leastItems is from how many items on an error rate is an estimate and no guess.
 	leastItems = 10
+	// third stands for those who settle disagreements; no person has such a name.
+	third = ":third"
 )
 
 // GetAgreement tells how far reviewers agree, and how often each errs.
@@ -78,15 +80,18 @@ func goldKeys(tx *db.Tx, key queueKey) (map[string]string, error) {
 	return out, err
 }
 
-// eachAnswer calls fn for the newest answers of a period that were given without knowing another person's, and returns how many there were.
+// eachAnswer calls fn for the newest answers of a period, and returns how many there were. Those of people who knew another person's answer come in the name of third.
 func eachAnswer(tx *db.Tx, key queueKey, since, until int64, fn func(item string, round int, person, answer, gold string)) (n int, err error) {
-	err = tx.Each(`SELECT item, round, person, answer, gold FROM review_verdicts WHERE project = ? AND operation = ? AND deployment = ?
-		AND settled >= ? AND settled <= ? AND settled > 0 AND blind = 1 AND answer <> ? ORDER BY settled DESC LIMIT ?`,
+	err = tx.Each(`SELECT item, round, person, answer, gold, blind FROM review_verdicts WHERE project = ? AND operation = ? AND deployment = ?
+		AND settled >= ? AND settled <= ? AND settled > 0 AND answer <> ? ORDER BY settled DESC LIMIT ?`,
 		[]any{key.project, key.operation, key.deployment, since, until, keyNotSure, maxRatings + 1}, func(scan func(...any) error) error {
 			var item, person, answer, gold string
-			var round int
-			if err := scan(&item, &round, &person, &answer, &gold); err != nil {
+			var round, blind int
+			if err := scan(&item, &round, &person, &answer, &gold, &blind); err != nil {
 				return err
+			}
+			if blind == 0 {
+				person = third
 			}
 			if n++; n <= maxRatings {
 				fn(item, round, person, answer, gold)
@@ -124,11 +129,11 @@ func (e *evidence) add(item string, round int, person, answer, gold string) {
 	e.ratings = append(e.ratings, quality.Rating{Item: name, Person: person, Answer: answer})
 }
 
-// agreement computes how far people agree, over items that are no test items: those everybody should know.
+// agreement computes how far people agree who did not know of each other, over items that are no test items: those everybody should know.
 func (e *evidence) agreement(res *reviewv1.GetAgreementResponse) {
 	blind := make([]quality.Rating, 0, len(e.ratings))
 	for _, r := range e.ratings {
-		if _, isGold := e.known[r.Item]; !isGold {
+		if _, isGold := e.known[r.Item]; !isGold && r.Person != third {
 			blind = append(blind, r)
 		}
 	}
@@ -151,11 +156,14 @@ func (e *evidence) agreement(res *reviewv1.GetAgreementResponse) {
 	}
 }
 
-// reviewers estimates how often each reviewer errs. Items that only one person judged say nothing about that person, unless they are test items.
+// reviewers estimates how often each reviewer errs. Items that only one person judged say nothing about that person, unless they are test items. Whoever settles a disagreement
+// helps to tell who of the two erred, and is no part of the other figures: that answer was not independent.
 func (e *evidence) reviewers(res *reviewv1.GetAgreementResponse) {
 	count := map[string]int{}
 	for _, r := range e.ratings {
-		count[r.Item]++
+		if r.Person != third {
+			count[r.Item]++
+		}
 	}
 	telling := slices.DeleteFunc(slices.Clone(e.ratings), func(r quality.Rating) bool {
 		_, isGold := e.known[r.Item]
@@ -166,6 +174,7 @@ func (e *evidence) reviewers(res *reviewv1.GetAgreementResponse) {
 	for _, r := range e.ratings {
 		people[r.Person] = true
 	}
+	delete(people, third)
 	for _, name := range slices.Sorted(maps.Keys(people)) {
 		if len(res.GetReviewers()) == maxReviewers {
 			break

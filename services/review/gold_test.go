@@ -3,6 +3,7 @@ package review_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -166,5 +167,42 @@ func TestErrorRatesComeFromTestItemsAndSecondOpinions(t *testing.T) {
 	people, err := k.ListReviewers(lead(t), &reviewv1.ListReviewersRequest{})
 	if err != nil || len(people.GetReviewers()) != 3 || people.GetReviewers()[2].GetVerdicts() != 32 || people.GetReviewers()[2].GetGoldErrors() != 2 {
 		t.Errorf("reviewers are %v %v", err, people)
+	}
+}
+
+func TestWhoSettlesADisagreementTellsWhoErred(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.settings(t, &reviewv1.QueueSettings{SecondOpinionShare: 1})
+	// cleo takes billing for hardware as often as hardware for billing, so that their two answers alone do not tell who of them errs.
+	truth := []string{"billing", "hardware"}
+	for i := range 36 {
+		k.apply(t, k.ticket(at(i)))
+		for _, name := range []string{"anna", "cleo"} {
+			label := truth[i%2]
+			if name == "cleo" && i%3 == 0 {
+				label = truth[1-i%2]
+			}
+			k.say(t, name, k.next(t, name), label)
+			k.pass(t, time.Minute)
+		}
+		if it := k.next(t, "ben"); it != nil {
+			k.say(t, "ben", it, truth[i%2])
+			k.pass(t, time.Minute)
+		}
+	}
+	r, err := k.GetAgreement(lead(t), &reviewv1.GetAgreementRequest{Operation: routing, Deployment: "support"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// ben's answers were not independent: they are no part of the agreement, and nothing is said of him.
+	if len(r.GetReviewers()) != 2 || len(r.GetPairs()) != 1 || r.GetItems() != 36 {
+		t.Errorf("agreement is %v", r)
+	}
+	for _, q := range r.GetReviewers() {
+		want := map[string]float64{"key:anna": 0, "key:cleo": 1.0 / 3}[q.GetReviewer()]
+		if q.GetItems() != 36 || math.Abs(q.GetErrorRate()-want) > 0.03 {
+			t.Errorf("%s errs in %.3f of %d, want %.3f", q.GetReviewer(), q.GetErrorRate(), q.GetItems(), want)
+		}
 	}
 }

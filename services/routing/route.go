@@ -113,8 +113,10 @@ func (s *Service) route(call *decision.Call, t *decision.Target, q *inquiry) (an
 	if t.Predictor == nil {
 		return answer{}, fault.ModelNotDeployed(operation, t.Deployment.GetName())
 	}
+	t = t.For(q.customerID, q.inquiryID, q.input)
 	begin := s.maker.Now()
-	scores, err := t.Score(engine.Input{Text: q.text()})
+	in := engine.Input{Text: q.text()}
+	scores, err := t.Score(in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -131,6 +133,7 @@ func (s *Service) route(call *decision.Call, t *decision.Target, q *inquiry) (an
 	a.record = s.maker.Make(call, t, &decision.Answer{
 		Verdict: c.Verdict, Input: q.input(), Labels: info.Labels, Probabilities: scores.P, Chosen: c.Chosen,
 		Action: int32(a.priority), SubjectID: q.customerID, ContentID: q.inquiryID, Compute: s.maker.Now().Sub(begin),
+		Scored: decision.Scored{Input: in, Took: scores.Took, Judge: decision.JudgeByChoice},
 	})
 	return a, nil
 }

@@ -147,6 +147,8 @@ func fill(d protoreflect.MessageDescriptor, names map[string]any) map[string]any
 		case known && name == "spec" && field.Message().Name() != "WebhookSpec": // other specifications have other fields
 		case known:
 			out[name] = value
+		case name == "reason" && field.Kind() == protoreflect.StringKind:
+			out[name] = "none"
 		case field.IsMap() || field.ContainingOneof() != nil:
 		case field.Kind() == protoreflect.MessageKind && strings.HasSuffix(string(field.Message().Name()), "Item"):
 			item := any(fill(field.Message(), names))

@@ -242,3 +242,15 @@ func TestTheKeyFileIsPrivate(t *testing.T) {
 		t.Errorf("%v, mode %v, want 0600", err, info.Mode())
 	}
 }
+
+func TestThereIsNoSocketWhereNoneIsAskedFor(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	s := startIn(t, dir, "--no-starter") // which asks for none
+	if s.Socket != "" {
+		t.Errorf("the server says that it listens on %s", s.Socket)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "switchyard.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is a socket: %v", err)
+	}
+}

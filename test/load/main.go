@@ -54,6 +54,7 @@ var measurements = []measurement{
 	{"fastapi", measureFastAPI},
 	{"start", measureStart},
 	{"memory", measureMemory},
+	{"trial", measureTrial},
 	{"jobs", measureJobs},
 	{"kill", measureKill},
 }
@@ -61,7 +62,7 @@ var measurements = []measurement{
 func main() {
 	role := flag.String("role", "", "run as the other side of a measurement: grpc or http")
 	answer := flag.String("answer", "", "with -role: file with the answer that is sent")
-	only := flag.String("only", "", "measure only what this regular expression matches: accuracy, promise, engine, grpc, stream, durable, rest, fastapi, start, memory, jobs, kill")
+	only := flag.String("only", "", "measure only what this regular expression matches: accuracy, promise, engine, grpc, stream, durable, rest, fastapi, start, memory, trial, jobs, kill")
 	b := &bench{}
 	flag.StringVar(&b.bin, "bin", "bin/switchyard", "the built product")
 	flag.StringVar(&b.work, "work", "bin/bench", "folder for what the measurements write; on a real disk, or fsync costs nothing")

@@ -209,7 +209,8 @@ const (
 	//
 	// ```
 	ErrorReason_ERROR_REASON_ALREADY_EXISTS ErrorReason = 20
-	// The thing changed since it was read: the etag sent is not the current one. Read again and repeat. gRPC code ABORTED.
+	// The thing changed since it was read: the revision sent is not the current one. Read again and repeat. The metadata name who changed it (`actor`), how (`change`) and when
+	// (`changedAt`), where that is known. gRPC code ABORTED.
 	//
 	// ```json
 	// {"code": 10, "message": "deployment routing/support is at revision 3, request was for 2", "details": [
@@ -345,6 +346,33 @@ const (
 	//
 	// ```
 	ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED ErrorReason = 35
+	// The record of the decision does not hold the input as it was: the policy had it redacted or left out, or it was erased. gRPC code FAILED_PRECONDITION.
+	//
+	// ```json
+	// {"code": 9, "message": "the input of decision 0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42 is redacted, so it cannot be repeated", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "INPUT_NOT_RECORDED", "domain": "switchyard", "metadata": {"retention": "redacted"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_INPUT_NOT_RECORDED ErrorReason = 36
+	// The deployment has no such revision, or nothing to go back to. gRPC code NOT_FOUND.
+	//
+	// ```json
+	// {"code": 5, "message": "deployment routing/support has no revision 9", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "REVISION_NOT_FOUND", "domain": "switchyard", "metadata": {"deployment": "routing/support", "revision": "9"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_REVISION_NOT_FOUND ErrorReason = 37
+	// A version may not answer yet: the message names the gate and its numbers. gRPC code FAILED_PRECONDITION.
+	//
+	// ```json
+	// {"code": 9, "message": "version 7 of model support was compared on 31 decisions in shadow, 200 are needed", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "PROMOTION_REFUSED", "domain": "switchyard", "metadata": {"gate": "shadow", "have": "31", "need": "200"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_PROMOTION_REFUSED ErrorReason = 40
 )
 
 // Enum value maps for ErrorReason.
@@ -386,6 +414,9 @@ var (
 		33: "ERROR_REASON_ITEM_CLOSED",
 		34: "ERROR_REASON_LABEL_UNKNOWN",
 		35: "ERROR_REASON_IDEMPOTENCY_KEY_REUSED",
+		36: "ERROR_REASON_INPUT_NOT_RECORDED",
+		37: "ERROR_REASON_REVISION_NOT_FOUND",
+		40: "ERROR_REASON_PROMOTION_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -424,6 +455,9 @@ var (
 		"ERROR_REASON_ITEM_CLOSED":            33,
 		"ERROR_REASON_LABEL_UNKNOWN":          34,
 		"ERROR_REASON_IDEMPOTENCY_KEY_REUSED": 35,
+		"ERROR_REASON_INPUT_NOT_RECORDED":     36,
+		"ERROR_REASON_REVISION_NOT_FOUND":     37,
+		"ERROR_REASON_PROMOTION_REFUSED":      40,
 	}
 )
 
@@ -458,7 +492,8 @@ var File_switchyard_common_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\xc6\t\n" +
+	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\xb4\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\"\n" +
@@ -496,7 +531,10 @@ const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"\x17ERROR_REASON_LEASE_LOST\x10 \x12\x1c\n" +
 	"\x18ERROR_REASON_ITEM_CLOSED\x10!\x12\x1e\n" +
 	"\x1aERROR_REASON_LABEL_UNKNOWN\x10\"\x12'\n" +
-	"#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10#B\xe8\x01\n" +
+	"#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10#\x12#\n" +
+	"\x1fERROR_REASON_INPUT_NOT_RECORDED\x10$\x12#\n" +
+	"\x1fERROR_REASON_REVISION_NOT_FOUND\x10%\x12\"\n" +
+	"\x1eERROR_REASON_PROMOTION_REFUSED\x10(B\xe8\x01\n" +
 	"\x18com.switchyard.common.v1B\x10ErrorReasonProtoP\x01ZHgithub.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1;commonv1\xa2\x02\x03SCX\xaa\x02\x14Switchyard.Common.V1\xca\x02\x14Switchyard\\Common\\V1\xe2\x02 Switchyard\\Common\\V1\\GPBMetadata\xea\x02\x16Switchyard::Common::V1b\x06proto3"
 
 var (

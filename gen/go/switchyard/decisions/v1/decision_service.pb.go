@@ -119,6 +119,207 @@ func (x *GetDecisionResponse) GetRecord() *v1.DecisionRecord {
 	return nil
 }
 
+// ReplayDecisionRequest names a decision.
+type ReplayDecisionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the decision, as it stands in the answer.
+	DecisionId    string `protobuf:"bytes,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDecisionRequest) Reset() {
+	*x = ReplayDecisionRequest{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDecisionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDecisionRequest) ProtoMessage() {}
+
+func (x *ReplayDecisionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDecisionRequest.ProtoReflect.Descriptor instead.
+func (*ReplayDecisionRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ReplayDecisionRequest) GetDecisionId() string {
+	if x != nil {
+		return x.DecisionId
+	}
+	return ""
+}
+
+// ReplayDecisionResponse says whether the same comes out.
+type ReplayDecisionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True when every field that follows from the input is the same, bit for bit.
+	Identical bool `protobuf:"varint,1,opt,name=identical,proto3" json:"identical,omitempty"`
+	// What differs; empty when identical.
+	Differences []*ReplayDifference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	// The record as it was kept.
+	Recorded *v1.DecisionRecord `protobuf:"bytes,3,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	// What comes out now. Id, time, latency, cost and the draw of the audit are those of the record: they do not follow from the input.
+	Replayed *v1.Decision `protobuf:"bytes,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// Revision of the deployment that it was repeated with.
+	Revision int64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// How many label probabilities were compared. Months later a record holds the 8 most probable ones.
+	LabelsCompared int32 `protobuf:"varint,6,opt,name=labels_compared,json=labelsCompared,proto3" json:"labels_compared,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ReplayDecisionResponse) Reset() {
+	*x = ReplayDecisionResponse{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDecisionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDecisionResponse) ProtoMessage() {}
+
+func (x *ReplayDecisionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDecisionResponse.ProtoReflect.Descriptor instead.
+func (*ReplayDecisionResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ReplayDecisionResponse) GetIdentical() bool {
+	if x != nil {
+		return x.Identical
+	}
+	return false
+}
+
+func (x *ReplayDecisionResponse) GetDifferences() []*ReplayDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *ReplayDecisionResponse) GetRecorded() *v1.DecisionRecord {
+	if x != nil {
+		return x.Recorded
+	}
+	return nil
+}
+
+func (x *ReplayDecisionResponse) GetReplayed() *v1.Decision {
+	if x != nil {
+		return x.Replayed
+	}
+	return nil
+}
+
+func (x *ReplayDecisionResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ReplayDecisionResponse) GetLabelsCompared() int32 {
+	if x != nil {
+		return x.LabelsCompared
+	}
+	return 0
+}
+
+// ReplayDifference is one field that came out differently.
+type ReplayDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the field in the record, such as "decision.outcome".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What was recorded.
+	Recorded string `protobuf:"bytes,2,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	// What comes out now.
+	Replayed      string `protobuf:"bytes,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayDifference) Reset() {
+	*x = ReplayDifference{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayDifference) ProtoMessage() {}
+
+func (x *ReplayDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayDifference.ProtoReflect.Descriptor instead.
+func (*ReplayDifference) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReplayDifference) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *ReplayDifference) GetRecorded() string {
+	if x != nil {
+		return x.Recorded
+	}
+	return ""
+}
+
+func (x *ReplayDifference) GetReplayed() string {
+	if x != nil {
+		return x.Replayed
+	}
+	return ""
+}
+
 // ListDecisionsRequest restricts the list; what is empty does not restrict.
 type ListDecisionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -148,7 +349,7 @@ type ListDecisionsRequest struct {
 
 func (x *ListDecisionsRequest) Reset() {
 	*x = ListDecisionsRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -160,7 +361,7 @@ func (x *ListDecisionsRequest) String() string {
 func (*ListDecisionsRequest) ProtoMessage() {}
 
 func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -173,7 +374,7 @@ func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDecisionsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{2}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListDecisionsRequest) GetPage() *v1.PageRequest {
@@ -259,7 +460,7 @@ type ListDecisionsResponse struct {
 
 func (x *ListDecisionsResponse) Reset() {
 	*x = ListDecisionsResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -271,7 +472,7 @@ func (x *ListDecisionsResponse) String() string {
 func (*ListDecisionsResponse) ProtoMessage() {}
 
 func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -284,7 +485,7 @@ func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDecisionsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{3}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDecisionsResponse) GetRecords() []*v1.DecisionRecord {
@@ -312,7 +513,7 @@ type EraseSubjectRequest struct {
 
 func (x *EraseSubjectRequest) Reset() {
 	*x = EraseSubjectRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +525,7 @@ func (x *EraseSubjectRequest) String() string {
 func (*EraseSubjectRequest) ProtoMessage() {}
 
 func (x *EraseSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +538,7 @@ func (x *EraseSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseSubjectRequest.ProtoReflect.Descriptor instead.
 func (*EraseSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{4}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EraseSubjectRequest) GetSubjectId() string {
@@ -362,7 +563,7 @@ type EraseSubjectResponse struct {
 
 func (x *EraseSubjectResponse) Reset() {
 	*x = EraseSubjectResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +575,7 @@ func (x *EraseSubjectResponse) String() string {
 func (*EraseSubjectResponse) ProtoMessage() {}
 
 func (x *EraseSubjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +588,7 @@ func (x *EraseSubjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseSubjectResponse.ProtoReflect.Descriptor instead.
 func (*EraseSubjectResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{5}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EraseSubjectResponse) GetPlaces() []*ErasedPlace {
@@ -424,7 +625,7 @@ type ErasedPlace struct {
 
 func (x *ErasedPlace) Reset() {
 	*x = ErasedPlace{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -436,7 +637,7 @@ func (x *ErasedPlace) String() string {
 func (*ErasedPlace) ProtoMessage() {}
 
 func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -449,7 +650,7 @@ func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasedPlace.ProtoReflect.Descriptor instead.
 func (*ErasedPlace) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{6}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ErasedPlace) GetPlace() string {
@@ -475,7 +676,21 @@ const file_switchyard_decisions_v1_decision_service_proto_rawDesc = "" +
 	"\vdecision_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"decisionId\"S\n" +
 	"\x13GetDecisionResponse\x12<\n" +
-	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record\"\xa0\x04\n" +
+	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record\"B\n" +
+	"\x15ReplayDecisionRequest\x12)\n" +
+	"\vdecision_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"decisionId\"\xc6\x02\n" +
+	"\x16ReplayDecisionResponse\x12\x1c\n" +
+	"\tidentical\x18\x01 \x01(\bR\tidentical\x12K\n" +
+	"\vdifferences\x18\x02 \x03(\v2).switchyard.decisions.v1.ReplayDifferenceR\vdifferences\x12@\n" +
+	"\brecorded\x18\x03 \x01(\v2$.switchyard.common.v1.DecisionRecordR\brecorded\x12:\n" +
+	"\breplayed\x18\x04 \x01(\v2\x1e.switchyard.common.v1.DecisionR\breplayed\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x03R\brevision\x12'\n" +
+	"\x0flabels_compared\x18\x06 \x01(\x05R\x0elabelsCompared\"`\n" +
+	"\x10ReplayDifference\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x1a\n" +
+	"\brecorded\x18\x02 \x01(\tR\brecorded\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\tR\breplayed\"\xa0\x04\n" +
 	"\x14ListDecisionsRequest\x125\n" +
 	"\x04page\x18\x01 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\x12G\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12'\n" +
@@ -504,12 +719,14 @@ const file_switchyard_decisions_v1_decision_service_proto_rawDesc = "" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"=\n" +
 	"\vErasedPlace\x12\x14\n" +
 	"\x05place\x18\x01 \x01(\tR\x05place\x12\x18\n" +
-	"\arecords\x18\x02 \x01(\x03R\arecords2\x8e\x04\n" +
+	"\arecords\x18\x02 \x01(\x03R\arecords2\xcb\x05\n" +
 	"\x0fDecisionService\x12\xa7\x01\n" +
 	"\vGetDecision\x12+.switchyard.decisions.v1.GetDecisionRequest\x1a,.switchyard.decisions.v1.GetDecisionResponse\"=\x9a\xd6\x18\x16\n" +
 	"\x0edecisions:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/decisions/{decision_id}\x12\x9f\x01\n" +
 	"\rListDecisions\x12-.switchyard.decisions.v1.ListDecisionsRequest\x1a..switchyard.decisions.v1.ListDecisionsResponse\"/\x9a\xd6\x18\x16\n" +
-	"\x0edecisions:read\x12\x02\b\x0f\x18\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/decisions\x12\xae\x01\n" +
+	"\x0edecisions:read\x12\x02\b\x0f\x18\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/decisions\x12\xba\x01\n" +
+	"\x0eReplayDecision\x12..switchyard.decisions.v1.ReplayDecisionRequest\x1a/.switchyard.decisions.v1.ReplayDecisionResponse\"G\x9a\xd6\x18\x16\n" +
+	"\x0edecisions:read\x12\x02\b\x0f\x18\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/decisions/{decision_id}:replay\x12\xae\x01\n" +
 	"\fEraseSubject\x12,.switchyard.decisions.v1.EraseSubjectRequest\x1a-.switchyard.decisions.v1.EraseSubjectResponse\"A\x9a\xd6\x18\x18\n" +
 	"\x0fdecisions:erase\x12\x03\b\xac\x02\x18\x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/decisions:eraseSubjectB\x81\x02\n" +
 	"\x1bcom.switchyard.decisions.v1B\x14DecisionServiceProtoP\x01ZNgithub.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1;decisionsv1\xa2\x02\x03SDX\xaa\x02\x17Switchyard.Decisions.V1\xca\x02\x17Switchyard\\Decisions\\V1\xe2\x02#Switchyard\\Decisions\\V1\\GPBMetadata\xea\x02\x19Switchyard::Decisions::V1b\x06proto3"
@@ -526,46 +743,55 @@ func file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP() []byte {
 	return file_switchyard_decisions_v1_decision_service_proto_rawDescData
 }
 
-var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_switchyard_decisions_v1_decision_service_proto_goTypes = []any{
-	(*GetDecisionRequest)(nil),    // 0: switchyard.decisions.v1.GetDecisionRequest
-	(*GetDecisionResponse)(nil),   // 1: switchyard.decisions.v1.GetDecisionResponse
-	(*ListDecisionsRequest)(nil),  // 2: switchyard.decisions.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil), // 3: switchyard.decisions.v1.ListDecisionsResponse
-	(*EraseSubjectRequest)(nil),   // 4: switchyard.decisions.v1.EraseSubjectRequest
-	(*EraseSubjectResponse)(nil),  // 5: switchyard.decisions.v1.EraseSubjectResponse
-	(*ErasedPlace)(nil),           // 6: switchyard.decisions.v1.ErasedPlace
-	(*v1.DecisionRecord)(nil),     // 7: switchyard.common.v1.DecisionRecord
-	(*v1.PageRequest)(nil),        // 8: switchyard.common.v1.PageRequest
-	(v1.Operation)(0),             // 9: switchyard.common.v1.Operation
-	(v1.Outcome)(0),               // 10: switchyard.common.v1.Outcome
-	(v1.DecisionReason)(0),        // 11: switchyard.common.v1.DecisionReason
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*v1.PageResponse)(nil),       // 13: switchyard.common.v1.PageResponse
+	(*GetDecisionRequest)(nil),     // 0: switchyard.decisions.v1.GetDecisionRequest
+	(*GetDecisionResponse)(nil),    // 1: switchyard.decisions.v1.GetDecisionResponse
+	(*ReplayDecisionRequest)(nil),  // 2: switchyard.decisions.v1.ReplayDecisionRequest
+	(*ReplayDecisionResponse)(nil), // 3: switchyard.decisions.v1.ReplayDecisionResponse
+	(*ReplayDifference)(nil),       // 4: switchyard.decisions.v1.ReplayDifference
+	(*ListDecisionsRequest)(nil),   // 5: switchyard.decisions.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),  // 6: switchyard.decisions.v1.ListDecisionsResponse
+	(*EraseSubjectRequest)(nil),    // 7: switchyard.decisions.v1.EraseSubjectRequest
+	(*EraseSubjectResponse)(nil),   // 8: switchyard.decisions.v1.EraseSubjectResponse
+	(*ErasedPlace)(nil),            // 9: switchyard.decisions.v1.ErasedPlace
+	(*v1.DecisionRecord)(nil),      // 10: switchyard.common.v1.DecisionRecord
+	(*v1.Decision)(nil),            // 11: switchyard.common.v1.Decision
+	(*v1.PageRequest)(nil),         // 12: switchyard.common.v1.PageRequest
+	(v1.Operation)(0),              // 13: switchyard.common.v1.Operation
+	(v1.Outcome)(0),                // 14: switchyard.common.v1.Outcome
+	(v1.DecisionReason)(0),         // 15: switchyard.common.v1.DecisionReason
+	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(*v1.PageResponse)(nil),        // 17: switchyard.common.v1.PageResponse
 }
 var file_switchyard_decisions_v1_decision_service_proto_depIdxs = []int32{
-	7,  // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
-	8,  // 1: switchyard.decisions.v1.ListDecisionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	9,  // 2: switchyard.decisions.v1.ListDecisionsRequest.operation:type_name -> switchyard.common.v1.Operation
-	10, // 3: switchyard.decisions.v1.ListDecisionsRequest.outcome:type_name -> switchyard.common.v1.Outcome
-	11, // 4: switchyard.decisions.v1.ListDecisionsRequest.reason:type_name -> switchyard.common.v1.DecisionReason
-	12, // 5: switchyard.decisions.v1.ListDecisionsRequest.from:type_name -> google.protobuf.Timestamp
-	12, // 6: switchyard.decisions.v1.ListDecisionsRequest.to:type_name -> google.protobuf.Timestamp
-	7,  // 7: switchyard.decisions.v1.ListDecisionsResponse.records:type_name -> switchyard.common.v1.DecisionRecord
-	13, // 8: switchyard.decisions.v1.ListDecisionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	6,  // 9: switchyard.decisions.v1.EraseSubjectResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
-	12, // 10: switchyard.decisions.v1.EraseSubjectResponse.time:type_name -> google.protobuf.Timestamp
-	0,  // 11: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
-	2,  // 12: switchyard.decisions.v1.DecisionService.ListDecisions:input_type -> switchyard.decisions.v1.ListDecisionsRequest
-	4,  // 13: switchyard.decisions.v1.DecisionService.EraseSubject:input_type -> switchyard.decisions.v1.EraseSubjectRequest
-	1,  // 14: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
-	3,  // 15: switchyard.decisions.v1.DecisionService.ListDecisions:output_type -> switchyard.decisions.v1.ListDecisionsResponse
-	5,  // 16: switchyard.decisions.v1.DecisionService.EraseSubject:output_type -> switchyard.decisions.v1.EraseSubjectResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	10, // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
+	4,  // 1: switchyard.decisions.v1.ReplayDecisionResponse.differences:type_name -> switchyard.decisions.v1.ReplayDifference
+	10, // 2: switchyard.decisions.v1.ReplayDecisionResponse.recorded:type_name -> switchyard.common.v1.DecisionRecord
+	11, // 3: switchyard.decisions.v1.ReplayDecisionResponse.replayed:type_name -> switchyard.common.v1.Decision
+	12, // 4: switchyard.decisions.v1.ListDecisionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	13, // 5: switchyard.decisions.v1.ListDecisionsRequest.operation:type_name -> switchyard.common.v1.Operation
+	14, // 6: switchyard.decisions.v1.ListDecisionsRequest.outcome:type_name -> switchyard.common.v1.Outcome
+	15, // 7: switchyard.decisions.v1.ListDecisionsRequest.reason:type_name -> switchyard.common.v1.DecisionReason
+	16, // 8: switchyard.decisions.v1.ListDecisionsRequest.from:type_name -> google.protobuf.Timestamp
+	16, // 9: switchyard.decisions.v1.ListDecisionsRequest.to:type_name -> google.protobuf.Timestamp
+	10, // 10: switchyard.decisions.v1.ListDecisionsResponse.records:type_name -> switchyard.common.v1.DecisionRecord
+	17, // 11: switchyard.decisions.v1.ListDecisionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	9,  // 12: switchyard.decisions.v1.EraseSubjectResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
+	16, // 13: switchyard.decisions.v1.EraseSubjectResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 14: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
+	5,  // 15: switchyard.decisions.v1.DecisionService.ListDecisions:input_type -> switchyard.decisions.v1.ListDecisionsRequest
+	2,  // 16: switchyard.decisions.v1.DecisionService.ReplayDecision:input_type -> switchyard.decisions.v1.ReplayDecisionRequest
+	7,  // 17: switchyard.decisions.v1.DecisionService.EraseSubject:input_type -> switchyard.decisions.v1.EraseSubjectRequest
+	1,  // 18: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
+	6,  // 19: switchyard.decisions.v1.DecisionService.ListDecisions:output_type -> switchyard.decisions.v1.ListDecisionsResponse
+	3,  // 20: switchyard.decisions.v1.DecisionService.ReplayDecision:output_type -> switchyard.decisions.v1.ReplayDecisionResponse
+	8,  // 21: switchyard.decisions.v1.DecisionService.EraseSubject:output_type -> switchyard.decisions.v1.EraseSubjectResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_decisions_v1_decision_service_proto_init() }
@@ -579,7 +805,7 @@ func file_switchyard_decisions_v1_decision_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_decisions_v1_decision_service_proto_rawDesc), len(file_switchyard_decisions_v1_decision_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

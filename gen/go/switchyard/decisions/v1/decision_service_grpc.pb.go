@@ -21,9 +21,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DecisionService_GetDecision_FullMethodName   = "/switchyard.decisions.v1.DecisionService/GetDecision"
-	DecisionService_ListDecisions_FullMethodName = "/switchyard.decisions.v1.DecisionService/ListDecisions"
-	DecisionService_EraseSubject_FullMethodName  = "/switchyard.decisions.v1.DecisionService/EraseSubject"
+	DecisionService_GetDecision_FullMethodName    = "/switchyard.decisions.v1.DecisionService/GetDecision"
+	DecisionService_ListDecisions_FullMethodName  = "/switchyard.decisions.v1.DecisionService/ListDecisions"
+	DecisionService_ReplayDecision_FullMethodName = "/switchyard.decisions.v1.DecisionService/ReplayDecision"
+	DecisionService_EraseSubject_FullMethodName   = "/switchyard.decisions.v1.DecisionService/EraseSubject"
 )
 
 // DecisionServiceClient is the client API for DecisionService service.
@@ -44,6 +45,12 @@ type DecisionServiceClient interface {
 	//
 	// Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE.
 	ListDecisions(ctx context.Context, in *ListDecisionsRequest, opts ...grpc.CallOption) (*ListDecisionsResponse, error)
+	// ReplayDecision decides again about a recorded input, with the version, the policy and the rules that decided then, whichever answer now, and compares: a decision can be
+	// repeated bit for bit from its record. Nothing is recorded, audited or counted.
+	//
+	// Fails with NOT_FOUND, INPUT_NOT_RECORDED (the input was redacted, left out or erased), VERSION_NOT_FOUND (the registry knows no revision of the deployment with that version and
+	// policy) and DEPENDENCY_UNAVAILABLE.
+	ReplayDecision(ctx context.Context, in *ReplayDecisionRequest, opts ...grpc.CallOption) (*ReplayDecisionResponse, error)
 	// EraseSubject takes the personal data of one person out of what is kept: inputs and their hashes, notes, ids of content, and the id itself, in the lake and in the event
 	// stream. What was decided stays, so that rates and costs remain right. Calling it again is harmless.
 	//
@@ -79,6 +86,16 @@ func (c *decisionServiceClient) ListDecisions(ctx context.Context, in *ListDecis
 	return out, nil
 }
 
+func (c *decisionServiceClient) ReplayDecision(ctx context.Context, in *ReplayDecisionRequest, opts ...grpc.CallOption) (*ReplayDecisionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReplayDecisionResponse)
+	err := c.cc.Invoke(ctx, DecisionService_ReplayDecision_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *decisionServiceClient) EraseSubject(ctx context.Context, in *EraseSubjectRequest, opts ...grpc.CallOption) (*EraseSubjectResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EraseSubjectResponse)
@@ -107,6 +124,12 @@ type DecisionServiceServer interface {
 	//
 	// Fails with INVALID_ARGUMENT and DEPENDENCY_UNAVAILABLE.
 	ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error)
+	// ReplayDecision decides again about a recorded input, with the version, the policy and the rules that decided then, whichever answer now, and compares: a decision can be
+	// repeated bit for bit from its record. Nothing is recorded, audited or counted.
+	//
+	// Fails with NOT_FOUND, INPUT_NOT_RECORDED (the input was redacted, left out or erased), VERSION_NOT_FOUND (the registry knows no revision of the deployment with that version and
+	// policy) and DEPENDENCY_UNAVAILABLE.
+	ReplayDecision(context.Context, *ReplayDecisionRequest) (*ReplayDecisionResponse, error)
 	// EraseSubject takes the personal data of one person out of what is kept: inputs and their hashes, notes, ids of content, and the id itself, in the lake and in the event
 	// stream. What was decided stays, so that rates and costs remain right. Calling it again is harmless.
 	//
@@ -127,6 +150,9 @@ func (UnimplementedDecisionServiceServer) GetDecision(context.Context, *GetDecis
 }
 func (UnimplementedDecisionServiceServer) ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDecisions not implemented")
+}
+func (UnimplementedDecisionServiceServer) ReplayDecision(context.Context, *ReplayDecisionRequest) (*ReplayDecisionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplayDecision not implemented")
 }
 func (UnimplementedDecisionServiceServer) EraseSubject(context.Context, *EraseSubjectRequest) (*EraseSubjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EraseSubject not implemented")
@@ -188,6 +214,24 @@ func _DecisionService_ListDecisions_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_ReplayDecision_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplayDecisionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DecisionServiceServer).ReplayDecision(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DecisionService_ReplayDecision_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DecisionServiceServer).ReplayDecision(ctx, req.(*ReplayDecisionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DecisionService_EraseSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EraseSubjectRequest)
 	if err := dec(in); err != nil {
@@ -220,6 +264,10 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDecisions",
 			Handler:    _DecisionService_ListDecisions_Handler,
+		},
+		{
+			MethodName: "ReplayDecision",
+			Handler:    _DecisionService_ReplayDecision_Handler,
 		},
 		{
 			MethodName: "EraseSubject",

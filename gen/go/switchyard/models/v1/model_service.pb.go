@@ -190,6 +190,140 @@ func (ProfanityAction) EnumDescriptor() ([]byte, []int) {
 	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{2}
 }
 
+// ChallengerMode says what a challenger does.
+type ChallengerMode int32
+
+const (
+	// Same as SHADOW.
+	ChallengerMode_CHALLENGER_MODE_UNSPECIFIED ChallengerMode = 0
+	// It scores what the champion answers, and changes no answer.
+	ChallengerMode_CHALLENGER_MODE_SHADOW ChallengerMode = 1
+	// It answers a share of the calls.
+	ChallengerMode_CHALLENGER_MODE_CANARY ChallengerMode = 2
+)
+
+// Enum value maps for ChallengerMode.
+var (
+	ChallengerMode_name = map[int32]string{
+		0: "CHALLENGER_MODE_UNSPECIFIED",
+		1: "CHALLENGER_MODE_SHADOW",
+		2: "CHALLENGER_MODE_CANARY",
+	}
+	ChallengerMode_value = map[string]int32{
+		"CHALLENGER_MODE_UNSPECIFIED": 0,
+		"CHALLENGER_MODE_SHADOW":      1,
+		"CHALLENGER_MODE_CANARY":      2,
+	}
+)
+
+func (x ChallengerMode) Enum() *ChallengerMode {
+	p := new(ChallengerMode)
+	*p = x
+	return p
+}
+
+func (x ChallengerMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChallengerMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchyard_models_v1_model_service_proto_enumTypes[3].Descriptor()
+}
+
+func (ChallengerMode) Type() protoreflect.EnumType {
+	return &file_switchyard_models_v1_model_service_proto_enumTypes[3]
+}
+
+func (x ChallengerMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChallengerMode.Descriptor instead.
+func (ChallengerMode) EnumDescriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{3}
+}
+
+// DeploymentChangeKind says what a change was.
+type DeploymentChangeKind int32
+
+const (
+	// Never sent.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_UNSPECIFIED DeploymentChangeKind = 0
+	// Another version answers, or the deployment was made.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_DEPLOY DeploymentChangeKind = 1
+	// The promise was changed.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_POLICY DeploymentChangeKind = 2
+	// An earlier revision answers again.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ROLLBACK DeploymentChangeKind = 3
+	// Automation was stopped: everything goes to people.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT DeploymentChangeKind = 4
+	// Automation goes on.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_RESUME DeploymentChangeKind = 5
+	// An alias of a version that the deployment follows was moved.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS DeploymentChangeKind = 6
+	// A challenger was put on trial, or its trial was changed or ended by somebody.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_CHALLENGER DeploymentChangeKind = 7
+	// A challenger became the champion.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_PROMOTE DeploymentChangeKind = 8
+	// A guardrail was broken: a trial ended, or an earlier version answers again, without anybody's doing.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_GUARDRAIL DeploymentChangeKind = 9
+)
+
+// Enum value maps for DeploymentChangeKind.
+var (
+	DeploymentChangeKind_name = map[int32]string{
+		0: "DEPLOYMENT_CHANGE_KIND_UNSPECIFIED",
+		1: "DEPLOYMENT_CHANGE_KIND_DEPLOY",
+		2: "DEPLOYMENT_CHANGE_KIND_POLICY",
+		3: "DEPLOYMENT_CHANGE_KIND_ROLLBACK",
+		4: "DEPLOYMENT_CHANGE_KIND_HALT",
+		5: "DEPLOYMENT_CHANGE_KIND_RESUME",
+		6: "DEPLOYMENT_CHANGE_KIND_ALIAS",
+		7: "DEPLOYMENT_CHANGE_KIND_CHALLENGER",
+		8: "DEPLOYMENT_CHANGE_KIND_PROMOTE",
+		9: "DEPLOYMENT_CHANGE_KIND_GUARDRAIL",
+	}
+	DeploymentChangeKind_value = map[string]int32{
+		"DEPLOYMENT_CHANGE_KIND_UNSPECIFIED": 0,
+		"DEPLOYMENT_CHANGE_KIND_DEPLOY":      1,
+		"DEPLOYMENT_CHANGE_KIND_POLICY":      2,
+		"DEPLOYMENT_CHANGE_KIND_ROLLBACK":    3,
+		"DEPLOYMENT_CHANGE_KIND_HALT":        4,
+		"DEPLOYMENT_CHANGE_KIND_RESUME":      5,
+		"DEPLOYMENT_CHANGE_KIND_ALIAS":       6,
+		"DEPLOYMENT_CHANGE_KIND_CHALLENGER":  7,
+		"DEPLOYMENT_CHANGE_KIND_PROMOTE":     8,
+		"DEPLOYMENT_CHANGE_KIND_GUARDRAIL":   9,
+	}
+)
+
+func (x DeploymentChangeKind) Enum() *DeploymentChangeKind {
+	p := new(DeploymentChangeKind)
+	*p = x
+	return p
+}
+
+func (x DeploymentChangeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DeploymentChangeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchyard_models_v1_model_service_proto_enumTypes[4].Descriptor()
+}
+
+func (DeploymentChangeKind) Type() protoreflect.EnumType {
+	return &file_switchyard_models_v1_model_service_proto_enumTypes[4]
+}
+
+func (x DeploymentChangeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DeploymentChangeKind.Descriptor instead.
+func (DeploymentChangeKind) EnumDescriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{4}
+}
+
 // Model is a named lineage of versions for one operation.
 type Model struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -291,7 +425,10 @@ type ModelVersion struct {
 	// What it was trained on and how.
 	Lineage *Lineage `protobuf:"bytes,12,opt,name=lineage,proto3" json:"lineage,omitempty"`
 	// When it was registered.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Hex SHA-256 of what it answered to fixed inputs when it was registered. A process answers with it only after answering them alike. Empty for versions of
+	// earlier releases.
+	Fingerprint   string `protobuf:"bytes,14,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,6 +552,13 @@ func (x *ModelVersion) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *ModelVersion) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
 }
 
 // Metrics are the headline figures of an evaluation on rows that training never saw.
@@ -1685,6 +1829,171 @@ func (x *Certificate) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Guardrails are limits that end a trial, or take a new champion back, by themselves. They are judged against the version beside it or before it, by counts so large that chance
+// does not break them: once in about 10,000 trials that have nothing wrong.
+type Guardrails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Decisions before anything is judged or promoted, 50 to 1,000,000; 0 means 200.
+	MinDecisions int64 `protobuf:"varint,1,opt,name=min_decisions,json=minDecisions,proto3" json:"min_decisions,omitempty"`
+	// Largest share of inputs that the version could not score, though the other one could, 0 to 1; 0 means 0.01.
+	MaxErrorRate float64 `protobuf:"fixed64,2,opt,name=max_error_rate,json=maxErrorRate,proto3" json:"max_error_rate,omitempty"`
+	// Largest ratio of the median times that scoring takes, 1 to 1,000; 0 means 5. Times below 1 ms are never too long.
+	MaxLatencyRatio float64 `protobuf:"fixed64,3,opt,name=max_latency_ratio,json=maxLatencyRatio,proto3" json:"max_latency_ratio,omitempty"`
+	// Largest difference between the shares of labels, as total variation distance, 0 to 1; 0 means 0.25.
+	MaxLabelShift float64 `protobuf:"fixed64,4,opt,name=max_label_shift,json=maxLabelShift,proto3" json:"max_label_shift,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Guardrails) Reset() {
+	*x = Guardrails{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Guardrails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Guardrails) ProtoMessage() {}
+
+func (x *Guardrails) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Guardrails.ProtoReflect.Descriptor instead.
+func (*Guardrails) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Guardrails) GetMinDecisions() int64 {
+	if x != nil {
+		return x.MinDecisions
+	}
+	return 0
+}
+
+func (x *Guardrails) GetMaxErrorRate() float64 {
+	if x != nil {
+		return x.MaxErrorRate
+	}
+	return 0
+}
+
+func (x *Guardrails) GetMaxLatencyRatio() float64 {
+	if x != nil {
+		return x.MaxLatencyRatio
+	}
+	return 0
+}
+
+func (x *Guardrails) GetMaxLabelShift() float64 {
+	if x != nil {
+		return x.MaxLabelShift
+	}
+	return 0
+}
+
+// Challenger is a version on trial.
+type Challenger struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version.
+	Version *ModelVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// What it does.
+	Mode ChallengerMode `protobuf:"varint,2,opt,name=mode,proto3,enum=switchyard.models.v1.ChallengerMode" json:"mode,omitempty"`
+	// Share of the calls that it answers as a canary, 0 to 1. Who gets it depends on subject, content or input only: a share that grows keeps those who had it.
+	Share float64 `protobuf:"fixed64,3,opt,name=share,proto3" json:"share,omitempty"`
+	// Its own certificates under the deployment's policy: what it answers is automated by them.
+	Certificates []*Certificate `protobuf:"bytes,4,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// What ends the trial, with the defaults filled in.
+	Guardrails *Guardrails `protobuf:"bytes,5,opt,name=guardrails,proto3" json:"guardrails,omitempty"`
+	// When the trial began.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Challenger) Reset() {
+	*x = Challenger{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Challenger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Challenger) ProtoMessage() {}
+
+func (x *Challenger) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Challenger.ProtoReflect.Descriptor instead.
+func (*Challenger) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Challenger) GetVersion() *ModelVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *Challenger) GetMode() ChallengerMode {
+	if x != nil {
+		return x.Mode
+	}
+	return ChallengerMode_CHALLENGER_MODE_UNSPECIFIED
+}
+
+func (x *Challenger) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *Challenger) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *Challenger) GetGuardrails() *Guardrails {
+	if x != nil {
+		return x.Guardrails
+	}
+	return nil
+}
+
+func (x *Challenger) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
 // Deployment is a name under which a version answers, and its promise.
 type Deployment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1709,14 +2018,20 @@ type Deployment struct {
 	// When it changed last.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// What was stopped; empty while everything that is certified is automated.
-	Halts         []*Halt `protobuf:"bytes,15,rep,name=halts,proto3" json:"halts,omitempty"`
+	Halts []*Halt `protobuf:"bytes,15,rep,name=halts,proto3" json:"halts,omitempty"`
+	// Versions on trial, at most three.
+	Challengers []*Challenger `protobuf:"bytes,20,rep,name=challengers,proto3" json:"challengers,omitempty"`
+	// The champion before the present one; serving processes keep it open, so that a rollback takes no loading.
+	Previous *ModelVersion `protobuf:"bytes,21,opt,name=previous,proto3" json:"previous,omitempty"`
+	// What takes the champion back, while it is new; absent for a champion that was not promoted, and when it has shown itself.
+	Probation     *Guardrails `protobuf:"bytes,22,opt,name=probation,proto3" json:"probation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Deployment) Reset() {
 	*x = Deployment{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +2043,7 @@ func (x *Deployment) String() string {
 func (*Deployment) ProtoMessage() {}
 
 func (x *Deployment) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +2056,7 @@ func (x *Deployment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deployment.ProtoReflect.Descriptor instead.
 func (*Deployment) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Deployment) GetProject() string {
@@ -1821,6 +2136,27 @@ func (x *Deployment) GetHalts() []*Halt {
 	return nil
 }
 
+func (x *Deployment) GetChallengers() []*Challenger {
+	if x != nil {
+		return x.Challengers
+	}
+	return nil
+}
+
+func (x *Deployment) GetPrevious() *ModelVersion {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *Deployment) GetProbation() *Guardrails {
+	if x != nil {
+		return x.Probation
+	}
+	return nil
+}
+
 // DeployRequest names a deployment and the version that shall answer.
 type DeployRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1836,13 +2172,15 @@ type DeployRequest struct {
 	Policy *Policy `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The revision that the caller has seen; 0 means any.
 	ExpectedRevision int64 `protobuf:"varint,6,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Why; it stays in the history. At most 1,000 characters.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeployRequest) Reset() {
 	*x = DeployRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +2192,7 @@ func (x *DeployRequest) String() string {
 func (*DeployRequest) ProtoMessage() {}
 
 func (x *DeployRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +2205,7 @@ func (x *DeployRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployRequest.ProtoReflect.Descriptor instead.
 func (*DeployRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeployRequest) GetOperation() v1.Operation {
@@ -1912,6 +2250,13 @@ func (x *DeployRequest) GetExpectedRevision() int64 {
 	return 0
 }
 
+func (x *DeployRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // DeployResponse holds the deployment as it is now.
 type DeployResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1923,7 +2268,7 @@ type DeployResponse struct {
 
 func (x *DeployResponse) Reset() {
 	*x = DeployResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2280,7 @@ func (x *DeployResponse) String() string {
 func (*DeployResponse) ProtoMessage() {}
 
 func (x *DeployResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2293,7 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeployResponse) GetDeployment() *Deployment {
@@ -1969,13 +2314,15 @@ type UpdatePolicyRequest struct {
 	Policy *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The revision that the caller has seen; 0 means any.
 	ExpectedRevision int64 `protobuf:"varint,4,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Why; it stays in the history. At most 1,000 characters.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2334,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2347,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdatePolicyRequest) GetOperation() v1.Operation {
@@ -2031,6 +2378,13 @@ func (x *UpdatePolicyRequest) GetExpectedRevision() int64 {
 	return 0
 }
 
+func (x *UpdatePolicyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // UpdatePolicyResponse holds the deployment as it is now.
 type UpdatePolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2042,7 +2396,7 @@ type UpdatePolicyResponse struct {
 
 func (x *UpdatePolicyResponse) Reset() {
 	*x = UpdatePolicyResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2408,7 @@ func (x *UpdatePolicyResponse) String() string {
 func (*UpdatePolicyResponse) ProtoMessage() {}
 
 func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2421,7 @@ func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpdatePolicyResponse) GetDeployment() *Deployment {
@@ -2083,14 +2437,20 @@ type GetDeploymentRequest struct {
 	// What it answers. In paths: OPERATION_ROUTING and so on.
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
-	Deployment    string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// As it was at this time; absent for now. With the clock of the registry.
+	At *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// As it was in this revision; 0 for any. Not together with at.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve".
+	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2462,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2475,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetDeploymentRequest) GetOperation() v1.Operation {
@@ -2132,6 +2492,27 @@ func (x *GetDeploymentRequest) GetDeployment() string {
 	return ""
 }
 
+func (x *GetDeploymentRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *GetDeploymentRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *GetDeploymentRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
 // GetDeploymentResponse holds the deployment.
 type GetDeploymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2143,7 +2524,7 @@ type GetDeploymentResponse struct {
 
 func (x *GetDeploymentResponse) Reset() {
 	*x = GetDeploymentResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2536,7 @@ func (x *GetDeploymentResponse) String() string {
 func (*GetDeploymentResponse) ProtoMessage() {}
 
 func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,12 +2549,523 @@ func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*GetDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetDeploymentResponse) GetDeployment() *Deployment {
 	if x != nil {
 		return x.Deployment
+	}
+	return nil
+}
+
+// RollbackRequest names a deployment, where to go back to, and why.
+type RollbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// The revision to go back to; 0 for what answered before the last change.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why; it stays in the history. 1 to 1,000 characters.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,5,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *RollbackRequest) Reset() {
+	*x = RollbackRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackRequest) ProtoMessage() {}
+
+func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
+func (*RollbackRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RollbackRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *RollbackRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *RollbackRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RollbackRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RollbackRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// RollbackResponse holds the deployment as it is now.
+type RollbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackResponse) Reset() {
+	*x = RollbackResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackResponse) ProtoMessage() {}
+
+func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
+func (*RollbackResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RollbackResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// DeploymentChange is one entry of the ledger of deployments. Entries of a project form a chain: each holds the hash of the one before.
+type DeploymentChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The project.
+	Project string `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
+	// Counts the entries of the project, from 1, without gaps.
+	Sequence int64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it was recorded. It never goes backwards from one entry to the next, even when the clock was set back: then several entries have the same time, and their sequence
+	// says which came first.
+	RecordTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,4,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,5,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// What was changed.
+	Kind DeploymentChangeKind `protobuf:"varint,6,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
+	// Revision of the deployment before; 0 when it was made.
+	RevisionBefore int64 `protobuf:"varint,7,opt,name=revision_before,json=revisionBefore,proto3" json:"revision_before,omitempty"`
+	// Revision of the deployment after.
+	Revision int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
+	// A rollback: the revision that answers again; else 0.
+	RestoredRevision int64 `protobuf:"varint,9,opt,name=restored_revision,json=restoredRevision,proto3" json:"restored_revision,omitempty"`
+	// Name of the model that answers after it; empty when moderation goes by rules alone.
+	Model string `protobuf:"bytes,10,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version that answers after it.
+	Version int32 `protobuf:"varint,11,opt,name=version,proto3" json:"version,omitempty"`
+	// "sha256:" and the hex digest of that version's artifact.
+	VersionDigest string `protobuf:"bytes,12,opt,name=version_digest,json=versionDigest,proto3" json:"version_digest,omitempty"`
+	// "sha256:" and the hex digest of the policy after it.
+	PolicyDigest string `protobuf:"bytes,13,opt,name=policy_digest,json=policyDigest,proto3" json:"policy_digest,omitempty"`
+	// The certificates in force after it.
+	CertificateIds []string `protobuf:"bytes,14,rep,name=certificate_ids,json=certificateIds,proto3" json:"certificate_ids,omitempty"`
+	// Who: the id of the API key, or "system".
+	Actor string `protobuf:"bytes,15,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why, where somebody said so.
+	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
+	// SHA-256 of the whole deployment after it, as the registry keeps it.
+	StateSha256 []byte `protobuf:"bytes,17,opt,name=state_sha256,json=stateSha256,proto3" json:"state_sha256,omitempty"`
+	// Hash of the entry before; empty for the first.
+	PreviousHash []byte `protobuf:"bytes,18,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
+	// SHA-256 of everything above.
+	Hash []byte `protobuf:"bytes,19,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Events only: the deployment after it, without the version's list of labels; without policy and certificates too where they would not fit an event. Absent in lists, where
+	// GetDeployment with the revision returns all of it.
+	State         *Deployment `protobuf:"bytes,20,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeploymentChange) Reset() {
+	*x = DeploymentChange{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeploymentChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeploymentChange) ProtoMessage() {}
+
+func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeploymentChange.ProtoReflect.Descriptor instead.
+func (*DeploymentChange) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DeploymentChange) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetRecordTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordTime
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *DeploymentChange) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetKind() DeploymentChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *DeploymentChange) GetRevisionBefore() int64 {
+	if x != nil {
+		return x.RevisionBefore
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetRestoredRevision() int64 {
+	if x != nil {
+		return x.RestoredRevision
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *DeploymentChange) GetVersionDigest() string {
+	if x != nil {
+		return x.VersionDigest
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetPolicyDigest() string {
+	if x != nil {
+		return x.PolicyDigest
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetCertificateIds() []string {
+	if x != nil {
+		return x.CertificateIds
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeploymentChange) GetStateSha256() []byte {
+	if x != nil {
+		return x.StateSha256
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetPreviousHash() []byte {
+	if x != nil {
+		return x.PreviousHash
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetState() *Deployment {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// ListDeploymentChangesRequest restricts the list; what is empty does not restrict.
+type ListDeploymentChangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only deployments of this operation.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Only the deployment of this name.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Only changes of this kind.
+	Kind DeploymentChangeKind `protobuf:"varint,3,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
+	// Only changes after which this model answered.
+	Model string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
+	// Recorded at or after this time.
+	From *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
+	// Recorded before this time.
+	To *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	// Which part of the list. Pages neither repeat nor leave out a change while new ones are made.
+	Page *v1.PageRequest `protobuf:"bytes,7,opt,name=page,proto3" json:"page,omitempty"`
+	// Owner of the deployments: empty for the caller's own project; another one only with the scope "platform:serve".
+	Project       string `protobuf:"bytes,8,opt,name=project,proto3" json:"project,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeploymentChangesRequest) Reset() {
+	*x = ListDeploymentChangesRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeploymentChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeploymentChangesRequest) ProtoMessage() {}
+
+func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeploymentChangesRequest.ProtoReflect.Descriptor instead.
+func (*ListDeploymentChangesRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListDeploymentChangesRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *ListDeploymentChangesRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *ListDeploymentChangesRequest) GetKind() DeploymentChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *ListDeploymentChangesRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ListDeploymentChangesRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesRequest) GetPage() *v1.PageRequest {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+// ListDeploymentChangesResponse is a page of changes, newest first.
+type ListDeploymentChangesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changes.
+	Changes []*DeploymentChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// How to go on.
+	Page          *v1.PageResponse `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeploymentChangesResponse) Reset() {
+	*x = ListDeploymentChangesResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeploymentChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeploymentChangesResponse) ProtoMessage() {}
+
+func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeploymentChangesResponse.ProtoReflect.Descriptor instead.
+func (*ListDeploymentChangesResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ListDeploymentChangesResponse) GetChanges() []*DeploymentChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ListDeploymentChangesResponse) GetPage() *v1.PageResponse {
+	if x != nil {
+		return x.Page
 	}
 	return nil
 }
@@ -2191,7 +3083,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2203,7 +3095,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,7 +3108,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListDeploymentsRequest) GetOperation() v1.Operation {
@@ -2246,7 +3138,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2258,7 +3150,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2271,7 +3163,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -2299,7 +3191,7 @@ type WatchDeploymentsRequest struct {
 
 func (x *WatchDeploymentsRequest) Reset() {
 	*x = WatchDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +3203,7 @@ func (x *WatchDeploymentsRequest) String() string {
 func (*WatchDeploymentsRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +3216,7 @@ func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WatchDeploymentsRequest) GetAllProjects() bool {
@@ -2347,7 +3239,7 @@ type WatchDeploymentsResponse struct {
 
 func (x *WatchDeploymentsResponse) Reset() {
 	*x = WatchDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2359,7 +3251,7 @@ func (x *WatchDeploymentsResponse) String() string {
 func (*WatchDeploymentsResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2372,7 +3264,7 @@ func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WatchDeploymentsResponse) GetDeployment() *Deployment {
@@ -2408,7 +3300,7 @@ type ExplainVersionRequest struct {
 
 func (x *ExplainVersionRequest) Reset() {
 	*x = ExplainVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +3312,7 @@ func (x *ExplainVersionRequest) String() string {
 func (*ExplainVersionRequest) ProtoMessage() {}
 
 func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +3325,7 @@ func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExplainVersionRequest) GetModel() string {
@@ -2484,7 +3376,7 @@ type ExplainVersionResponse struct {
 
 func (x *ExplainVersionResponse) Reset() {
 	*x = ExplainVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2496,7 +3388,7 @@ func (x *ExplainVersionResponse) String() string {
 func (*ExplainVersionResponse) ProtoMessage() {}
 
 func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2509,7 +3401,7 @@ func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExplainVersionResponse) GetLabel() string {
@@ -2539,7 +3431,7 @@ type ModelEvidence struct {
 
 func (x *ModelEvidence) Reset() {
 	*x = ModelEvidence{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2551,7 +3443,7 @@ func (x *ModelEvidence) String() string {
 func (*ModelEvidence) ProtoMessage() {}
 
 func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2564,7 +3456,7 @@ func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelEvidence.ProtoReflect.Descriptor instead.
 func (*ModelEvidence) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ModelEvidence) GetFeature() string {
@@ -2579,6 +3471,1027 @@ func (x *ModelEvidence) GetWeight() float64 {
 		return x.Weight
 	}
 	return 0
+}
+
+// StartChallengerRequest names a deployment and the version to try.
+type StartChallengerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Name of the model.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version; 0 means the newest.
+	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// What it shall do; absent means SHADOW.
+	Mode ChallengerMode `protobuf:"varint,5,opt,name=mode,proto3,enum=switchyard.models.v1.ChallengerMode" json:"mode,omitempty"`
+	// CANARY: the share of the calls that it answers, above 0 to 1; with those of other canaries at most 1.
+	Share float64 `protobuf:"fixed64,6,opt,name=share,proto3" json:"share,omitempty"`
+	// What ends the trial; absent for the defaults.
+	Guardrails *Guardrails `protobuf:"bytes,7,opt,name=guardrails,proto3" json:"guardrails,omitempty"`
+	// CANARY without a shadow before: why, up to 500 characters; it stays in the history.
+	SkipShadow string `protobuf:"bytes,8,opt,name=skip_shadow,json=skipShadow,proto3" json:"skip_shadow,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,9,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *StartChallengerRequest) Reset() {
+	*x = StartChallengerRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartChallengerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartChallengerRequest) ProtoMessage() {}
+
+func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartChallengerRequest.ProtoReflect.Descriptor instead.
+func (*StartChallengerRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *StartChallengerRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *StartChallengerRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *StartChallengerRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *StartChallengerRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *StartChallengerRequest) GetMode() ChallengerMode {
+	if x != nil {
+		return x.Mode
+	}
+	return ChallengerMode_CHALLENGER_MODE_UNSPECIFIED
+}
+
+func (x *StartChallengerRequest) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *StartChallengerRequest) GetGuardrails() *Guardrails {
+	if x != nil {
+		return x.Guardrails
+	}
+	return nil
+}
+
+func (x *StartChallengerRequest) GetSkipShadow() string {
+	if x != nil {
+		return x.SkipShadow
+	}
+	return ""
+}
+
+func (x *StartChallengerRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// StartChallengerResponse holds the deployment as it is now.
+type StartChallengerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartChallengerResponse) Reset() {
+	*x = StartChallengerResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartChallengerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartChallengerResponse) ProtoMessage() {}
+
+func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartChallengerResponse.ProtoReflect.Descriptor instead.
+func (*StartChallengerResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *StartChallengerResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// StopChallengerRequest names the trial to end.
+type StopChallengerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Name of the model.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version.
+	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Why, up to 500 characters.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,6,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *StopChallengerRequest) Reset() {
+	*x = StopChallengerRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopChallengerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopChallengerRequest) ProtoMessage() {}
+
+func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopChallengerRequest.ProtoReflect.Descriptor instead.
+func (*StopChallengerRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *StopChallengerRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *StopChallengerRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *StopChallengerRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *StopChallengerRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *StopChallengerRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *StopChallengerRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// StopChallengerResponse holds the deployment as it is now.
+type StopChallengerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopChallengerResponse) Reset() {
+	*x = StopChallengerResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopChallengerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopChallengerResponse) ProtoMessage() {}
+
+func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopChallengerResponse.ProtoReflect.Descriptor instead.
+func (*StopChallengerResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *StopChallengerResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// PromoteRequest names the challenger that shall answer.
+type PromoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Name of the model.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version.
+	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Why, 1 to 500 characters; it stays in the history.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// True to promote what was compared on fewer decisions than its guardrails ask for.
+	SkipComparison bool `protobuf:"varint,6,opt,name=skip_comparison,json=skipComparison,proto3" json:"skip_comparison,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,7,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *PromoteRequest) Reset() {
+	*x = PromoteRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteRequest) ProtoMessage() {}
+
+func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
+func (*PromoteRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *PromoteRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *PromoteRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PromoteRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PromoteRequest) GetSkipComparison() bool {
+	if x != nil {
+		return x.SkipComparison
+	}
+	return false
+}
+
+func (x *PromoteRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// PromoteResponse holds the deployment as it is now.
+type PromoteResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteResponse) Reset() {
+	*x = PromoteResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteResponse) ProtoMessage() {}
+
+func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteResponse.ProtoReflect.Descriptor instead.
+func (*PromoteResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *PromoteResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// GetComparisonRequest names a version on trial.
+type GetComparisonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Name of the model; empty for the champion against the one before.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version; 0 with an empty model.
+	Version       int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetComparisonRequest) Reset() {
+	*x = GetComparisonRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetComparisonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetComparisonRequest) ProtoMessage() {}
+
+func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetComparisonRequest.ProtoReflect.Descriptor instead.
+func (*GetComparisonRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *GetComparisonRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *GetComparisonRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *GetComparisonRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *GetComparisonRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// GetComparisonResponse holds the counts.
+type GetComparisonResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was counted so far.
+	Comparison    *Comparison `protobuf:"bytes,1,opt,name=comparison,proto3" json:"comparison,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetComparisonResponse) Reset() {
+	*x = GetComparisonResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetComparisonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetComparisonResponse) ProtoMessage() {}
+
+func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetComparisonResponse.ProtoReflect.Descriptor instead.
+func (*GetComparisonResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GetComparisonResponse) GetComparison() *Comparison {
+	if x != nil {
+		return x.Comparison
+	}
+	return nil
+}
+
+// Arm is what was counted of one version.
+type Arm struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Inputs that it scored.
+	Decisions int64 `protobuf:"varint,1,opt,name=decisions,proto3" json:"decisions,omitempty"`
+	// Inputs that it could not score, for another reason than the input.
+	Errors int64 `protobuf:"varint,2,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Of decisions: those that were, or would have been, automated.
+	Automated int64 `protobuf:"varint,3,opt,name=automated,proto3" json:"automated,omitempty"`
+	// Times that scoring took: counts of the buckets whose upper bounds are 1 µs × 2^i, the last one open; 24 of them.
+	Times []int64 `protobuf:"varint,4,rep,packed,name=times,proto3" json:"times,omitempty"`
+	// Decisions by chosen labels, several joined by ", "; of at most 200 label sets, the others under "…".
+	Labels        map[string]int64 `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Arm) Reset() {
+	*x = Arm{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Arm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Arm) ProtoMessage() {}
+
+func (x *Arm) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Arm.ProtoReflect.Descriptor instead.
+func (*Arm) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Arm) GetDecisions() int64 {
+	if x != nil {
+		return x.Decisions
+	}
+	return 0
+}
+
+func (x *Arm) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *Arm) GetAutomated() int64 {
+	if x != nil {
+		return x.Automated
+	}
+	return 0
+}
+
+func (x *Arm) GetTimes() []int64 {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+func (x *Arm) GetLabels() map[string]int64 {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+// Flip is a decision that two versions answer differently.
+type Flip struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision.
+	DecisionId string `protobuf:"bytes,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
+	// What the champion chose, several joined by ", ".
+	Champion string `protobuf:"bytes,2,opt,name=champion,proto3" json:"champion,omitempty"`
+	// What the challenger chose.
+	Challenger string `protobuf:"bytes,3,opt,name=challenger,proto3" json:"challenger,omitempty"`
+	// Whether the champion's answer was automated.
+	ChampionAutomated bool `protobuf:"varint,4,opt,name=champion_automated,json=championAutomated,proto3" json:"champion_automated,omitempty"`
+	// Whether the challenger's would have been.
+	ChallengerAutomated bool `protobuf:"varint,5,opt,name=challenger_automated,json=challengerAutomated,proto3" json:"challenger_automated,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *Flip) Reset() {
+	*x = Flip{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Flip) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Flip) ProtoMessage() {}
+
+func (x *Flip) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Flip.ProtoReflect.Descriptor instead.
+func (*Flip) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Flip) GetDecisionId() string {
+	if x != nil {
+		return x.DecisionId
+	}
+	return ""
+}
+
+func (x *Flip) GetChampion() string {
+	if x != nil {
+		return x.Champion
+	}
+	return ""
+}
+
+func (x *Flip) GetChallenger() string {
+	if x != nil {
+		return x.Challenger
+	}
+	return ""
+}
+
+func (x *Flip) GetChampionAutomated() bool {
+	if x != nil {
+		return x.ChampionAutomated
+	}
+	return false
+}
+
+func (x *Flip) GetChallengerAutomated() bool {
+	if x != nil {
+		return x.ChallengerAutomated
+	}
+	return false
+}
+
+// Comparison is how a challenger does against the champion. Shadow: both scored the same inputs. Canary: each scored its own share.
+type Comparison struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Project, in reports only; empty stands for the caller's own.
+	Project string `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,2,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,3,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Digest of the champion's artifact.
+	ChampionDigest string `protobuf:"bytes,4,opt,name=champion_digest,json=championDigest,proto3" json:"champion_digest,omitempty"`
+	// Digest of the challenger's artifact; for a champion after its promotion: of the one before.
+	ChallengerDigest string `protobuf:"bytes,5,opt,name=challenger_digest,json=challengerDigest,proto3" json:"challenger_digest,omitempty"`
+	// Inputs that both scored in shadow.
+	Compared int64 `protobuf:"varint,6,opt,name=compared,proto3" json:"compared,omitempty"`
+	// Of compared: both chose the same labels.
+	SameLabels int64 `protobuf:"varint,7,opt,name=same_labels,json=sameLabels,proto3" json:"same_labels,omitempty"`
+	// Of compared: automated by both, by the champion alone, by the challenger alone, by none.
+	AutomatedBoth int64 `protobuf:"varint,8,opt,name=automated_both,json=automatedBoth,proto3" json:"automated_both,omitempty"`
+	// See automated_both.
+	AutomatedChampion int64 `protobuf:"varint,9,opt,name=automated_champion,json=automatedChampion,proto3" json:"automated_champion,omitempty"`
+	// See automated_both.
+	AutomatedChallenger int64 `protobuf:"varint,10,opt,name=automated_challenger,json=automatedChallenger,proto3" json:"automated_challenger,omitempty"`
+	// Of automated_both: with different labels.
+	Flips int64 `protobuf:"varint,11,opt,name=flips,proto3" json:"flips,omitempty"`
+	// Inputs that were not compared because the process was busy: a shadow never holds an answer up.
+	Dropped int64 `protobuf:"varint,12,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// Counts of the champion while it answers.
+	Champion *Arm `protobuf:"bytes,13,opt,name=champion,proto3" json:"champion,omitempty"`
+	// Counts of the challenger: in shadow, or while it answers its share.
+	Challenger *Arm `protobuf:"bytes,14,opt,name=challenger,proto3" json:"challenger,omitempty"`
+	// The last answers that differ, at most 50.
+	Examples []*Flip `protobuf:"bytes,15,rep,name=examples,proto3" json:"examples,omitempty"`
+	// When the first of them was counted; absent in reports.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When the last report came; absent in reports.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Comparison) Reset() {
+	*x = Comparison{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Comparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Comparison) ProtoMessage() {}
+
+func (x *Comparison) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
+func (*Comparison) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Comparison) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *Comparison) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *Comparison) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *Comparison) GetChampionDigest() string {
+	if x != nil {
+		return x.ChampionDigest
+	}
+	return ""
+}
+
+func (x *Comparison) GetChallengerDigest() string {
+	if x != nil {
+		return x.ChallengerDigest
+	}
+	return ""
+}
+
+func (x *Comparison) GetCompared() int64 {
+	if x != nil {
+		return x.Compared
+	}
+	return 0
+}
+
+func (x *Comparison) GetSameLabels() int64 {
+	if x != nil {
+		return x.SameLabels
+	}
+	return 0
+}
+
+func (x *Comparison) GetAutomatedBoth() int64 {
+	if x != nil {
+		return x.AutomatedBoth
+	}
+	return 0
+}
+
+func (x *Comparison) GetAutomatedChampion() int64 {
+	if x != nil {
+		return x.AutomatedChampion
+	}
+	return 0
+}
+
+func (x *Comparison) GetAutomatedChallenger() int64 {
+	if x != nil {
+		return x.AutomatedChallenger
+	}
+	return 0
+}
+
+func (x *Comparison) GetFlips() int64 {
+	if x != nil {
+		return x.Flips
+	}
+	return 0
+}
+
+func (x *Comparison) GetDropped() int64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *Comparison) GetChampion() *Arm {
+	if x != nil {
+		return x.Champion
+	}
+	return nil
+}
+
+func (x *Comparison) GetChallenger() *Arm {
+	if x != nil {
+		return x.Challenger
+	}
+	return nil
+}
+
+func (x *Comparison) GetExamples() []*Flip {
+	if x != nil {
+		return x.Examples
+	}
+	return nil
+}
+
+func (x *Comparison) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Comparison) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+// ReportTrafficRequest is what one process has counted.
+type ReportTrafficRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the process since its start; a UUID.
+	Reporter string `protobuf:"bytes,1,opt,name=reporter,proto3" json:"reporter,omitempty"`
+	// Counts its reports, from 1.
+	Sequence int64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// What was counted since the last report, a comparison for each pair of versions; at most 1,000.
+	Comparisons   []*Comparison `protobuf:"bytes,3,rep,name=comparisons,proto3" json:"comparisons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportTrafficRequest) Reset() {
+	*x = ReportTrafficRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportTrafficRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportTrafficRequest) ProtoMessage() {}
+
+func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportTrafficRequest.ProtoReflect.Descriptor instead.
+func (*ReportTrafficRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ReportTrafficRequest) GetReporter() string {
+	if x != nil {
+		return x.Reporter
+	}
+	return ""
+}
+
+func (x *ReportTrafficRequest) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *ReportTrafficRequest) GetComparisons() []*Comparison {
+	if x != nil {
+		return x.Comparisons
+	}
+	return nil
+}
+
+// ReportTrafficResponse is empty.
+type ReportTrafficResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportTrafficResponse) Reset() {
+	*x = ReportTrafficResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportTrafficResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportTrafficResponse) ProtoMessage() {}
+
+func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportTrafficResponse.ProtoReflect.Descriptor instead.
+func (*ReportTrafficResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
 }
 
 // Halt says that automation was stopped.
@@ -2600,7 +4513,7 @@ type Halt struct {
 
 func (x *Halt) Reset() {
 	*x = Halt{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +4525,7 @@ func (x *Halt) String() string {
 func (*Halt) ProtoMessage() {}
 
 func (x *Halt) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +4538,7 @@ func (x *Halt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Halt.ProtoReflect.Descriptor instead.
 func (*Halt) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Halt) GetSide() string {
@@ -2682,7 +4595,7 @@ type HaltAutomationRequest struct {
 
 func (x *HaltAutomationRequest) Reset() {
 	*x = HaltAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2694,7 +4607,7 @@ func (x *HaltAutomationRequest) String() string {
 func (*HaltAutomationRequest) ProtoMessage() {}
 
 func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2707,7 +4620,7 @@ func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
 func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *HaltAutomationRequest) GetOperation() v1.Operation {
@@ -2756,7 +4669,7 @@ type HaltAutomationResponse struct {
 
 func (x *HaltAutomationResponse) Reset() {
 	*x = HaltAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +4681,7 @@ func (x *HaltAutomationResponse) String() string {
 func (*HaltAutomationResponse) ProtoMessage() {}
 
 func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +4694,7 @@ func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
 func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *HaltAutomationResponse) GetDeployment() *Deployment {
@@ -2808,7 +4721,7 @@ type ResumeAutomationRequest struct {
 
 func (x *ResumeAutomationRequest) Reset() {
 	*x = ResumeAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +4733,7 @@ func (x *ResumeAutomationRequest) String() string {
 func (*ResumeAutomationRequest) ProtoMessage() {}
 
 func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +4746,7 @@ func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
@@ -2875,7 +4788,7 @@ type ResumeAutomationResponse struct {
 
 func (x *ResumeAutomationResponse) Reset() {
 	*x = ResumeAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +4800,7 @@ func (x *ResumeAutomationResponse) String() string {
 func (*ResumeAutomationResponse) ProtoMessage() {}
 
 func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +4813,7 @@ func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
@@ -2927,7 +4840,7 @@ type PreviewCertificatesRequest struct {
 
 func (x *PreviewCertificatesRequest) Reset() {
 	*x = PreviewCertificatesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2939,7 +4852,7 @@ func (x *PreviewCertificatesRequest) String() string {
 func (*PreviewCertificatesRequest) ProtoMessage() {}
 
 func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2952,7 +4865,7 @@ func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PreviewCertificatesRequest) GetModel() string {
@@ -2998,7 +4911,7 @@ type PreviewCertificatesResponse struct {
 
 func (x *PreviewCertificatesResponse) Reset() {
 	*x = PreviewCertificatesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +4923,7 @@ func (x *PreviewCertificatesResponse) String() string {
 func (*PreviewCertificatesResponse) ProtoMessage() {}
 
 func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +4936,7 @@ func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
@@ -3057,7 +4970,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationR\toperation\x12%\n" +
 	"\x0elatest_version\x18\x03 \x01(\x05R\rlatestVersion\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x86\x04\n" +
+	"createTime\"\xa8\x04\n" +
 	"\fModelVersion\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x16\n" +
@@ -3075,7 +4988,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\ametrics\x18\v \x01(\v2\x1d.switchyard.models.v1.MetricsR\ametrics\x127\n" +
 	"\alineage\x18\f \x01(\v2\x1d.switchyard.models.v1.LineageR\alineage\x12;\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x93\x01\n" +
+	"createTime\x12 \n" +
+	"\vfingerprint\x18\x0e \x01(\tR\vfingerprint\"\x93\x01\n" +
 	"\aMetrics\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x1a\n" +
 	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x19\n" +
@@ -3180,7 +5094,24 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\tcertified\x18\v \x01(\bR\tcertified\x12#\n" +
 	"\rlabels_needed\x18\f \x01(\x03R\flabelsNeeded\x12;\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x84\x04\n" +
+	"createTime\"\x83\x02\n" +
+	"\n" +
+	"Guardrails\x120\n" +
+	"\rmin_decisions\x18\x01 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\fminDecisions\x12=\n" +
+	"\x0emax_error_rate\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\fmaxErrorRate\x12C\n" +
+	"\x11max_latency_ratio\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00@\x8f@)\x00\x00\x00\x00\x00\x00\x00\x00R\x0fmaxLatencyRatio\x12?\n" +
+	"\x0fmax_label_shift\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\rmaxLabelShift\"\xde\x02\n" +
+	"\n" +
+	"Challenger\x12<\n" +
+	"\aversion\x18\x01 \x01(\v2\".switchyard.models.v1.ModelVersionR\aversion\x128\n" +
+	"\x04mode\x18\x02 \x01(\x0e2$.switchyard.models.v1.ChallengerModeR\x04mode\x12\x14\n" +
+	"\x05share\x18\x03 \x01(\x01R\x05share\x12E\n" +
+	"\fcertificates\x18\x04 \x03(\v2!.switchyard.models.v1.CertificateR\fcertificates\x12@\n" +
+	"\n" +
+	"guardrails\x18\x05 \x01(\v2 .switchyard.models.v1.GuardrailsR\n" +
+	"guardrails\x129\n" +
+	"\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xc8\x05\n" +
 	"\n" +
 	"Deployment\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -3195,7 +5126,10 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x120\n" +
-	"\x05halts\x18\x0f \x03(\v2\x1a.switchyard.models.v1.HaltR\x05halts\"\xd4\x02\n" +
+	"\x05halts\x18\x0f \x03(\v2\x1a.switchyard.models.v1.HaltR\x05halts\x12B\n" +
+	"\vchallengers\x18\x14 \x03(\v2 .switchyard.models.v1.ChallengerR\vchallengers\x12>\n" +
+	"\bprevious\x18\x15 \x01(\v2\".switchyard.models.v1.ModelVersionR\bprevious\x12>\n" +
+	"\tprobation\x18\x16 \x01(\v2 .switchyard.models.v1.GuardrailsR\tprobation\"\xfa\x02\n" +
 	"\rDeployRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
@@ -3205,11 +5139,12 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x05model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12!\n" +
 	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x124\n" +
 	"\x06policy\x18\x05 \x01(\v2\x1c.switchyard.models.v1.PolicyR\x06policy\x124\n" +
-	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"R\n" +
+	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x12$\n" +
+	"\x06reason\x18\a \x01(\tB\f\xbaH\x05r\x03\x18\xe8\a\xa0\xd6\x18\x01R\x06reason\"R\n" +
 	"\x0eDeployResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\xff\x01\n" +
+	"deployment\"\xa5\x02\n" +
 	"\x13UpdatePolicyRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
@@ -3217,21 +5152,77 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"deployment\x12<\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1c.switchyard.models.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x124\n" +
-	"\x11expected_revision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"X\n" +
+	"\x11expected_revision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x12$\n" +
+	"\x06reason\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xe8\a\xa0\xd6\x18\x01R\x06reason\"X\n" +
 	"\x14UpdatePolicyResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\x8c\x01\n" +
+	"deployment\"\x80\x02\n" +
 	"\x14GetDeploymentRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"deployment\"Y\n" +
+	"deployment\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12#\n" +
+	"\brevision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12!\n" +
+	"\aproject\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"Y\n" +
 	"\x15GetDeploymentResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\x98\x01\n" +
+	"deployment\"\x8a\x02\n" +
+	"\x0fRollbackRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12#\n" +
+	"\brevision\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12&\n" +
+	"\x06reason\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xe8\a\xa0\xd6\x18\x01R\x06reason\x124\n" +
+	"\x11expected_revision\x18\x05 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"T\n" +
+	"\x10RollbackResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\x83\x06\n" +
+	"\x10DeploymentChange\x12\x18\n" +
+	"\aproject\x18\x01 \x01(\tR\aproject\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12;\n" +
+	"\vrecord_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordTime\x12=\n" +
+	"\toperation\x18\x04 \x01(\x0e2\x1f.switchyard.common.v1.OperationR\toperation\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x05 \x01(\tR\n" +
+	"deployment\x12>\n" +
+	"\x04kind\x18\x06 \x01(\x0e2*.switchyard.models.v1.DeploymentChangeKindR\x04kind\x12'\n" +
+	"\x0frevision_before\x18\a \x01(\x03R\x0erevisionBefore\x12\x1a\n" +
+	"\brevision\x18\b \x01(\x03R\brevision\x12+\n" +
+	"\x11restored_revision\x18\t \x01(\x03R\x10restoredRevision\x12\x14\n" +
+	"\x05model\x18\n" +
+	" \x01(\tR\x05model\x12\x18\n" +
+	"\aversion\x18\v \x01(\x05R\aversion\x12%\n" +
+	"\x0eversion_digest\x18\f \x01(\tR\rversionDigest\x12#\n" +
+	"\rpolicy_digest\x18\r \x01(\tR\fpolicyDigest\x12'\n" +
+	"\x0fcertificate_ids\x18\x0e \x03(\tR\x0ecertificateIds\x12\x14\n" +
+	"\x05actor\x18\x0f \x01(\tR\x05actor\x12\x1c\n" +
+	"\x06reason\x18\x10 \x01(\tB\x04\xa0\xd6\x18\x01R\x06reason\x12!\n" +
+	"\fstate_sha256\x18\x11 \x01(\fR\vstateSha256\x12#\n" +
+	"\rprevious_hash\x18\x12 \x01(\fR\fpreviousHash\x12\x12\n" +
+	"\x04hash\x18\x13 \x01(\fR\x04hash\x126\n" +
+	"\x05state\x18\x14 \x01(\v2 .switchyard.models.v1.DeploymentR\x05state\"\xaf\x03\n" +
+	"\x1cListDeploymentChangesRequest\x12G\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12'\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"deployment\x12H\n" +
+	"\x04kind\x18\x03 \x01(\x0e2*.switchyard.models.v1.DeploymentChangeKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
+	"\x05model\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12.\n" +
+	"\x04from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x125\n" +
+	"\x04page\x18\a \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\x12!\n" +
+	"\aproject\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"\x99\x01\n" +
+	"\x1dListDeploymentChangesResponse\x12@\n" +
+	"\achanges\x18\x01 \x03(\v2&.switchyard.models.v1.DeploymentChangeR\achanges\x126\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x98\x01\n" +
 	"\x16ListDeploymentsRequest\x12G\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x125\n" +
 	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x95\x01\n" +
@@ -3256,7 +5247,118 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\bevidence\x18\x02 \x03(\v2#.switchyard.models.v1.ModelEvidenceR\bevidence\"G\n" +
 	"\rModelEvidence\x12\x1e\n" +
 	"\afeature\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\afeature\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\xa1\x01\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\xec\x03\n" +
+	"\x16StartChallengerRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\x1f\n" +
+	"\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12B\n" +
+	"\x04mode\x18\x05 \x01(\x0e2$.switchyard.models.v1.ChallengerModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12-\n" +
+	"\x05share\x18\x06 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\x05share\x12@\n" +
+	"\n" +
+	"guardrails\x18\a \x01(\v2 .switchyard.models.v1.GuardrailsR\n" +
+	"guardrails\x12-\n" +
+	"\vskip_shadow\x18\b \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\n" +
+	"skipShadow\x124\n" +
+	"\x11expected_revision\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"[\n" +
+	"\x17StartChallengerResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\xad\x02\n" +
+	"\x15StopChallengerRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\x1f\n" +
+	"\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12$\n" +
+	"\x06reason\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x124\n" +
+	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"Z\n" +
+	"\x16StopChallengerResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\xd1\x02\n" +
+	"\x0ePromoteRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\x1f\n" +
+	"\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12&\n" +
+	"\x06reason\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x12'\n" +
+	"\x0fskip_comparison\x18\x06 \x01(\bR\x0eskipComparison\x124\n" +
+	"\x11expected_revision\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"S\n" +
+	"\x0fPromoteResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\xce\x01\n" +
+	"\x14GetComparisonRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\x1d\n" +
+	"\x05model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12!\n" +
+	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\"Y\n" +
+	"\x15GetComparisonResponse\x12@\n" +
+	"\n" +
+	"comparison\x18\x01 \x01(\v2 .switchyard.models.v1.ComparisonR\n" +
+	"comparison\"\xe9\x01\n" +
+	"\x03Arm\x12\x1c\n" +
+	"\tdecisions\x18\x01 \x01(\x03R\tdecisions\x12\x16\n" +
+	"\x06errors\x18\x02 \x01(\x03R\x06errors\x12\x1c\n" +
+	"\tautomated\x18\x03 \x01(\x03R\tautomated\x12\x14\n" +
+	"\x05times\x18\x04 \x03(\x03R\x05times\x12=\n" +
+	"\x06labels\x18\x05 \x03(\v2%.switchyard.models.v1.Arm.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xc5\x01\n" +
+	"\x04Flip\x12\x1f\n" +
+	"\vdecision_id\x18\x01 \x01(\tR\n" +
+	"decisionId\x12\x1a\n" +
+	"\bchampion\x18\x02 \x01(\tR\bchampion\x12\x1e\n" +
+	"\n" +
+	"challenger\x18\x03 \x01(\tR\n" +
+	"challenger\x12-\n" +
+	"\x12champion_automated\x18\x04 \x01(\bR\x11championAutomated\x121\n" +
+	"\x14challenger_automated\x18\x05 \x01(\bR\x13challengerAutomated\"\xf3\x05\n" +
+	"\n" +
+	"Comparison\x12\x18\n" +
+	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
+	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationR\toperation\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x03 \x01(\tR\n" +
+	"deployment\x12'\n" +
+	"\x0fchampion_digest\x18\x04 \x01(\tR\x0echampionDigest\x12+\n" +
+	"\x11challenger_digest\x18\x05 \x01(\tR\x10challengerDigest\x12\x1a\n" +
+	"\bcompared\x18\x06 \x01(\x03R\bcompared\x12\x1f\n" +
+	"\vsame_labels\x18\a \x01(\x03R\n" +
+	"sameLabels\x12%\n" +
+	"\x0eautomated_both\x18\b \x01(\x03R\rautomatedBoth\x12-\n" +
+	"\x12automated_champion\x18\t \x01(\x03R\x11automatedChampion\x121\n" +
+	"\x14automated_challenger\x18\n" +
+	" \x01(\x03R\x13automatedChallenger\x12\x14\n" +
+	"\x05flips\x18\v \x01(\x03R\x05flips\x12\x18\n" +
+	"\adropped\x18\f \x01(\x03R\adropped\x125\n" +
+	"\bchampion\x18\r \x01(\v2\x19.switchyard.models.v1.ArmR\bchampion\x129\n" +
+	"\n" +
+	"challenger\x18\x0e \x01(\v2\x19.switchyard.models.v1.ArmR\n" +
+	"challenger\x126\n" +
+	"\bexamples\x18\x0f \x03(\v2\x1a.switchyard.models.v1.FlipR\bexamples\x129\n" +
+	"\n" +
+	"start_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12;\n" +
+	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\"\xb1\x01\n" +
+	"\x14ReportTrafficRequest\x12%\n" +
+	"\breporter\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\breporter\x12#\n" +
+	"\bsequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bsequence\x12M\n" +
+	"\vcomparisons\x18\x03 \x03(\v2 .switchyard.models.v1.ComparisonB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\vcomparisons\"\x17\n" +
+	"\x15ReportTrafficResponse\"\xa1\x01\n" +
 	"\x04Halt\x12\x12\n" +
 	"\x04side\x18\x01 \x01(\tR\x04side\x12%\n" +
 	"\x0ecertificate_id\x18\x02 \x01(\tR\rcertificateId\x12\x16\n" +
@@ -3312,7 +5414,22 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1cPROFANITY_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROFANITY_ACTION_OFF\x10\x01\x12\x1b\n" +
 	"\x17PROFANITY_ACTION_REVIEW\x10\x02\x12\x1b\n" +
-	"\x17PROFANITY_ACTION_REMOVE\x10\x032\x9c\x13\n" +
+	"\x17PROFANITY_ACTION_REMOVE\x10\x03*i\n" +
+	"\x0eChallengerMode\x12\x1f\n" +
+	"\x1bCHALLENGER_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CHALLENGER_MODE_SHADOW\x10\x01\x12\x1a\n" +
+	"\x16CHALLENGER_MODE_CANARY\x10\x02*\x80\x03\n" +
+	"\x14DeploymentChangeKind\x12&\n" +
+	"\"DEPLOYMENT_CHANGE_KIND_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dDEPLOYMENT_CHANGE_KIND_DEPLOY\x10\x01\x12!\n" +
+	"\x1dDEPLOYMENT_CHANGE_KIND_POLICY\x10\x02\x12#\n" +
+	"\x1fDEPLOYMENT_CHANGE_KIND_ROLLBACK\x10\x03\x12\x1f\n" +
+	"\x1bDEPLOYMENT_CHANGE_KIND_HALT\x10\x04\x12!\n" +
+	"\x1dDEPLOYMENT_CHANGE_KIND_RESUME\x10\x05\x12 \n" +
+	"\x1cDEPLOYMENT_CHANGE_KIND_ALIAS\x10\x06\x12%\n" +
+	"!DEPLOYMENT_CHANGE_KIND_CHALLENGER\x10\a\x12\"\n" +
+	"\x1eDEPLOYMENT_CHANGE_KIND_PROMOTE\x10\b\x12$\n" +
+	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t2\xd7\x1c\n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -3334,7 +5451,26 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deployments:deploy\x12\xa6\x01\n" +
 	"\fUpdatePolicy\x12).switchyard.models.v1.UpdatePolicyRequest\x1a*.switchyard.models.v1.UpdatePolicyResponse\"?\x9a\xd6\x18\x14\n" +
 	"\fmodels:write\x12\x02\b\n" +
-	"\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/deployments:updatePolicy\x12\xb1\x01\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/deployments:updatePolicy\x12\x94\x01\n" +
+	"\bRollback\x12%.switchyard.models.v1.RollbackRequest\x1a&.switchyard.models.v1.RollbackResponse\"9\x9a\xd6\x18\x12\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/deployments:rollback\x12\xb8\x01\n" +
+	"\x15ListDeploymentChanges\x122.switchyard.models.v1.ListDeploymentChangesRequest\x1a3.switchyard.models.v1.ListDeploymentChangesResponse\"6\x9a\xd6\x18\x13\n" +
+	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/deployments:changes\x12\xb2\x01\n" +
+	"\x0fStartChallenger\x12,.switchyard.models.v1.StartChallengerRequest\x1a-.switchyard.models.v1.StartChallengerResponse\"B\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/deployments:startChallenger\x12\xae\x01\n" +
+	"\x0eStopChallenger\x12+.switchyard.models.v1.StopChallengerRequest\x1a,.switchyard.models.v1.StopChallengerResponse\"A\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/deployments:stopChallenger\x12\x92\x01\n" +
+	"\aPromote\x12$.switchyard.models.v1.PromoteRequest\x1a%.switchyard.models.v1.PromoteResponse\":\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/deployments:promote\x12\xbc\x01\n" +
+	"\rGetComparison\x12*.switchyard.models.v1.GetComparisonRequest\x1a+.switchyard.models.v1.GetComparisonResponse\"R\x9a\xd6\x18\x13\n" +
+	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x025\x123/v1/deployments/{operation}/{deployment}/comparison\x12\xac\x01\n" +
+	"\rReportTraffic\x12*.switchyard.models.v1.ReportTrafficRequest\x1a+.switchyard.models.v1.ReportTrafficResponse\"B\x9a\xd6\x18\x16\n" +
+	"\x0eplatform:serve\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/deployments:reportTraffic\x12\xb1\x01\n" +
 	"\rGetDeployment\x12*.switchyard.models.v1.GetDeploymentRequest\x1a+.switchyard.models.v1.GetDeploymentResponse\"G\x9a\xd6\x18\x13\n" +
 	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02*\x12(/v1/deployments/{operation}/{deployment}\x12\x9e\x01\n" +
 	"\x0fListDeployments\x12,.switchyard.models.v1.ListDeploymentsRequest\x1a-.switchyard.models.v1.ListDeploymentsResponse\".\x9a\xd6\x18\x13\n" +
@@ -3364,148 +5500,225 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 	return file_switchyard_models_v1_model_service_proto_rawDescData
 }
 
-var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
-	(RecordMode)(0),                     // 0: switchyard.models.v1.RecordMode
-	(Uncertified)(0),                    // 1: switchyard.models.v1.Uncertified
-	(ProfanityAction)(0),                // 2: switchyard.models.v1.ProfanityAction
-	(*Model)(nil),                       // 3: switchyard.models.v1.Model
-	(*ModelVersion)(nil),                // 4: switchyard.models.v1.ModelVersion
-	(*Metrics)(nil),                     // 5: switchyard.models.v1.Metrics
-	(*Lineage)(nil),                     // 6: switchyard.models.v1.Lineage
-	(*CertificationSample)(nil),         // 7: switchyard.models.v1.CertificationSample
-	(*VersionSpec)(nil),                 // 8: switchyard.models.v1.VersionSpec
-	(*RegisterVersionRequest)(nil),      // 9: switchyard.models.v1.RegisterVersionRequest
-	(*RegisterVersionResponse)(nil),     // 10: switchyard.models.v1.RegisterVersionResponse
-	(*ListModelsRequest)(nil),           // 11: switchyard.models.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),          // 12: switchyard.models.v1.ListModelsResponse
-	(*ListVersionsRequest)(nil),         // 13: switchyard.models.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),        // 14: switchyard.models.v1.ListVersionsResponse
-	(*GetVersionRequest)(nil),           // 15: switchyard.models.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),          // 16: switchyard.models.v1.GetVersionResponse
-	(*DownloadArtifactRequest)(nil),     // 17: switchyard.models.v1.DownloadArtifactRequest
-	(*DownloadArtifactResponse)(nil),    // 18: switchyard.models.v1.DownloadArtifactResponse
-	(*Policy)(nil),                      // 19: switchyard.models.v1.Policy
-	(*Certificate)(nil),                 // 20: switchyard.models.v1.Certificate
-	(*Deployment)(nil),                  // 21: switchyard.models.v1.Deployment
-	(*DeployRequest)(nil),               // 22: switchyard.models.v1.DeployRequest
-	(*DeployResponse)(nil),              // 23: switchyard.models.v1.DeployResponse
-	(*UpdatePolicyRequest)(nil),         // 24: switchyard.models.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),        // 25: switchyard.models.v1.UpdatePolicyResponse
-	(*GetDeploymentRequest)(nil),        // 26: switchyard.models.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),       // 27: switchyard.models.v1.GetDeploymentResponse
-	(*ListDeploymentsRequest)(nil),      // 28: switchyard.models.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),     // 29: switchyard.models.v1.ListDeploymentsResponse
-	(*WatchDeploymentsRequest)(nil),     // 30: switchyard.models.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil),    // 31: switchyard.models.v1.WatchDeploymentsResponse
-	(*ExplainVersionRequest)(nil),       // 32: switchyard.models.v1.ExplainVersionRequest
-	(*ExplainVersionResponse)(nil),      // 33: switchyard.models.v1.ExplainVersionResponse
-	(*ModelEvidence)(nil),               // 34: switchyard.models.v1.ModelEvidence
-	(*Halt)(nil),                        // 35: switchyard.models.v1.Halt
-	(*HaltAutomationRequest)(nil),       // 36: switchyard.models.v1.HaltAutomationRequest
-	(*HaltAutomationResponse)(nil),      // 37: switchyard.models.v1.HaltAutomationResponse
-	(*ResumeAutomationRequest)(nil),     // 38: switchyard.models.v1.ResumeAutomationRequest
-	(*ResumeAutomationResponse)(nil),    // 39: switchyard.models.v1.ResumeAutomationResponse
-	(*PreviewCertificatesRequest)(nil),  // 40: switchyard.models.v1.PreviewCertificatesRequest
-	(*PreviewCertificatesResponse)(nil), // 41: switchyard.models.v1.PreviewCertificatesResponse
-	nil,                                 // 42: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	(v1.Operation)(0),                   // 43: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),       // 44: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),              // 45: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),             // 46: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),              // 47: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),            // 48: switchyard.common.v1.RecordedInput
+	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
+	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
+	(ProfanityAction)(0),                  // 2: switchyard.models.v1.ProfanityAction
+	(ChallengerMode)(0),                   // 3: switchyard.models.v1.ChallengerMode
+	(DeploymentChangeKind)(0),             // 4: switchyard.models.v1.DeploymentChangeKind
+	(*Model)(nil),                         // 5: switchyard.models.v1.Model
+	(*ModelVersion)(nil),                  // 6: switchyard.models.v1.ModelVersion
+	(*Metrics)(nil),                       // 7: switchyard.models.v1.Metrics
+	(*Lineage)(nil),                       // 8: switchyard.models.v1.Lineage
+	(*CertificationSample)(nil),           // 9: switchyard.models.v1.CertificationSample
+	(*VersionSpec)(nil),                   // 10: switchyard.models.v1.VersionSpec
+	(*RegisterVersionRequest)(nil),        // 11: switchyard.models.v1.RegisterVersionRequest
+	(*RegisterVersionResponse)(nil),       // 12: switchyard.models.v1.RegisterVersionResponse
+	(*ListModelsRequest)(nil),             // 13: switchyard.models.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),            // 14: switchyard.models.v1.ListModelsResponse
+	(*ListVersionsRequest)(nil),           // 15: switchyard.models.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),          // 16: switchyard.models.v1.ListVersionsResponse
+	(*GetVersionRequest)(nil),             // 17: switchyard.models.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),            // 18: switchyard.models.v1.GetVersionResponse
+	(*DownloadArtifactRequest)(nil),       // 19: switchyard.models.v1.DownloadArtifactRequest
+	(*DownloadArtifactResponse)(nil),      // 20: switchyard.models.v1.DownloadArtifactResponse
+	(*Policy)(nil),                        // 21: switchyard.models.v1.Policy
+	(*Certificate)(nil),                   // 22: switchyard.models.v1.Certificate
+	(*Guardrails)(nil),                    // 23: switchyard.models.v1.Guardrails
+	(*Challenger)(nil),                    // 24: switchyard.models.v1.Challenger
+	(*Deployment)(nil),                    // 25: switchyard.models.v1.Deployment
+	(*DeployRequest)(nil),                 // 26: switchyard.models.v1.DeployRequest
+	(*DeployResponse)(nil),                // 27: switchyard.models.v1.DeployResponse
+	(*UpdatePolicyRequest)(nil),           // 28: switchyard.models.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),          // 29: switchyard.models.v1.UpdatePolicyResponse
+	(*GetDeploymentRequest)(nil),          // 30: switchyard.models.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),         // 31: switchyard.models.v1.GetDeploymentResponse
+	(*RollbackRequest)(nil),               // 32: switchyard.models.v1.RollbackRequest
+	(*RollbackResponse)(nil),              // 33: switchyard.models.v1.RollbackResponse
+	(*DeploymentChange)(nil),              // 34: switchyard.models.v1.DeploymentChange
+	(*ListDeploymentChangesRequest)(nil),  // 35: switchyard.models.v1.ListDeploymentChangesRequest
+	(*ListDeploymentChangesResponse)(nil), // 36: switchyard.models.v1.ListDeploymentChangesResponse
+	(*ListDeploymentsRequest)(nil),        // 37: switchyard.models.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),       // 38: switchyard.models.v1.ListDeploymentsResponse
+	(*WatchDeploymentsRequest)(nil),       // 39: switchyard.models.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),      // 40: switchyard.models.v1.WatchDeploymentsResponse
+	(*ExplainVersionRequest)(nil),         // 41: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),        // 42: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),                 // 43: switchyard.models.v1.ModelEvidence
+	(*StartChallengerRequest)(nil),        // 44: switchyard.models.v1.StartChallengerRequest
+	(*StartChallengerResponse)(nil),       // 45: switchyard.models.v1.StartChallengerResponse
+	(*StopChallengerRequest)(nil),         // 46: switchyard.models.v1.StopChallengerRequest
+	(*StopChallengerResponse)(nil),        // 47: switchyard.models.v1.StopChallengerResponse
+	(*PromoteRequest)(nil),                // 48: switchyard.models.v1.PromoteRequest
+	(*PromoteResponse)(nil),               // 49: switchyard.models.v1.PromoteResponse
+	(*GetComparisonRequest)(nil),          // 50: switchyard.models.v1.GetComparisonRequest
+	(*GetComparisonResponse)(nil),         // 51: switchyard.models.v1.GetComparisonResponse
+	(*Arm)(nil),                           // 52: switchyard.models.v1.Arm
+	(*Flip)(nil),                          // 53: switchyard.models.v1.Flip
+	(*Comparison)(nil),                    // 54: switchyard.models.v1.Comparison
+	(*ReportTrafficRequest)(nil),          // 55: switchyard.models.v1.ReportTrafficRequest
+	(*ReportTrafficResponse)(nil),         // 56: switchyard.models.v1.ReportTrafficResponse
+	(*Halt)(nil),                          // 57: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),         // 58: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),        // 59: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),       // 60: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),      // 61: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),    // 62: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil),   // 63: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                   // 64: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	nil,                                   // 65: switchyard.models.v1.Arm.LabelsEntry
+	(v1.Operation)(0),                     // 66: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 67: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 68: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 69: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 70: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 71: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	43, // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	44, // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	43, // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
-	5,  // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
-	6,  // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	44, // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	43, // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
-	5,  // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
-	6,  // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
-	7,  // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
-	8,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
-	4,  // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	45, // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	3,  // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	46, // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	45, // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	4,  // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	46, // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	4,  // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	42, // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
-	1,  // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
-	0,  // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	47, // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
-	2,  // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	44, // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
-	43, // 25: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
-	4,  // 26: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
-	19, // 27: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
-	20, // 28: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	44, // 29: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	35, // 30: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
-	43, // 31: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	19, // 32: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	21, // 33: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	43, // 34: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	19, // 35: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	21, // 36: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	43, // 37: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	21, // 38: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	43, // 39: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	45, // 40: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	21, // 41: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	46, // 42: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	21, // 43: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	48, // 44: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	34, // 45: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	44, // 46: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
-	43, // 47: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	21, // 48: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	43, // 49: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	21, // 50: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	19, // 51: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
-	20, // 52: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
-	19, // 53: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
-	4,  // 54: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	9,  // 55: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	11, // 56: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	13, // 57: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	15, // 58: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	17, // 59: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	32, // 60: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	22, // 61: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	24, // 62: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	26, // 63: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	28, // 64: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	36, // 65: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
-	38, // 66: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
-	40, // 67: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
-	30, // 68: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	10, // 69: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	12, // 70: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	14, // 71: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	16, // 72: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	18, // 73: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	33, // 74: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	23, // 75: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	25, // 76: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	27, // 77: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	29, // 78: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	37, // 79: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
-	39, // 80: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
-	41, // 81: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
-	31, // 82: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	69, // [69:83] is the sub-list for method output_type
-	55, // [55:69] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	66,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	67,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	66,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
+	8,   // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
+	67,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	66,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
+	8,   // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
+	9,   // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
+	10,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
+	6,   // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	68,  // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	5,   // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
+	69,  // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	68,  // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	6,   // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
+	69,  // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	6,   // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	64,  // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	1,   // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
+	0,   // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
+	70,  // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	2,   // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
+	67,  // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	6,   // 25: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
+	3,   // 26: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
+	22,  // 27: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
+	23,  // 28: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
+	67,  // 29: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
+	66,  // 30: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	6,   // 31: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
+	21,  // 32: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
+	22,  // 33: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
+	67,  // 34: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	57,  // 35: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	24,  // 36: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
+	6,   // 37: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
+	23,  // 38: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
+	66,  // 39: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	21,  // 40: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	25,  // 41: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 42: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	21,  // 43: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	25,  // 44: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 45: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	67,  // 46: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	25,  // 47: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 48: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 49: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 50: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	66,  // 51: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 52: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	25,  // 53: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	66,  // 54: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 55: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	67,  // 56: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	67,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	68,  // 58: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	34,  // 59: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	69,  // 60: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	66,  // 61: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	68,  // 62: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	25,  // 63: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	69,  // 64: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	25,  // 65: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	71,  // 66: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	43,  // 67: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	66,  // 68: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 69: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
+	23,  // 70: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
+	25,  // 71: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 72: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 73: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 74: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 75: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 76: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
+	54,  // 77: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
+	65,  // 78: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
+	66,  // 79: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
+	52,  // 80: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
+	52,  // 81: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
+	53,  // 82: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
+	67,  // 83: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 84: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
+	54,  // 85: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
+	67,  // 86: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	66,  // 87: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 88: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 89: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 90: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	21,  // 91: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	22,  // 92: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	21,  // 93: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	6,   // 94: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	11,  // 95: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	13,  // 96: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	15,  // 97: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	17,  // 98: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	19,  // 99: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	41,  // 100: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	26,  // 101: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	28,  // 102: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	32,  // 103: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	35,  // 104: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	44,  // 105: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
+	46,  // 106: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
+	48,  // 107: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
+	50,  // 108: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
+	55,  // 109: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
+	30,  // 110: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	37,  // 111: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	58,  // 112: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	60,  // 113: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	62,  // 114: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	39,  // 115: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	12,  // 116: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	14,  // 117: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	16,  // 118: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	18,  // 119: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	20,  // 120: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	42,  // 121: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	27,  // 122: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	29,  // 123: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	33,  // 124: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	36,  // 125: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	45,  // 126: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
+	47,  // 127: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
+	49,  // 128: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
+	51,  // 129: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
+	56,  // 130: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
+	31,  // 131: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	38,  // 132: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	59,  // 133: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	61,  // 134: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	63,  // 135: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	40,  // 136: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	116, // [116:137] is the sub-list for method output_type
+	95,  // [95:116] is the sub-list for method input_type
+	95,  // [95:95] is the sub-list for extension type_name
+	95,  // [95:95] is the sub-list for extension extendee
+	0,   // [0:95] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -3522,8 +5735,8 @@ func file_switchyard_models_v1_model_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   40,
+			NumEnums:      5,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

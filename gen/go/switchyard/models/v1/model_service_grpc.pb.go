@@ -21,20 +21,27 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ModelService_RegisterVersion_FullMethodName     = "/switchyard.models.v1.ModelService/RegisterVersion"
-	ModelService_ListModels_FullMethodName          = "/switchyard.models.v1.ModelService/ListModels"
-	ModelService_ListVersions_FullMethodName        = "/switchyard.models.v1.ModelService/ListVersions"
-	ModelService_GetVersion_FullMethodName          = "/switchyard.models.v1.ModelService/GetVersion"
-	ModelService_DownloadArtifact_FullMethodName    = "/switchyard.models.v1.ModelService/DownloadArtifact"
-	ModelService_ExplainVersion_FullMethodName      = "/switchyard.models.v1.ModelService/ExplainVersion"
-	ModelService_Deploy_FullMethodName              = "/switchyard.models.v1.ModelService/Deploy"
-	ModelService_UpdatePolicy_FullMethodName        = "/switchyard.models.v1.ModelService/UpdatePolicy"
-	ModelService_GetDeployment_FullMethodName       = "/switchyard.models.v1.ModelService/GetDeployment"
-	ModelService_ListDeployments_FullMethodName     = "/switchyard.models.v1.ModelService/ListDeployments"
-	ModelService_HaltAutomation_FullMethodName      = "/switchyard.models.v1.ModelService/HaltAutomation"
-	ModelService_ResumeAutomation_FullMethodName    = "/switchyard.models.v1.ModelService/ResumeAutomation"
-	ModelService_PreviewCertificates_FullMethodName = "/switchyard.models.v1.ModelService/PreviewCertificates"
-	ModelService_WatchDeployments_FullMethodName    = "/switchyard.models.v1.ModelService/WatchDeployments"
+	ModelService_RegisterVersion_FullMethodName       = "/switchyard.models.v1.ModelService/RegisterVersion"
+	ModelService_ListModels_FullMethodName            = "/switchyard.models.v1.ModelService/ListModels"
+	ModelService_ListVersions_FullMethodName          = "/switchyard.models.v1.ModelService/ListVersions"
+	ModelService_GetVersion_FullMethodName            = "/switchyard.models.v1.ModelService/GetVersion"
+	ModelService_DownloadArtifact_FullMethodName      = "/switchyard.models.v1.ModelService/DownloadArtifact"
+	ModelService_ExplainVersion_FullMethodName        = "/switchyard.models.v1.ModelService/ExplainVersion"
+	ModelService_Deploy_FullMethodName                = "/switchyard.models.v1.ModelService/Deploy"
+	ModelService_UpdatePolicy_FullMethodName          = "/switchyard.models.v1.ModelService/UpdatePolicy"
+	ModelService_Rollback_FullMethodName              = "/switchyard.models.v1.ModelService/Rollback"
+	ModelService_ListDeploymentChanges_FullMethodName = "/switchyard.models.v1.ModelService/ListDeploymentChanges"
+	ModelService_StartChallenger_FullMethodName       = "/switchyard.models.v1.ModelService/StartChallenger"
+	ModelService_StopChallenger_FullMethodName        = "/switchyard.models.v1.ModelService/StopChallenger"
+	ModelService_Promote_FullMethodName               = "/switchyard.models.v1.ModelService/Promote"
+	ModelService_GetComparison_FullMethodName         = "/switchyard.models.v1.ModelService/GetComparison"
+	ModelService_ReportTraffic_FullMethodName         = "/switchyard.models.v1.ModelService/ReportTraffic"
+	ModelService_GetDeployment_FullMethodName         = "/switchyard.models.v1.ModelService/GetDeployment"
+	ModelService_ListDeployments_FullMethodName       = "/switchyard.models.v1.ModelService/ListDeployments"
+	ModelService_HaltAutomation_FullMethodName        = "/switchyard.models.v1.ModelService/HaltAutomation"
+	ModelService_ResumeAutomation_FullMethodName      = "/switchyard.models.v1.ModelService/ResumeAutomation"
+	ModelService_PreviewCertificates_FullMethodName   = "/switchyard.models.v1.ModelService/PreviewCertificates"
+	ModelService_WatchDeployments_FullMethodName      = "/switchyard.models.v1.ModelService/WatchDeployments"
 )
 
 // ModelServiceClient is the client API for ModelService service.
@@ -70,15 +77,49 @@ type ModelServiceClient interface {
 	// Deploy lets a version answer under a deployment's name, which is made when it does not exist. Certificates are computed from the
 	// version's certification sample at the policy's error rate. Running calls finish with the version that they began with.
 	//
-	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH and VERSION_CONFLICT (expected_revision is not the current one).
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH and VERSION_CONFLICT (expected_revision is not the current one; the error names who changed it, when and how).
 	Deploy(ctx context.Context, in *DeployRequest, opts ...grpc.CallOption) (*DeployResponse, error)
 	// UpdatePolicy changes the promise of a deployment and certifies anew from the champion's certification sample; nothing is trained.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and VERSION_CONFLICT.
 	UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*UpdatePolicyResponse, error)
-	// GetDeployment returns one deployment.
+	// Rollback lets a deployment answer again as it did in an earlier revision: with the same version, the same policy and the same certificates. Nothing is trained or certified,
+	// so it is done at once. It is a change of its own, with a new revision and a reason in the history.
 	//
-	// Fails with DEPLOYMENT_NOT_FOUND.
+	// Without a revision it goes back to what answered before the last change; rolling back again goes back further. A caller that repeats a call whose answer was lost
+	// should name expected_revision, or an idempotency key: otherwise the repetition goes back one step more.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND, REVISION_NOT_FOUND (there is no such revision, or nothing to go back to) and VERSION_CONFLICT (names who changed it).
+	Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*RollbackResponse, error)
+	// ListDeploymentChanges lists what was changed about the project's deployments, newest first: what, by whom, when and why. Entries are never changed or removed; each holds the
+	// hash of the one before, so that a changed, missing or inserted entry is found by `switchyard ledger verify`.
+	ListDeploymentChanges(ctx context.Context, in *ListDeploymentChangesRequest, opts ...grpc.CallOption) (*ListDeploymentChangesResponse, error)
+	// StartChallenger puts a version on trial beside the champion. In shadow it scores the same inputs and changes no answer; as a canary it answers a share of the calls, always
+	// the same people or contents. Calling it for a version that is on trial changes its mode, share and guardrails; its comparison goes on.
+	//
+	// A canary must have been compared in shadow before, on as many decisions as its guardrails ask for, unless skip_shadow says why not.
+	// Fails with DEPLOYMENT_NOT_FOUND, MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH, VERSION_CONFLICT, PROMOTION_REFUSED (the shadow is too short, or labels that the
+	// policy limits are missing) and QUOTA_EXCEEDED (three challengers).
+	StartChallenger(ctx context.Context, in *StartChallengerRequest, opts ...grpc.CallOption) (*StartChallengerResponse, error)
+	// StopChallenger ends a trial; the champion answers everything again. Stopping what is not on trial changes nothing.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND and VERSION_CONFLICT.
+	StopChallenger(ctx context.Context, in *StopChallengerRequest, opts ...grpc.CallOption) (*StopChallengerResponse, error)
+	// Promote makes a challenger the champion. The champion of before stays open beside it, so that going back takes no loading; while the guardrails watch the new one, breaking
+	// them takes it back without anybody's doing.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (the version is not on trial), VERSION_CONFLICT and PROMOTION_REFUSED, which names what is missing.
+	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteResponse, error)
+	// GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
+	GetComparison(ctx context.Context, in *GetComparisonRequest, opts ...grpc.CallOption) (*GetComparisonResponse, error)
+	// ReportTraffic adds what a serving process has counted since its last report. A report that comes again is counted once. It is how processes feed comparisons; applications
+	// have no use for it.
+	ReportTraffic(ctx context.Context, in *ReportTrafficRequest, opts ...grpc.CallOption) (*ReportTrafficResponse, error)
+	// GetDeployment returns one deployment as it is now, or as it was at a time or in a revision.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND (also when it did not exist at that time) and REVISION_NOT_FOUND.
 	GetDeployment(ctx context.Context, in *GetDeploymentRequest, opts ...grpc.CallOption) (*GetDeploymentResponse, error)
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(ctx context.Context, in *ListDeploymentsRequest, opts ...grpc.CallOption) (*ListDeploymentsResponse, error)
@@ -202,6 +243,76 @@ func (c *modelServiceClient) UpdatePolicy(ctx context.Context, in *UpdatePolicyR
 	return out, nil
 }
 
+func (c *modelServiceClient) Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*RollbackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollbackResponse)
+	err := c.cc.Invoke(ctx, ModelService_Rollback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) ListDeploymentChanges(ctx context.Context, in *ListDeploymentChangesRequest, opts ...grpc.CallOption) (*ListDeploymentChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDeploymentChangesResponse)
+	err := c.cc.Invoke(ctx, ModelService_ListDeploymentChanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) StartChallenger(ctx context.Context, in *StartChallengerRequest, opts ...grpc.CallOption) (*StartChallengerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartChallengerResponse)
+	err := c.cc.Invoke(ctx, ModelService_StartChallenger_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) StopChallenger(ctx context.Context, in *StopChallengerRequest, opts ...grpc.CallOption) (*StopChallengerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StopChallengerResponse)
+	err := c.cc.Invoke(ctx, ModelService_StopChallenger_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PromoteResponse)
+	err := c.cc.Invoke(ctx, ModelService_Promote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) GetComparison(ctx context.Context, in *GetComparisonRequest, opts ...grpc.CallOption) (*GetComparisonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetComparisonResponse)
+	err := c.cc.Invoke(ctx, ModelService_GetComparison_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) ReportTraffic(ctx context.Context, in *ReportTrafficRequest, opts ...grpc.CallOption) (*ReportTrafficResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportTrafficResponse)
+	err := c.cc.Invoke(ctx, ModelService_ReportTraffic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *modelServiceClient) GetDeployment(ctx context.Context, in *GetDeploymentRequest, opts ...grpc.CallOption) (*GetDeploymentResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetDeploymentResponse)
@@ -304,15 +415,49 @@ type ModelServiceServer interface {
 	// Deploy lets a version answer under a deployment's name, which is made when it does not exist. Certificates are computed from the
 	// version's certification sample at the policy's error rate. Running calls finish with the version that they began with.
 	//
-	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH and VERSION_CONFLICT (expected_revision is not the current one).
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH and VERSION_CONFLICT (expected_revision is not the current one; the error names who changed it, when and how).
 	Deploy(context.Context, *DeployRequest) (*DeployResponse, error)
 	// UpdatePolicy changes the promise of a deployment and certifies anew from the champion's certification sample; nothing is trained.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and VERSION_CONFLICT.
 	UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error)
-	// GetDeployment returns one deployment.
+	// Rollback lets a deployment answer again as it did in an earlier revision: with the same version, the same policy and the same certificates. Nothing is trained or certified,
+	// so it is done at once. It is a change of its own, with a new revision and a reason in the history.
 	//
-	// Fails with DEPLOYMENT_NOT_FOUND.
+	// Without a revision it goes back to what answered before the last change; rolling back again goes back further. A caller that repeats a call whose answer was lost
+	// should name expected_revision, or an idempotency key: otherwise the repetition goes back one step more.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND, REVISION_NOT_FOUND (there is no such revision, or nothing to go back to) and VERSION_CONFLICT (names who changed it).
+	Rollback(context.Context, *RollbackRequest) (*RollbackResponse, error)
+	// ListDeploymentChanges lists what was changed about the project's deployments, newest first: what, by whom, when and why. Entries are never changed or removed; each holds the
+	// hash of the one before, so that a changed, missing or inserted entry is found by `switchyard ledger verify`.
+	ListDeploymentChanges(context.Context, *ListDeploymentChangesRequest) (*ListDeploymentChangesResponse, error)
+	// StartChallenger puts a version on trial beside the champion. In shadow it scores the same inputs and changes no answer; as a canary it answers a share of the calls, always
+	// the same people or contents. Calling it for a version that is on trial changes its mode, share and guardrails; its comparison goes on.
+	//
+	// A canary must have been compared in shadow before, on as many decisions as its guardrails ask for, unless skip_shadow says why not.
+	// Fails with DEPLOYMENT_NOT_FOUND, MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH, VERSION_CONFLICT, PROMOTION_REFUSED (the shadow is too short, or labels that the
+	// policy limits are missing) and QUOTA_EXCEEDED (three challengers).
+	StartChallenger(context.Context, *StartChallengerRequest) (*StartChallengerResponse, error)
+	// StopChallenger ends a trial; the champion answers everything again. Stopping what is not on trial changes nothing.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND and VERSION_CONFLICT.
+	StopChallenger(context.Context, *StopChallengerRequest) (*StopChallengerResponse, error)
+	// Promote makes a challenger the champion. The champion of before stays open beside it, so that going back takes no loading; while the guardrails watch the new one, breaking
+	// them takes it back without anybody's doing.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (the version is not on trial), VERSION_CONFLICT and PROMOTION_REFUSED, which names what is missing.
+	Promote(context.Context, *PromoteRequest) (*PromoteResponse, error)
+	// GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
+	GetComparison(context.Context, *GetComparisonRequest) (*GetComparisonResponse, error)
+	// ReportTraffic adds what a serving process has counted since its last report. A report that comes again is counted once. It is how processes feed comparisons; applications
+	// have no use for it.
+	ReportTraffic(context.Context, *ReportTrafficRequest) (*ReportTrafficResponse, error)
+	// GetDeployment returns one deployment as it is now, or as it was at a time or in a revision.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND (also when it did not exist at that time) and REVISION_NOT_FOUND.
 	GetDeployment(context.Context, *GetDeploymentRequest) (*GetDeploymentResponse, error)
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(context.Context, *ListDeploymentsRequest) (*ListDeploymentsResponse, error)
@@ -367,6 +512,27 @@ func (UnimplementedModelServiceServer) Deploy(context.Context, *DeployRequest) (
 }
 func (UnimplementedModelServiceServer) UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdatePolicy not implemented")
+}
+func (UnimplementedModelServiceServer) Rollback(context.Context, *RollbackRequest) (*RollbackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Rollback not implemented")
+}
+func (UnimplementedModelServiceServer) ListDeploymentChanges(context.Context, *ListDeploymentChangesRequest) (*ListDeploymentChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeploymentChanges not implemented")
+}
+func (UnimplementedModelServiceServer) StartChallenger(context.Context, *StartChallengerRequest) (*StartChallengerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartChallenger not implemented")
+}
+func (UnimplementedModelServiceServer) StopChallenger(context.Context, *StopChallengerRequest) (*StopChallengerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopChallenger not implemented")
+}
+func (UnimplementedModelServiceServer) Promote(context.Context, *PromoteRequest) (*PromoteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Promote not implemented")
+}
+func (UnimplementedModelServiceServer) GetComparison(context.Context, *GetComparisonRequest) (*GetComparisonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetComparison not implemented")
+}
+func (UnimplementedModelServiceServer) ReportTraffic(context.Context, *ReportTrafficRequest) (*ReportTrafficResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportTraffic not implemented")
 }
 func (UnimplementedModelServiceServer) GetDeployment(context.Context, *GetDeploymentRequest) (*GetDeploymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDeployment not implemented")
@@ -533,6 +699,132 @@ func _ModelService_UpdatePolicy_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_Rollback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).Rollback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_Rollback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).Rollback(ctx, req.(*RollbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_ListDeploymentChanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeploymentChangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ListDeploymentChanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ListDeploymentChanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ListDeploymentChanges(ctx, req.(*ListDeploymentChangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_StartChallenger_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartChallengerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).StartChallenger(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_StartChallenger_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).StartChallenger(ctx, req.(*StartChallengerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_StopChallenger_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopChallengerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).StopChallenger(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_StopChallenger_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).StopChallenger(ctx, req.(*StopChallengerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_Promote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PromoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).Promote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_Promote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).Promote(ctx, req.(*PromoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_GetComparison_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetComparisonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).GetComparison(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_GetComparison_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).GetComparison(ctx, req.(*GetComparisonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_ReportTraffic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportTrafficRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ReportTraffic(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ReportTraffic_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ReportTraffic(ctx, req.(*ReportTrafficRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ModelService_GetDeployment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetDeploymentRequest)
 	if err := dec(in); err != nil {
@@ -664,6 +956,34 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdatePolicy",
 			Handler:    _ModelService_UpdatePolicy_Handler,
+		},
+		{
+			MethodName: "Rollback",
+			Handler:    _ModelService_Rollback_Handler,
+		},
+		{
+			MethodName: "ListDeploymentChanges",
+			Handler:    _ModelService_ListDeploymentChanges_Handler,
+		},
+		{
+			MethodName: "StartChallenger",
+			Handler:    _ModelService_StartChallenger_Handler,
+		},
+		{
+			MethodName: "StopChallenger",
+			Handler:    _ModelService_StopChallenger_Handler,
+		},
+		{
+			MethodName: "Promote",
+			Handler:    _ModelService_Promote_Handler,
+		},
+		{
+			MethodName: "GetComparison",
+			Handler:    _ModelService_GetComparison_Handler,
+		},
+		{
+			MethodName: "ReportTraffic",
+			Handler:    _ModelService_ReportTraffic_Handler,
 		},
 		{
 			MethodName: "GetDeployment",

@@ -198,7 +198,8 @@ enum ErrorReason: int implements ProtoEnum
      */
     case ALREADY_EXISTS = 20;
     /**
-     * The thing changed since it was read: the etag sent is not the current one. Read again and repeat. gRPC code ABORTED.
+     * The thing changed since it was read: the revision sent is not the current one. Read again and repeat. The metadata name who changed it (`actor`), how (`change`) and when
+     * (`changedAt`), where that is known. gRPC code ABORTED.
      *
      * ```json
      * {"code": 10, "message": "deployment routing/support is at revision 3, request was for 2", "details": [
@@ -333,6 +334,33 @@ enum ErrorReason: int implements ProtoEnum
      * ```
      */
     case IDEMPOTENCY_KEY_REUSED = 35;
+    /**
+     * The record of the decision does not hold the input as it was: the policy had it redacted or left out, or it was erased. gRPC code FAILED_PRECONDITION.
+     *
+     * ```json
+     * {"code": 9, "message": "the input of decision 0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42 is redacted, so it cannot be repeated", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "INPUT_NOT_RECORDED", "domain": "switchyard", "metadata": {"retention": "redacted"}}]}
+     * ```
+     */
+    case INPUT_NOT_RECORDED = 36;
+    /**
+     * The deployment has no such revision, or nothing to go back to. gRPC code NOT_FOUND.
+     *
+     * ```json
+     * {"code": 5, "message": "deployment routing/support has no revision 9", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "REVISION_NOT_FOUND", "domain": "switchyard", "metadata": {"deployment": "routing/support", "revision": "9"}}]}
+     * ```
+     */
+    case REVISION_NOT_FOUND = 37;
+    /**
+     * A version may not answer yet: the message names the gate and its numbers. gRPC code FAILED_PRECONDITION.
+     *
+     * ```json
+     * {"code": 9, "message": "version 7 of model support was compared on 31 decisions in shadow, 200 are needed", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "PROMOTION_REFUSED", "domain": "switchyard", "metadata": {"gate": "shadow", "have": "31", "need": "200"}}]}
+     * ```
+     */
+    case PROMOTION_REFUSED = 40;
 
     public static function typeName(): string
     {
@@ -378,6 +406,9 @@ enum ErrorReason: int implements ProtoEnum
             33 => 'ERROR_REASON_ITEM_CLOSED',
             34 => 'ERROR_REASON_LABEL_UNKNOWN',
             35 => 'ERROR_REASON_IDEMPOTENCY_KEY_REUSED',
+            36 => 'ERROR_REASON_INPUT_NOT_RECORDED',
+            37 => 'ERROR_REASON_REVISION_NOT_FOUND',
+            40 => 'ERROR_REASON_PROMOTION_REFUSED',
         };
     }
 
@@ -420,6 +451,9 @@ enum ErrorReason: int implements ProtoEnum
             'ERROR_REASON_ITEM_CLOSED' => self::ITEM_CLOSED,
             'ERROR_REASON_LABEL_UNKNOWN' => self::LABEL_UNKNOWN,
             'ERROR_REASON_IDEMPOTENCY_KEY_REUSED' => self::IDEMPOTENCY_KEY_REUSED,
+            'ERROR_REASON_INPUT_NOT_RECORDED' => self::INPUT_NOT_RECORDED,
+            'ERROR_REASON_REVISION_NOT_FOUND' => self::REVISION_NOT_FOUND,
+            'ERROR_REASON_PROMOTION_REFUSED' => self::PROMOTION_REFUSED,
             default => null,
         };
     }

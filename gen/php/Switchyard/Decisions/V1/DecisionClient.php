@@ -42,6 +42,18 @@ final class DecisionClient implements DecisionClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function replayDecision(ReplayDecisionRequest $request, ?CallOptions $options = null): ReplayDecisionResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.decisions.v1.DecisionService/ReplayDecision',
+            ReplayDecisionResponse::class,
+            timeoutMillis: 15000,
+            idempotent: true,
+            scope: 'decisions:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function eraseSubject(EraseSubjectRequest $request, ?CallOptions $options = null): EraseSubjectResponse
     {
         return $this->transport->unary(new MethodDescriptor(

@@ -39,6 +39,19 @@ interface DecisionClientInterface
     public function listDecisions(ListDecisionsRequest $request, ?CallOptions $options = null): ListDecisionsResponse;
 
     /**
+     * ReplayDecision decides again about a recorded input, with the version, the policy and the rules that decided then, whichever answer now, and compares: a decision can be
+     * repeated bit for bit from its record. Nothing is recorded, audited or counted.
+     *
+     * Fails with NOT_FOUND, INPUT_NOT_RECORDED (the input was redacted, left out or erased), VERSION_NOT_FOUND (the registry knows no revision of the deployment with that version and
+     * policy) and DEPENDENCY_UNAVAILABLE.
+     *
+     * Scope decisions:read; deadline 15000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function replayDecision(ReplayDecisionRequest $request, ?CallOptions $options = null): ReplayDecisionResponse;
+
+    /**
      * EraseSubject takes the personal data of one person out of what is kept: inputs and their hashes, notes, ids of content, and the id itself, in the lake and in the event
      * stream. What was decided stays, so that rates and costs remain right. Calling it again is harmless.
      *

@@ -20,6 +20,7 @@ final class FakeDecisionClient implements DecisionClientInterface
     private const SHAPES = [
         'getDecision' => 'unary',
         'listDecisions' => 'unary',
+        'replayDecision' => 'unary',
         'eraseSubject' => 'unary',
     ];
 
@@ -31,6 +32,11 @@ final class FakeDecisionClient implements DecisionClientInterface
     public function listDecisions(ListDecisionsRequest $request, ?CallOptions $options = null): ListDecisionsResponse
     {
         return $this->answerUnary('listDecisions', $request, $options);
+    }
+
+    public function replayDecision(ReplayDecisionRequest $request, ?CallOptions $options = null): ReplayDecisionResponse
+    {
+        return $this->answerUnary('replayDecision', $request, $options);
     }
 
     public function eraseSubject(EraseSubjectRequest $request, ?CallOptions $options = null): EraseSubjectResponse

@@ -28,6 +28,7 @@ final class DeployRequest implements Message
         'version' => 4,
         'policy' => 5,
         'expectedRevision' => 6,
+        'reason' => 7,
         'expected_revision' => 6,
     ];
 
@@ -44,6 +45,8 @@ final class DeployRequest implements Message
         public readonly ?Policy $policy = null,
         /** The revision that the caller has seen; 0 means any. */
         public readonly int $expectedRevision = 0,
+        /** Why; it stays in the history. At most 1,000 characters. */
+        public readonly string $reason = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -56,8 +59,8 @@ final class DeployRequest implements Message
 
     public function encode(): string
     {
-        $v = "{$this->deployment}\0{$this->model}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.DeployRequest.deployment' => $this->deployment, 'switchyard.models.v1.DeployRequest.model' => $this->model]);
+        $v = "{$this->deployment}\0{$this->model}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.DeployRequest.deployment' => $this->deployment, 'switchyard.models.v1.DeployRequest.model' => $this->model, 'switchyard.models.v1.DeployRequest.reason' => $this->reason]);
         $b = '';
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -81,6 +84,10 @@ final class DeployRequest implements Message
         if (0 !== $v = $this->expectedRevision) {
             $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -97,6 +104,7 @@ final class DeployRequest implements Message
         $s5 = -1;
         $r5 = null;
         $f6 = 0;
+        $f7 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -170,6 +178,16 @@ final class DeployRequest implements Message
                     }
                     $f6 = $v;
                     break;
+                case 58: // reason
+                    $f7 && Wire::checkText($f7, 'switchyard.models.v1.DeployRequest.reason');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.DeployRequest.reason');
+                    }
+                    $f7 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -180,8 +198,8 @@ final class DeployRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f2}\0{$f3}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.DeployRequest.deployment' => $f2, 'switchyard.models.v1.DeployRequest.model' => $f3]);
+        $v = "{$f2}\0{$f3}\0{$f7}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.DeployRequest.deployment' => $f2, 'switchyard.models.v1.DeployRequest.model' => $f3, 'switchyard.models.v1.DeployRequest.reason' => $f7]);
 
         return new self(
             $f1,
@@ -190,6 +208,7 @@ final class DeployRequest implements Message
             $f4,
             $s5 < 0 ? null : (null === $r5 ? Policy::read($b, $s5, $e5, $depth - 1) : Policy::read($r5, 0, \strlen($r5), $depth - 1)),
             $f6,
+            $f7,
             $unknown,
         );
     }
@@ -205,6 +224,7 @@ final class DeployRequest implements Message
         $f4 = 0;
         $f5 = null;
         $f6 = 0;
+        $f7 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.DeployRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -238,6 +258,9 @@ final class DeployRequest implements Message
                 case 6:
                     $f6 = JsonIn::int64($x, 'switchyard.models.v1.DeployRequest.expected_revision');
                     break;
+                case 7:
+                    $f7 = JsonIn::string($x, 'switchyard.models.v1.DeployRequest.reason');
+                    break;
             }
         }
 
@@ -248,6 +271,7 @@ final class DeployRequest implements Message
             $f4,
             $f5,
             $f6,
+            $f7,
         );
     }
 
@@ -271,6 +295,9 @@ final class DeployRequest implements Message
         }
         if (0 !== $this->expectedRevision || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"expected_revision":' : ',"expectedRevision":') . JsonOut::int64($this->expectedRevision);
+        }
+        if ('' !== $this->reason || $options->emitDefaults) {
+            $j .= ',"reason":' . JsonOut::string($this->reason, 'switchyard.models.v1.DeployRequest.reason');
         }
 
         return '{' . \substr($j, 1) . '}';

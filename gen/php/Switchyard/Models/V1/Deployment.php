@@ -34,6 +34,9 @@ final class Deployment implements Message
         'revision' => 9,
         'updateTime' => 10,
         'halts' => 15,
+        'challengers' => 20,
+        'previous' => 21,
+        'probation' => 22,
         'policy_digest' => 6,
         'update_time' => 10,
     ];
@@ -41,6 +44,7 @@ final class Deployment implements Message
     /**
      * @param list<Certificate> $certificates
      * @param list<Halt> $halts
+     * @param list<Challenger> $challengers
      */
     public function __construct(
         /** The project that owns it. */
@@ -73,6 +77,16 @@ final class Deployment implements Message
          * @var list<Halt>
          */
         public readonly array $halts = [],
+        /**
+         * Versions on trial, at most three.
+         *
+         * @var list<Challenger>
+         */
+        public readonly array $challengers = [],
+        /** The champion before the present one; serving processes keep it open, so that a rollback takes no loading. */
+        public readonly ?ModelVersion $previous = null,
+        /** What takes the champion back, while it is new; absent for a champion that was not promoted, and when it has shown itself. */
+        public readonly ?Guardrails $probation = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -135,6 +149,21 @@ final class Deployment implements Message
             $n = \strlen($v);
             $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->challengers as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if (null !== $v = $this->previous) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if (null !== $v = $this->probation) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -158,6 +187,11 @@ final class Deployment implements Message
         $s10 = -1;
         $r10 = null;
         $f15 = [];
+        $f20 = [];
+        $s21 = -1;
+        $r21 = null;
+        $s22 = -1;
+        $r22 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -286,13 +320,56 @@ final class Deployment implements Message
                     $f15[] = Halt::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
+                case -162: // challengers
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.challengers');
+                    }
+                    $f20[] = Challenger::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
+                case -170: // previous
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.previous');
+                    }
+                    if ($s21 < 0) {
+                        $s21 = $i;
+                        $e21 = $i + $n;
+                    } else {
+                        Wire::merge($r21, $b, $s21, $e21, $i, $n);
+                    }
+                    $i += $n;
+                    break;
+                case -178: // probation
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.probation');
+                    }
+                    if ($s22 < 0) {
+                        $s22 = $i;
+                        $e22 = $i + $n;
+                    } else {
+                        Wire::merge($r22, $b, $s22, $e22, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
-                        $i = $start;
-                        $tag = Wire::readVarint($b, $i, $end);
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
                         goto read;
                     }
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
@@ -311,6 +388,9 @@ final class Deployment implements Message
             $f9,
             $s10 < 0 ? null : (null === $r10 ? Timestamp::valueIn($b, $s10, $e10) : Timestamp::valueIn($r10, 0, \strlen($r10))),
             $f15,
+            $f20,
+            $s21 < 0 ? null : (null === $r21 ? ModelVersion::read($b, $s21, $e21, $depth - 1) : ModelVersion::read($r21, 0, \strlen($r21), $depth - 1)),
+            $s22 < 0 ? null : (null === $r22 ? Guardrails::read($b, $s22, $e22, $depth - 1) : Guardrails::read($r22, 0, \strlen($r22), $depth - 1)),
             $unknown,
         );
     }
@@ -331,6 +411,9 @@ final class Deployment implements Message
         $f9 = 0;
         $f10 = null;
         $f15 = [];
+        $f20 = [];
+        $f21 = null;
+        $f22 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Deployment') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -383,6 +466,17 @@ final class Deployment implements Message
                         $f15[] = Halt::readJson($y, $options, $depth - 1);
                     }
                     break;
+                case 20:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Deployment.challengers') as $y) {
+                        $f20[] = Challenger::readJson($y, $options, $depth - 1);
+                    }
+                    break;
+                case 21:
+                    $f21 = ModelVersion::readJson($x, $options, $depth - 1);
+                    break;
+                case 22:
+                    $f22 = Guardrails::readJson($x, $options, $depth - 1);
+                    break;
             }
         }
 
@@ -398,6 +492,9 @@ final class Deployment implements Message
             $f9,
             $f10,
             $f15,
+            $f20,
+            $f21,
+            $f22,
         );
     }
 
@@ -444,6 +541,19 @@ final class Deployment implements Message
                 $p .= ',' . $x->writeJson($options);
             }
             $j .= ',"halts":' . '[' . \substr($p, 1) . ']';
+        }
+        if ([] !== $this->challengers || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->challengers as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ',"challengers":' . '[' . \substr($p, 1) . ']';
+        }
+        if (null !== $this->previous) {
+            $j .= ',"previous":' . $this->previous->writeJson($options);
+        }
+        if (null !== $this->probation) {
+            $j .= ',"probation":' . $this->probation->writeJson($options);
         }
 
         return '{' . \substr($j, 1) . '}';

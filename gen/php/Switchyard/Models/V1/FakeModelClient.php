@@ -28,6 +28,13 @@ final class FakeModelClient implements ModelClientInterface
         'explainVersion' => 'unary',
         'deploy' => 'unary',
         'updatePolicy' => 'unary',
+        'rollback' => 'unary',
+        'listDeploymentChanges' => 'unary',
+        'startChallenger' => 'unary',
+        'stopChallenger' => 'unary',
+        'promote' => 'unary',
+        'getComparison' => 'unary',
+        'reportTraffic' => 'unary',
         'getDeployment' => 'unary',
         'listDeployments' => 'unary',
         'haltAutomation' => 'unary',
@@ -76,6 +83,41 @@ final class FakeModelClient implements ModelClientInterface
     public function updatePolicy(UpdatePolicyRequest $request, ?CallOptions $options = null): UpdatePolicyResponse
     {
         return $this->answerUnary('updatePolicy', $request, $options);
+    }
+
+    public function rollback(RollbackRequest $request, ?CallOptions $options = null): RollbackResponse
+    {
+        return $this->answerUnary('rollback', $request, $options);
+    }
+
+    public function listDeploymentChanges(ListDeploymentChangesRequest $request, ?CallOptions $options = null): ListDeploymentChangesResponse
+    {
+        return $this->answerUnary('listDeploymentChanges', $request, $options);
+    }
+
+    public function startChallenger(StartChallengerRequest $request, ?CallOptions $options = null): StartChallengerResponse
+    {
+        return $this->answerUnary('startChallenger', $request, $options);
+    }
+
+    public function stopChallenger(StopChallengerRequest $request, ?CallOptions $options = null): StopChallengerResponse
+    {
+        return $this->answerUnary('stopChallenger', $request, $options);
+    }
+
+    public function promote(PromoteRequest $request, ?CallOptions $options = null): PromoteResponse
+    {
+        return $this->answerUnary('promote', $request, $options);
+    }
+
+    public function getComparison(GetComparisonRequest $request, ?CallOptions $options = null): GetComparisonResponse
+    {
+        return $this->answerUnary('getComparison', $request, $options);
+    }
+
+    public function reportTraffic(ReportTrafficRequest $request, ?CallOptions $options = null): ReportTrafficResponse
+    {
+        return $this->answerUnary('reportTraffic', $request, $options);
     }
 
     public function getDeployment(GetDeploymentRequest $request, ?CallOptions $options = null): GetDeploymentResponse

@@ -13,6 +13,7 @@ use Switchyard\Client\Message\Codec;
 use Switchyard\Client\Message\DecodeException;
 use Switchyard\Client\Message\EncodeException;
 use Switchyard\Client\Message\Message;
+use Switchyard\Client\WellKnown\Timestamp;
 use Switchyard\Client\Wire\Wire;
 use Switchyard\Common\V1\Operation;
 
@@ -24,6 +25,9 @@ final class GetDeploymentRequest implements Message
     private const JSON = [
         'operation' => 1,
         'deployment' => 2,
+        'at' => 3,
+        'revision' => 4,
+        'project' => 5,
     ];
 
     public function __construct(
@@ -31,6 +35,12 @@ final class GetDeploymentRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Name of the deployment. */
         public readonly string $deployment = '',
+        /** As it was at this time; absent for now. With the clock of the registry. */
+        public readonly ?\DateTimeImmutable $at = null,
+        /** As it was in this revision; 0 for any. Not together with at. */
+        public readonly int $revision = 0,
+        /** Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve". */
+        public readonly string $project = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -43,7 +53,8 @@ final class GetDeploymentRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->deployment || (\extension_loaded('mbstring') ? \mb_check_encoding($this->deployment, 'UTF-8') : Wire::utf8($this->deployment)) || throw EncodeException::utf8In(['switchyard.models.v1.GetDeploymentRequest.deployment' => $this->deployment]);
+        $v = "{$this->deployment}\0{$this->project}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.GetDeploymentRequest.deployment' => $this->deployment, 'switchyard.models.v1.GetDeploymentRequest.project' => $this->project]);
         $b = '';
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -51,6 +62,18 @@ final class GetDeploymentRequest implements Message
         if ('' !== $v = $this->deployment) {
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if (null !== $v = $this->at) {
+            $v = Timestamp::bytesOf($v);
+            $n = \strlen($v);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if (0 !== $v = $this->revision) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
+        }
+        if ('' !== $v = $this->project) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -63,6 +86,10 @@ final class GetDeploymentRequest implements Message
         }
         $f1 = Operation::UNSPECIFIED;
         $f2 = '';
+        $s3 = -1;
+        $r3 = null;
+        $f4 = 0;
+        $f5 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -90,6 +117,41 @@ final class GetDeploymentRequest implements Message
                     $f2 = \substr($b, $i, $n);
                     $i += $n;
                     break;
+                case 26: // at
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.GetDeploymentRequest.at');
+                    }
+                    if ($s3 < 0) {
+                        $s3 = $i;
+                        $e3 = $i + $n;
+                    } else {
+                        Wire::merge($r3, $b, $s3, $e3, $i, $n);
+                    }
+                    $i += $n;
+                    break;
+                case 32: // revision
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f4 = $v;
+                    break;
+                case 42: // project
+                    $f5 && Wire::checkText($f5, 'switchyard.models.v1.GetDeploymentRequest.project');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.GetDeploymentRequest.project');
+                    }
+                    $f5 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -100,11 +162,15 @@ final class GetDeploymentRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.models.v1.GetDeploymentRequest.deployment' => $f2]);
+        $v = "{$f2}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.GetDeploymentRequest.deployment' => $f2, 'switchyard.models.v1.GetDeploymentRequest.project' => $f5]);
 
         return new self(
             $f1,
             $f2,
+            $s3 < 0 ? null : (null === $r3 ? Timestamp::valueIn($b, $s3, $e3) : Timestamp::valueIn($r3, 0, \strlen($r3))),
+            $f4,
+            $f5,
             $unknown,
         );
     }
@@ -116,6 +182,9 @@ final class GetDeploymentRequest implements Message
         }
         $f1 = Operation::UNSPECIFIED;
         $f2 = '';
+        $f3 = null;
+        $f4 = 0;
+        $f5 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.GetDeploymentRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -137,12 +206,24 @@ final class GetDeploymentRequest implements Message
                 case 2:
                     $f2 = JsonIn::string($x, 'switchyard.models.v1.GetDeploymentRequest.deployment');
                     break;
+                case 3:
+                    $f3 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.GetDeploymentRequest.at');
+                    break;
+                case 4:
+                    $f4 = JsonIn::int64($x, 'switchyard.models.v1.GetDeploymentRequest.revision');
+                    break;
+                case 5:
+                    $f5 = JsonIn::string($x, 'switchyard.models.v1.GetDeploymentRequest.project');
+                    break;
             }
         }
 
         return new self(
             $f1,
             $f2,
+            $f3,
+            $f4,
+            $f5,
         );
     }
 
@@ -154,6 +235,15 @@ final class GetDeploymentRequest implements Message
         }
         if ('' !== $this->deployment || $options->emitDefaults) {
             $j .= ',"deployment":' . JsonOut::string($this->deployment, 'switchyard.models.v1.GetDeploymentRequest.deployment');
+        }
+        if (null !== $this->at) {
+            $j .= ',"at":' . Timestamp::jsonOf($this->at);
+        }
+        if (0 !== $this->revision || $options->emitDefaults) {
+            $j .= ',"revision":' . JsonOut::int64($this->revision);
+        }
+        if ('' !== $this->project || $options->emitDefaults) {
+            $j .= ',"project":' . JsonOut::string($this->project, 'switchyard.models.v1.GetDeploymentRequest.project');
         }
 
         return '{' . \substr($j, 1) . '}';

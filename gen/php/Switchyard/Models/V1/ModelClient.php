@@ -117,6 +117,89 @@ final class ModelClient implements ModelClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function rollback(RollbackRequest $request, ?CallOptions $options = null): RollbackResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/Rollback',
+            RollbackResponse::class,
+            timeoutMillis: 10000,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function listDeploymentChanges(ListDeploymentChangesRequest $request, ?CallOptions $options = null): ListDeploymentChangesResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/ListDeploymentChanges',
+            ListDeploymentChangesResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'models:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function startChallenger(StartChallengerRequest $request, ?CallOptions $options = null): StartChallengerResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/StartChallenger',
+            StartChallengerResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function stopChallenger(StopChallengerRequest $request, ?CallOptions $options = null): StopChallengerResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/StopChallenger',
+            StopChallengerResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function promote(PromoteRequest $request, ?CallOptions $options = null): PromoteResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/Promote',
+            PromoteResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function getComparison(GetComparisonRequest $request, ?CallOptions $options = null): GetComparisonResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/GetComparison',
+            GetComparisonResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'models:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function reportTraffic(ReportTrafficRequest $request, ?CallOptions $options = null): ReportTrafficResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/ReportTraffic',
+            ReportTrafficResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'platform:serve',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function getDeployment(GetDeploymentRequest $request, ?CallOptions $options = null): GetDeploymentResponse
     {
         return $this->transport->unary(new MethodDescriptor(

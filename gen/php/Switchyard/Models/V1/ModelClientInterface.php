@@ -86,7 +86,7 @@ interface ModelClientInterface
      * Deploy lets a version answer under a deployment's name, which is made when it does not exist. Certificates are computed from the
      * version's certification sample at the policy's error rate. Running calls finish with the version that they began with.
      *
-     * Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH and VERSION_CONFLICT (expected_revision is not the current one).
+     * Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH and VERSION_CONFLICT (expected_revision is not the current one; the error names who changed it, when and how).
      *
      * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
      *
@@ -106,9 +106,92 @@ interface ModelClientInterface
     public function updatePolicy(UpdatePolicyRequest $request, ?CallOptions $options = null): UpdatePolicyResponse;
 
     /**
-     * GetDeployment returns one deployment.
+     * Rollback lets a deployment answer again as it did in an earlier revision: with the same version, the same policy and the same certificates. Nothing is trained or certified,
+     * so it is done at once. It is a change of its own, with a new revision and a reason in the history.
      *
-     * Fails with DEPLOYMENT_NOT_FOUND.
+     * Without a revision it goes back to what answered before the last change; rolling back again goes back further. A caller that repeats a call whose answer was lost
+     * should name expected_revision, or an idempotency key: otherwise the repetition goes back one step more.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND, REVISION_NOT_FOUND (there is no such revision, or nothing to go back to) and VERSION_CONFLICT (names who changed it).
+     *
+     * Scope models:write; deadline 10000 ms.
+     *
+     * @throws RpcException
+     */
+    public function rollback(RollbackRequest $request, ?CallOptions $options = null): RollbackResponse;
+
+    /**
+     * ListDeploymentChanges lists what was changed about the project's deployments, newest first: what, by whom, when and why. Entries are never changed or removed; each holds the
+     * hash of the one before, so that a changed, missing or inserted entry is found by `switchyard ledger verify`.
+     *
+     * Scope models:read; deadline 5000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function listDeploymentChanges(ListDeploymentChangesRequest $request, ?CallOptions $options = null): ListDeploymentChangesResponse;
+
+    /**
+     * StartChallenger puts a version on trial beside the champion. In shadow it scores the same inputs and changes no answer; as a canary it answers a share of the calls, always
+     * the same people or contents. Calling it for a version that is on trial changes its mode, share and guardrails; its comparison goes on.
+     *
+     * A canary must have been compared in shadow before, on as many decisions as its guardrails ask for, unless skip_shadow says why not.
+     * Fails with DEPLOYMENT_NOT_FOUND, MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH, VERSION_CONFLICT, PROMOTION_REFUSED (the shadow is too short, or labels that the
+     * policy limits are missing) and QUOTA_EXCEEDED (three challengers).
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function startChallenger(StartChallengerRequest $request, ?CallOptions $options = null): StartChallengerResponse;
+
+    /**
+     * StopChallenger ends a trial; the champion answers everything again. Stopping what is not on trial changes nothing.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND and VERSION_CONFLICT.
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function stopChallenger(StopChallengerRequest $request, ?CallOptions $options = null): StopChallengerResponse;
+
+    /**
+     * Promote makes a challenger the champion. The champion of before stays open beside it, so that going back takes no loading; while the guardrails watch the new one, breaking
+     * them takes it back without anybody's doing.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (the version is not on trial), VERSION_CONFLICT and PROMOTION_REFUSED, which names what is missing.
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function promote(PromoteRequest $request, ?CallOptions $options = null): PromoteResponse;
+
+    /**
+     * GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
+     *
+     * Scope models:read; deadline 5000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function getComparison(GetComparisonRequest $request, ?CallOptions $options = null): GetComparisonResponse;
+
+    /**
+     * ReportTraffic adds what a serving process has counted since its last report. A report that comes again is counted once. It is how processes feed comparisons; applications
+     * have no use for it.
+     *
+     * Scope platform:serve; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function reportTraffic(ReportTrafficRequest $request, ?CallOptions $options = null): ReportTrafficResponse;
+
+    /**
+     * GetDeployment returns one deployment as it is now, or as it was at a time or in a revision.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND (also when it did not exist at that time) and REVISION_NOT_FOUND.
      *
      * Scope models:read; deadline 5000 ms; idempotent: retried when the server is unavailable.
      *

@@ -36,6 +36,7 @@ final class ModelVersion implements Message
         'metrics' => 11,
         'lineage' => 12,
         'createTime' => 13,
+        'fingerprint' => 14,
         'multi_label' => 7,
         'out_of_scope_label' => 8,
         'harmless_labels' => 9,
@@ -82,6 +83,11 @@ final class ModelVersion implements Message
         public readonly ?Lineage $lineage = null,
         /** When it was registered. */
         public readonly ?\DateTimeImmutable $createTime = null,
+        /**
+         * Hex SHA-256 of what it answered to fixed inputs when it was registered. A process answers with it only after answering them alike. Empty for versions of
+         * earlier releases.
+         */
+        public readonly string $fingerprint = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -94,8 +100,8 @@ final class ModelVersion implements Message
 
     public function encode(): string
     {
-        $v = "{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels)]);
+        $v = "{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}\0{$this->fingerprint}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels), 'switchyard.models.v1.ModelVersion.fingerprint' => $this->fingerprint]);
         $b = '';
         if ('' !== $v = $this->model) {
             $n = \strlen($v);
@@ -148,6 +154,10 @@ final class ModelVersion implements Message
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if ('' !== $v = $this->fingerprint) {
+            $n = \strlen($v);
+            $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -173,6 +183,7 @@ final class ModelVersion implements Message
         $r12 = null;
         $s13 = -1;
         $r13 = null;
+        $f14 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -323,6 +334,16 @@ final class ModelVersion implements Message
                     }
                     $i += $n;
                     break;
+                case 114: // fingerprint
+                    $f14 && Wire::checkText($f14, 'switchyard.models.v1.ModelVersion.fingerprint');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.ModelVersion.fingerprint');
+                    }
+                    $f14 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -333,8 +354,8 @@ final class ModelVersion implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f1}\0{$f3}\0{$f5}\0{$f8}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9)]);
+        $v = "{$f1}\0{$f3}\0{$f5}\0{$f8}\0{$f14}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9), 'switchyard.models.v1.ModelVersion.fingerprint' => $f14]);
 
         return new self(
             $f1,
@@ -350,6 +371,7 @@ final class ModelVersion implements Message
             $s11 < 0 ? null : (null === $r11 ? Metrics::read($b, $s11, $e11, $depth - 1) : Metrics::read($r11, 0, \strlen($r11), $depth - 1)),
             $s12 < 0 ? null : (null === $r12 ? Lineage::read($b, $s12, $e12, $depth - 1) : Lineage::read($r12, 0, \strlen($r12), $depth - 1)),
             $s13 < 0 ? null : (null === $r13 ? Timestamp::valueIn($b, $s13, $e13) : Timestamp::valueIn($r13, 0, \strlen($r13))),
+            $f14,
             $unknown,
         );
     }
@@ -372,6 +394,7 @@ final class ModelVersion implements Message
         $f11 = null;
         $f12 = null;
         $f13 = null;
+        $f14 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.ModelVersion') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -430,6 +453,9 @@ final class ModelVersion implements Message
                 case 13:
                     $f13 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.ModelVersion.create_time');
                     break;
+                case 14:
+                    $f14 = JsonIn::string($x, 'switchyard.models.v1.ModelVersion.fingerprint');
+                    break;
             }
         }
 
@@ -447,6 +473,7 @@ final class ModelVersion implements Message
             $f11,
             $f12,
             $f13,
+            $f14,
         );
     }
 
@@ -499,6 +526,9 @@ final class ModelVersion implements Message
         }
         if (null !== $this->createTime) {
             $j .= ($options->protoNames ? ',"create_time":' : ',"createTime":') . Timestamp::jsonOf($this->createTime);
+        }
+        if ('' !== $this->fingerprint || $options->emitDefaults) {
+            $j .= ',"fingerprint":' . JsonOut::string($this->fingerprint, 'switchyard.models.v1.ModelVersion.fingerprint');
         }
 
         return '{' . \substr($j, 1) . '}';

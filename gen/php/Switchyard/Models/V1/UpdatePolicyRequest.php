@@ -26,6 +26,7 @@ final class UpdatePolicyRequest implements Message
         'deployment' => 2,
         'policy' => 3,
         'expectedRevision' => 4,
+        'reason' => 5,
         'expected_revision' => 4,
     ];
 
@@ -38,6 +39,8 @@ final class UpdatePolicyRequest implements Message
         public readonly ?Policy $policy = null,
         /** The revision that the caller has seen; 0 means any. */
         public readonly int $expectedRevision = 0,
+        /** Why; it stays in the history. At most 1,000 characters. */
+        public readonly string $reason = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -50,7 +53,8 @@ final class UpdatePolicyRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->deployment || (\extension_loaded('mbstring') ? \mb_check_encoding($this->deployment, 'UTF-8') : Wire::utf8($this->deployment)) || throw EncodeException::utf8In(['switchyard.models.v1.UpdatePolicyRequest.deployment' => $this->deployment]);
+        $v = "{$this->deployment}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.UpdatePolicyRequest.deployment' => $this->deployment, 'switchyard.models.v1.UpdatePolicyRequest.reason' => $this->reason]);
         $b = '';
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -67,6 +71,10 @@ final class UpdatePolicyRequest implements Message
         if (0 !== $v = $this->expectedRevision) {
             $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -81,6 +89,7 @@ final class UpdatePolicyRequest implements Message
         $s3 = -1;
         $r3 = null;
         $f4 = 0;
+        $f5 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -133,6 +142,16 @@ final class UpdatePolicyRequest implements Message
                     }
                     $f4 = $v;
                     break;
+                case 42: // reason
+                    $f5 && Wire::checkText($f5, 'switchyard.models.v1.UpdatePolicyRequest.reason');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.UpdatePolicyRequest.reason');
+                    }
+                    $f5 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -143,13 +162,15 @@ final class UpdatePolicyRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.models.v1.UpdatePolicyRequest.deployment' => $f2]);
+        $v = "{$f2}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.UpdatePolicyRequest.deployment' => $f2, 'switchyard.models.v1.UpdatePolicyRequest.reason' => $f5]);
 
         return new self(
             $f1,
             $f2,
             $s3 < 0 ? null : (null === $r3 ? Policy::read($b, $s3, $e3, $depth - 1) : Policy::read($r3, 0, \strlen($r3), $depth - 1)),
             $f4,
+            $f5,
             $unknown,
         );
     }
@@ -163,6 +184,7 @@ final class UpdatePolicyRequest implements Message
         $f2 = '';
         $f3 = null;
         $f4 = 0;
+        $f5 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.UpdatePolicyRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -190,6 +212,9 @@ final class UpdatePolicyRequest implements Message
                 case 4:
                     $f4 = JsonIn::int64($x, 'switchyard.models.v1.UpdatePolicyRequest.expected_revision');
                     break;
+                case 5:
+                    $f5 = JsonIn::string($x, 'switchyard.models.v1.UpdatePolicyRequest.reason');
+                    break;
             }
         }
 
@@ -198,6 +223,7 @@ final class UpdatePolicyRequest implements Message
             $f2,
             $f3,
             $f4,
+            $f5,
         );
     }
 
@@ -215,6 +241,9 @@ final class UpdatePolicyRequest implements Message
         }
         if (0 !== $this->expectedRevision || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"expected_revision":' : ',"expectedRevision":') . JsonOut::int64($this->expectedRevision);
+        }
+        if ('' !== $this->reason || $options->emitDefaults) {
+            $j .= ',"reason":' . JsonOut::string($this->reason, 'switchyard.models.v1.UpdatePolicyRequest.reason');
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -54,6 +54,9 @@ final class ErrorReasonExceptions implements ExceptionFactory
             'ITEM_CLOSED', 'ERROR_REASON_ITEM_CLOSED' => new ItemClosedException($error, $previous),
             'LABEL_UNKNOWN', 'ERROR_REASON_LABEL_UNKNOWN' => new LabelUnknownException($error, $previous),
             'IDEMPOTENCY_KEY_REUSED', 'ERROR_REASON_IDEMPOTENCY_KEY_REUSED' => new IdempotencyKeyReusedException($error, $previous),
+            'INPUT_NOT_RECORDED', 'ERROR_REASON_INPUT_NOT_RECORDED' => new InputNotRecordedException($error, $previous),
+            'REVISION_NOT_FOUND', 'ERROR_REASON_REVISION_NOT_FOUND' => new RevisionNotFoundException($error, $previous),
+            'PROMOTION_REFUSED', 'ERROR_REASON_PROMOTION_REFUSED' => new PromotionRefusedException($error, $previous),
             default => new RpcException($error, $previous),
         };
     }

@@ -9,7 +9,8 @@ namespace Switchyard\Common\V1\Exception;
 use Switchyard\Client\RpcException;
 
 /**
- * The thing changed since it was read: the etag sent is not the current one. Read again and repeat. gRPC code ABORTED.
+ * The thing changed since it was read: the revision sent is not the current one. Read again and repeat. The metadata name who changed it (`actor`), how (`change`) and when
+ * (`changedAt`), where that is known. gRPC code ABORTED.
  *
  * ```json
  * {"code": 10, "message": "deployment routing/support is at revision 3, request was for 2", "details": [
