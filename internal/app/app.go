@@ -77,6 +77,7 @@ type App struct {
 	monitoring  *monitoring.Service
 	outbox      *outbox.Relay
 	lake        lakePointer
+	verified    verified
 	events      *events.Service
 	serving     *serving.Table
 	httpLn      net.Listener
@@ -146,6 +147,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"review's events", a.feedReview},
 		{"monitoring's events", a.feedMonitoring},
 		{"lake", a.feedLake},
+		{"verification", a.keepVerifying},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -327,7 +329,7 @@ func (a *App) makeGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, State: a.verified.text, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}
