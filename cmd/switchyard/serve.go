@@ -39,7 +39,7 @@ func (f *configFlags) register(c *cobra.Command) {
 	s.StringVar(&f.http, "http", "", "address for REST (default 127.0.0.1:8080; port 0 takes a free one, none turns it off)")
 	s.StringVar(&f.socket, "socket", "", "unix socket for gRPC (default switchyard.sock in the data folder, none turns it off)")
 	s.StringVar(&f.devKeyFile, "dev-key-file", "", "write a development key to this file instead of printing it")
-	s.StringSliceVar(&f.target, "target", nil, "parts that run in this process: moderation, routing, classification, decisions, review, models, jobs, events, identity, gateway (default all)")
+	s.StringSliceVar(&f.target, "target", nil, "parts that run in this process: moderation, routing, classification, decisions, review, models, monitoring, jobs, events, identity, gateway (default all)")
 	s.BoolVar(&f.noStarter, "no-starter", false, "do not deploy starter models when the registry is empty")
 }
 
