@@ -81,7 +81,7 @@ var rules = []rule{
 	{
 		"internal/mesh",
 		[]string{"internal/", "services/", "gateway"},
-		[]string{"internal/mesh", "internal/auth", "internal/fault", "internal/telemetry", "internal/testkit"},
+		[]string{"internal/mesh", "internal/answer", "internal/auth", "internal/fault", "internal/telemetry", "internal/testkit"},
 		"the mesh serves any service; it must not know one",
 	},
 	{
@@ -95,6 +95,12 @@ var rules = []rule{
 		[]string{"services/", "internal/"},
 		[]string{"internal/fault", "internal/telemetry", "internal/testkit"},
 		"the gateway is one caller among others: what it can do, every gRPC client can do",
+	},
+	{
+		"internal/answer",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		nil,
+		"handlers keep their answers in any transaction, wherever answers are kept",
 	},
 	{
 		"internal/redact",
