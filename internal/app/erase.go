@@ -84,10 +84,6 @@ func (e *erasure) ErasePart(ctx context.Context, req *decisionsv1.ErasePartReque
 		erase func() error
 	}{
 		{a.jobs != nil, func() error { n, err := a.jobs.Erase(ctx, project, subject); return count("jobs", n, err) }},
-		{a.training != nil, func() error {
-			n, err := a.training.Erase(ctx, project, subject)
-			return count("training/datasets", n, err)
-		}},
 		{a.tasks != nil, func() error { n, err := a.tasks.Erase(ctx, project, subject); return count("tasks", n, err) }},
 		{a.review != nil, func() error {
 			n, err := a.review.Erase(ctx, project, subject)
@@ -98,6 +94,10 @@ func (e *erasure) ErasePart(ctx context.Context, req *decisionsv1.ErasePartReque
 		{a.events != nil, func() error { n, err := a.events.Erase(ctx, project, subject); return count("webhooks", n, err) }},
 		{a.answers != nil, func() error { n, err := a.answers.Erase(ctx, project, subject); return count("answers", n, err) }},
 		{true, func() error { return a.db.Scrub(ctx) }},
+		{a.training != nil, func() error {
+			n, err := a.training.Erase(ctx, project, subject)
+			return count("training/datasets", n, err)
+		}},
 	} {
 		if !step.here {
 			continue
