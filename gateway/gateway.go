@@ -34,6 +34,8 @@ type Deps struct {
 	Conn func(service string) (grpc.ClientConnInterface, error)
 	// Ready returns nil when the process can answer, else what it waits for.
 	Ready func(context.Context) error
+	// State returns what the readiness page says beside that, in lines; nil for nothing. Anybody may read the page.
+	State func() string
 	// SessionKey seals the sessions of the console, 32 bytes; nil serves no console.
 	SessionKey []byte
 	// Metrics serves the metrics page.
@@ -124,7 +126,11 @@ func New(c Config, d Deps) (http.Handler, error) {
 			writeText(w, http.StatusServiceUnavailable, err.Error()+"\n")
 			return
 		}
-		writeText(w, http.StatusOK, "ready\n")
+		text := "ready\n"
+		if d.State != nil {
+			text += d.State()
+		}
+		writeText(w, http.StatusOK, text)
 	})
 	mux.Handle("GET /metrics", d.Metrics)
 	registerPages(mux, routes)

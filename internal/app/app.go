@@ -76,6 +76,7 @@ type App struct {
 	review      *review.Service
 	outbox      *outbox.Relay
 	lake        lakePointer
+	verified    verified
 	events      *events.Service
 	training    *training.Service
 	serving     *serving.Table
@@ -145,6 +146,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 		{"review's events", a.feedReview},
 		{"lake", a.feedLake},
+		{"verification", a.keepVerifying},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -325,7 +327,7 @@ func (a *App) makeGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, State: a.verified.text, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}

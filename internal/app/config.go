@@ -16,6 +16,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/lake"
+	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/events"
@@ -68,6 +69,8 @@ type Config struct {
 	Bus bus.Config `yaml:"bus"`
 	// Lake is where decisions, verdicts, feedback and deployments are kept for good.
 	Lake lake.Config `yaml:"lake"`
+	// Verify says when everything that is recorded is verified.
+	Verify ledger.Config `yaml:"verify"`
 	// Events are the limits of subscriptions and webhooks.
 	Events events.Config `yaml:"events"`
 	// Inbox is how long the ids of events are remembered, so that their effects happen once.
@@ -91,6 +94,7 @@ func Default() Config {
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
 		Lake:      lake.Default(),
+		Verify:    ledger.Default(),
 		Events:    events.Default(),
 		Inbox:     inbox.Default(),
 		Telemetry: telemetry.Default(),
@@ -140,7 +144,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake,
+		"verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))

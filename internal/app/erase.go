@@ -93,11 +93,11 @@ func (e *erasure) ErasePart(ctx context.Context, req *decisionsv1.ErasePartReque
 		{a.bus != nil, func() error { return a.carryAll(ctx) }},
 		{a.events != nil, func() error { n, err := a.events.Erase(ctx, project, subject); return count("webhooks", n, err) }},
 		{a.answers != nil, func() error { n, err := a.answers.Erase(ctx, project, subject); return count("answers", n, err) }},
-		{true, func() error { return a.db.Scrub(ctx) }},
 		{a.training != nil, func() error {
 			n, err := a.training.Erase(ctx, project, subject)
 			return count("training/datasets", n, err)
 		}},
+		{true, func() error { return a.db.Scrub(ctx) }},
 	} {
 		if !step.here {
 			continue
