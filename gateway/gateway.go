@@ -62,7 +62,8 @@ var services = []service{
 		return classificationv1.RegisterClassificationServiceHandlerClient(ctx, m, classificationv1.NewClassificationServiceClient(c))
 	}},
 	{"decisions", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
-		return decisionsv1.RegisterDecisionServiceHandlerClient(ctx, m, decisionsv1.NewDecisionServiceClient(c))
+		return errors.Join(decisionsv1.RegisterDecisionServiceHandlerClient(ctx, m, decisionsv1.NewDecisionServiceClient(c)),
+			decisionsv1.RegisterErasureServiceHandlerClient(ctx, m, decisionsv1.NewErasureServiceClient(c)))
 	}},
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))

@@ -148,7 +148,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "monitoring": c.Monitoring, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "monitoring": c.Monitoring, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake,
+		"verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
