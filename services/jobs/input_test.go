@@ -62,7 +62,7 @@ func TestAJobReadsItsItemsFromStorage(t *testing.T) {
 		"another project":  {"../other/secret.jsonl", "INVALID_ARGUMENT"},
 		"from the root":    {"/other/secret.jsonl", "INVALID_ARGUMENT"},
 		"dots inside":      {"night/../../other/secret.jsonl", "INVALID_ARGUMENT"},
-		"backslashes":      {`..\other\secret.jsonl`, "INVALID_ARGUMENT"},
+		"backslashes":      {`..\billing\secret.jsonl`, "INVALID_ARGUMENT"},
 		"no items":         {"empty.jsonl", "INVALID_ARGUMENT"},
 		"cut off":          {"cut.jsonl.gz", "INVALID_ARGUMENT"},
 		"no gzip":          {"no.jsonl.gz", "INVALID_ARGUMENT"},
