@@ -318,11 +318,17 @@ func TestVersionsAreComparedSideBySide(t *testing.T) {
 	b.WaitFor("#versions")
 	b.Screenshot("model")
 	follow(b, "Compare A with B")
-	b.WaitFor("h2")
+	b.WaitFor("#figures")
 	b.Screenshot("compare")
+	if got := b.Text("#figures"); !strings.Contains(got, "accuracy") || !strings.Contains(got, "calibration error") || b.Count("path.curve") != 2 {
+		t.Errorf("the comparison shows %d curves and says %q", b.Count("path.curve"), got)
+	}
 	b.Open(y.base + "/models/support/versions/2")
 	b.WaitFor(".columns")
 	b.Screenshot("version")
+	if b.Count("#evaluation svg.plot") != 2 || b.Count("#evaluation svg .dot") == 0 {
+		t.Errorf("the evaluation has %d plots with %d points", b.Count("#evaluation svg.plot"), b.Count("#evaluation svg .dot"))
+	}
 	if got := b.Text("main"); !strings.Contains(got, y.new.GetDigest()) || !strings.Contains(got, "nowhere") {
 		t.Errorf("the version says %q", got)
 	}
