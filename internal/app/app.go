@@ -63,6 +63,7 @@ type App struct {
 	db *db.DB
 	// idempotency is nil in a process that is a gateway only.
 	idempotency mesh.IdempotencyStore
+	answers     *idempotency.Store // the same, as an erasure needs it
 	blobs       *blob.Store
 	identity    *identity.Service
 	models      *models.Service
@@ -134,6 +135,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"reading", a.startReading},
 		{"jobs", a.startJobs},
 		{"event service", a.startEvents},
+		{"erasing", a.startErasing},
 		{"gateway", a.makeGateway},
 		{"models", a.waitForModels},
 		{"listen", a.listen},
@@ -174,7 +176,7 @@ func (a *App) openTables(ctx context.Context) (err error) {
 	}
 	a.closers = append(a.closers, a.db.Close)
 	store := idempotency.New(a.db, nil, a.log)
-	a.idempotency = store
+	a.idempotency, a.answers = store, store
 	a.background.Go(func() error { return store.Run(ctx) })
 	return store.Start(ctx)
 }

@@ -40,6 +40,9 @@ type Config struct {
 	Peers map[string]string `yaml:"peers"`
 	// PeerTLS secures the connections to peers.
 	PeerTLS mesh.TLSFiles `yaml:"peer_tls"`
+	// WebhookKeyFile holds the key, 32 bytes, that the secrets of webhooks are encrypted with in the tables; it is made when it does not exist. Processes that share the tables
+	// share it. Default webhooks.key in the data folder.
+	WebhookKeyFile string `yaml:"webhook_key_file"`
 	// PeerKeyFile holds the API key, with the scope platform:serve, that this process follows the registry of a peer with.
 	PeerKeyFile string `yaml:"peer_key_file"`
 	// DevKeyFile is where a development key is written before the server is ready; empty: it is printed once instead.

@@ -15,7 +15,6 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/services/decisions"
-	"github.com/switchyard-ai/switchyard/services/review"
 )
 
 // startReading starts the service that reads decisions back.
@@ -31,11 +30,7 @@ func (a *App) startReading(ctx context.Context) error {
 		a.closers = append(a.closers, folder.Close)
 	}
 	a.background.Go(func() error { a.openLake(ctx, store); return nil })
-	erasers := []decisions.Eraser{ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}}
-	if a.review != nil {
-		erasers = append([]decisions.Eraser{reviewEraser{a.review}}, erasers...) // first: what it still publishes is erased after it
-	}
-	deps := decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: erasers}
+	deps := decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: a.erasers()}
 	if a.config.knows("models") {
 		if deps.Replayer, err = a.newReplayer(); err != nil {
 			return err
@@ -43,23 +38,6 @@ func (a *App) startReading(ctx context.Context) error {
 	}
 	decisions.New(deps).Register(a.server)
 	return nil
-}
-
-// reviewEraser erases persons from the review queue.
-type reviewEraser struct{ *review.Service }
-
-// Erase erases from items, verdicts, feedback and test items.
-func (r reviewEraser) Erase(ctx context.Context, project, subject string) (*ledger.Erasure, error) {
-	n, err := r.Service.Erase(ctx, project, subject)
-	if err != nil {
-		return nil, err
-	}
-	return &ledger.Erasure{Time: time.Now(), Places: []ledger.Erased{
-		{Place: "review/items", Records: int64(n.Items)},
-		{Place: "review/verdicts", Records: int64(n.Verdicts)},
-		{Place: "review/feedback", Records: int64(n.Feedback)},
-		{Place: "review/gold", Records: int64(n.GoldItems)},
-	}}, nil
 }
 
 // records are the places where this process finds recorded decisions.

@@ -16,8 +16,12 @@ func (a *App) startEvents(ctx context.Context) error {
 	if !a.config.runs("events") {
 		return nil
 	}
+	key, err := a.webhookKey()
+	if err != nil {
+		return err
+	}
 	stream := eventStream{a.bus}
-	a.events = events.New(events.Deps{DB: a.db, Stream: stream, Consumer: stream, Config: a.config.Events, Log: a.log})
+	a.events = events.New(events.Deps{DB: a.db, Stream: stream, Consumer: stream, SecretKey: key, Config: a.config.Events, Log: a.log})
 	if err := a.events.Start(ctx); err != nil {
 		return err
 	}

@@ -32,7 +32,9 @@ func (a *App) startReview(ctx context.Context) error {
 		labels.Follow(ctx, modelsv1.NewModelServiceClient(asSystem{conn}))
 		return nil
 	})
-	a.review = review.New(review.Deps{DB: a.db, Emit: emitReview, Labels: labels, Decision: a.recordedDecision, Log: a.log})
+	a.review = review.New(review.Deps{
+		DB: a.db, Emit: emitReview, Labels: labels, Decision: a.recordedDecision, Meter: a.tel.Meter("github.com/switchyard-ai/switchyard/services/review"), Log: a.log,
+	})
 	if err := a.review.Start(ctx); err != nil {
 		return err
 	}

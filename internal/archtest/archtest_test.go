@@ -81,7 +81,7 @@ var rules = []rule{
 	{
 		"internal/mesh",
 		[]string{"internal/", "services/", "gateway"},
-		[]string{"internal/mesh", "internal/auth", "internal/fault", "internal/telemetry", "internal/testkit"},
+		[]string{"internal/mesh", "internal/answer", "internal/auth", "internal/fault", "internal/telemetry", "internal/testkit"},
 		"the mesh serves any service; it must not know one",
 	},
 	{
@@ -101,6 +101,12 @@ var rules = []rule{
 		[]string{"gen/", "internal/", "services/", "gateway"},
 		[]string{"internal/chart"},
 		"plots are geometry; what they show is told to them",
+	},
+	{
+		"internal/answer",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		nil,
+		"handlers keep their answers in any transaction, wherever answers are kept",
 	},
 	{
 		"internal/redact",

@@ -193,6 +193,9 @@ func (postgresDialect) begun(tx *Tx, patient bool) error {
 	return rows.Err()
 }
 
+// scrub leaves it to the server.
+func (postgresDialect) scrub(context.Context, *sql.DB) (bool, error) { return true, nil }
+
 func (postgresDialect) hasTable(tx *Tx, name string) (bool, error) {
 	var one int
 	return tx.Get(`SELECT 1 WHERE to_regclass(?) IS NOT NULL`, []any{name}, &one)

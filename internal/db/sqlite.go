@@ -56,6 +56,8 @@ func dsn(cfg Config, readOnly bool) string {
 	q.Set("_defensive", "1")
 	// The log is cut back after a checkpoint, so that one large transaction does not occupy the disk for ever.
 	q.Set("_pragma", "journal_size_limit(16777216)")
+	// What is deleted is overwritten, so that an erasure leaves nothing in free pages. The pages are written anyway.
+	q.Add("_pragma", "secure_delete(1)")
 	if readOnly {
 		q.Set("_txlock", "deferred")
 		q.Set("_query_only", "1")
@@ -90,6 +92,13 @@ func (sqliteDialect) committed(context.Context, *sql.DB, string) (bool, error) {
 func (sqliteDialect) hasTable(tx *Tx, name string) (bool, error) {
 	var one int
 	return tx.Get(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?`, []any{name}, &one)
+}
+
+// scrub folds the log into the database and cuts it off. It says false when somebody reads from it.
+func (sqliteDialect) scrub(ctx context.Context, pool *sql.DB) (done bool, err error) {
+	var busy, pages, folded int
+	err = pool.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &folded)
+	return err == nil && busy == 0, err
 }
 
 func (sqliteDialect) classify(err error) error {

@@ -137,6 +137,46 @@ func TestAuditsAreDrawnFromAutomatedDecisionsOnly(t *testing.T) {
 	}
 }
 
+func TestACallThatIsBegunAgainDrawsTheSameAudits(t *testing.T) {
+	t.Parallel()
+	tt := target(&modelsv1.Policy{AuditRate: 0.2, ReviewerHourMicros: 36_000_000, ReviewSeconds: 60})
+	ctx := telemetry.WithRequest(t.Context(), &telemetry.Request{Seed: decision.NewID()})
+	const n = 5000
+	begin := func() (ids []string, selected []bool) {
+		m := decision.New(decision.Deps{Recorder: &decisiontest.Recorder{}})
+		made := make([]*commonv1.DecisionRecord, n)
+		err := m.Many(ctx, &tt, n, func(i int) *commonv1.DecisionRecord {
+			made[i] = m.Make(&decision.Call{Seed: telemetry.Seed(ctx)}, &tt, &decision.Answer{Verdict: decision.Verdict{Outcome: commonv1.Outcome_OUTCOME_AUTOMATED}})
+			return made[i]
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range made {
+			d := r.GetDecision()
+			ids, selected = append(ids, d.GetDecisionId()), append(selected, d.GetAudit().GetSelected())
+			if (d.GetCost().GetReviewMicros() > 0) != d.GetAudit().GetSelected() || d.GetCost().GetTotalMicros() != d.GetCost().GetReviewMicros()+d.GetCost().GetComputeMicros() {
+				t.Fatalf("audit %v costs %v", d.GetAudit(), d.GetCost())
+			}
+		}
+		return ids, selected
+	}
+	ids, selected := begin()
+	again, alike := begin()
+	if !slices.Equal(ids, again) || !slices.Equal(selected, alike) {
+		t.Error("the repetition has other ids or audits")
+	}
+	audits := 0
+	for _, s := range selected {
+		if s {
+			audits++
+		}
+	}
+	if share := float64(audits) / n; math.Abs(share-0.2) > 0.03 { // five standard deviations
+		t.Errorf("the share of audits is %v, the policy says 0.2", share)
+	}
+}
+
 func TestSumOfCostsEqualsTheMeter(t *testing.T) {
 	t.Parallel()
 	m := decision.New(decision.Deps{Recorder: &decisiontest.Recorder{}})

@@ -1,6 +1,8 @@
 package decision
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -68,7 +70,7 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 	}
 	d.PolicyDigest = t.Deployment.GetPolicyDigest()
 	d.Variant = t.variant()
-	m.audit(&b.audit, policy, a.Outcome)
+	audit(&b.audit, policy, a.Outcome, m.draw(c.Seed != "", d.DecisionId))
 	d.Audit = &b.audit
 	setDuration(&b.latency, now.Sub(c.Start))
 	d.Latency = &b.latency
@@ -91,14 +93,32 @@ func (m *Maker) Make(c *Call, t *Target, a *Answer) *commonv1.DecisionRecord {
 	return r
 }
 
-// audit draws whether a person checks an automated decision, and notes with which probability it could have been drawn: without that
-// number no estimate from audits could ever be corrected for a rate that changed.
-func (m *Maker) audit(into *commonv1.Audit, p *modelsv1.Policy, o commonv1.Outcome) {
+// audit notes whether a person checks an automated decision, and with which probability that was drawn: without that number no estimate from audits could
+// ever be corrected for a rate that changed.
+func audit(into *commonv1.Audit, p *modelsv1.Policy, o commonv1.Outcome, draw float64) {
 	if o != commonv1.Outcome_OUTCOME_AUTOMATED {
 		return
 	}
 	into.Probability = min(1, max(0, p.GetAuditRate()))
-	into.Selected = into.Probability > 0 && m.random() < into.Probability
+	into.Selected = into.Probability > 0 && draw < into.Probability
+}
+
+// draw returns a number from 0 to below 1. That of a seeded id is always the same: a call that is begun again after a crash must be answered as its
+// record says, which may have been written before.
+func (m *Maker) draw(seeded bool, id string) float64 {
+	if !seeded {
+		return m.random()
+	}
+	sum := sha256.Sum256([]byte("audit/" + id))
+	return float64(binary.BigEndian.Uint64(sum[:8])>>11) / (1 << 53)
+}
+
+// rename gives a record of a batch the id that its seed says, and what is drawn by it.
+func (m *Maker) rename(r *commonv1.DecisionRecord, p *modelsv1.Policy, id string) {
+	d := r.GetDecision()
+	d.DecisionId = id
+	audit(d.GetAudit(), p, d.GetOutcome(), m.draw(true, id))
+	costReview(d.GetCost(), p, d)
 }
 
 func (m *Maker) cost(b *bundle, p *modelsv1.Policy, a *Answer) {
@@ -108,10 +128,16 @@ func (m *Maker) cost(b *bundle, p *modelsv1.Policy, a *Answer) {
 	if p.GetComputeHourMicros() > 0 {
 		b.cost.ComputeMicros = computeMicros(p, a.Compute, m.random())
 	}
-	if a.Outcome == commonv1.Outcome_OUTCOME_REVIEW || b.audit.GetSelected() {
-		b.cost.ReviewMicros = reviewMicros(p)
+	costReview(&b.cost, p, &b.decision)
+}
+
+// costReview adds what a person's look at a decision costs, where somebody has to.
+func costReview(c *commonv1.Cost, p *modelsv1.Policy, d *commonv1.Decision) {
+	c.ReviewMicros = 0
+	if d.GetOutcome() == commonv1.Outcome_OUTCOME_REVIEW || d.GetAudit().GetSelected() {
+		c.ReviewMicros = reviewMicros(p)
 	}
-	b.cost.TotalMicros = b.cost.ComputeMicros + b.cost.ReviewMicros
+	c.TotalMicros = c.ComputeMicros + c.ReviewMicros
 }
 
 func setDuration(into *durationpb.Duration, d time.Duration) {

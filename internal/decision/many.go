@@ -44,7 +44,7 @@ func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *c
 	for i, r := range records {
 		if r != nil {
 			if seed := telemetry.Seed(ctx); seed != "" {
-				r.Decision.DecisionId = seededID(seed, i)
+				m.rename(r, t.policy(), seededID(seed, i))
 			}
 			made = append(made, r)
 		}

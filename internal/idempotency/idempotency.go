@@ -3,19 +3,22 @@
 //
 // A key is reserved before its call is made and holds the answer afterwards. A reservation without an answer is that of a call that failed, is still
 // running, or was cut off by a crash: the next call with the key is made anew, under the same seed, from which handlers take the ids of what they
-// make. What was half done is thus done once.
+// make. Where ids alone do not make a repetition harmless, a handler keeps its answer in the transaction that has the effect (internal/answer). What was half done
+// is thus done once.
 package idempotency
 
 import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/switchyard-ai/switchyard/internal/answer"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
@@ -42,12 +45,15 @@ var steps = []string{
 		PRIMARY KEY (project, caller, sent)
 	);
 	CREATE INDEX idempotency_keys_created ON idempotency_keys (created)`,
+	// The persons whose data a call carried: 8 bytes of a hash each, none for most calls.
+	`ALTER TABLE idempotency_keys ADD COLUMN subjects BLOB`,
 }
 
 // DB is where answers are kept; *db.DB is one.
 type DB interface {
 	Migrate(ctx context.Context, owner string, steps []string) error
 	Tx(ctx context.Context, fn func(*db.Tx) error) error
+	View(ctx context.Context, fn func(*db.Tx) error) error
 }
 
 var _ DB = (*db.DB)(nil)
@@ -79,13 +85,13 @@ func New(d DB, now func() time.Time, log *slog.Logger) *Store {
 func (s *Store) Start(ctx context.Context) error { return s.db.Migrate(ctx, "idempotency", steps) } //nolint:wrapcheck // says it all
 
 // Begin implements mesh.IdempotencyStore.
-func (s *Store) Begin(ctx context.Context, key mesh.IdempotencyKey, digest [sha256.Size]byte) (mesh.Reservation, error) {
+func (s *Store) Begin(ctx context.Context, key mesh.IdempotencyKey, digest [sha256.Size]byte, subjects []string) (mesh.Reservation, error) {
 	release, err := s.enter(ctx, key)
 	if err != nil {
 		return mesh.Reservation{}, err
 	}
 	r := mesh.Reservation{IdempotencyKey: key, Release: release}
-	err = s.db.Tx(ctx, func(tx *db.Tx) error { return s.reserve(tx, &r, digest) })
+	err = s.db.Tx(ctx, func(tx *db.Tx) error { return s.reserve(tx, &r, digest, marksOf(key.Project, subjects)) })
 	if err != nil || r.Answer != nil {
 		release()
 		r.Release = nil
@@ -120,7 +126,7 @@ func (s *Store) leave(key mesh.IdempotencyKey, done chan struct{}) {
 	close(done)
 }
 
-func (s *Store) reserve(tx *db.Tx, r *mesh.Reservation, digest [sha256.Size]byte) error {
+func (s *Store) reserve(tx *db.Tx, r *mesh.Reservation, digest [sha256.Size]byte, subjects []byte) error {
 	var known []byte
 	var created int64
 	now := s.now()
@@ -140,9 +146,10 @@ func (s *Store) reserve(tx *db.Tx, r *mesh.Reservation, digest [sha256.Size]byte
 		return err
 	}
 	r.Seed, r.Answer = id.String(), nil
-	_, err = tx.Exec(`INSERT INTO idempotency_keys (project, caller, sent, digest, seed, answer, created) VALUES (?, ?, ?, ?, ?, NULL, ?)
-		ON CONFLICT (project, caller, sent) DO UPDATE SET digest = excluded.digest, seed = excluded.seed, answer = NULL, created = excluded.created`,
-		r.Project, r.Caller, r.Key, digest[:], r.Seed, db.Micros(now))
+	_, err = tx.Exec(`INSERT INTO idempotency_keys (project, caller, sent, digest, seed, answer, created, subjects) VALUES (?, ?, ?, ?, ?, NULL, ?, ?)
+		ON CONFLICT (project, caller, sent) DO UPDATE SET digest = excluded.digest, seed = excluded.seed, answer = NULL, created = excluded.created,
+		subjects = excluded.subjects`,
+		r.Project, r.Caller, r.Key, digest[:], r.Seed, db.Micros(now), subjects)
 	return err
 }
 
@@ -164,6 +171,16 @@ func (s *Store) Finish(ctx context.Context, r mesh.Reservation, answer []byte) (
 		return err
 	})
 	return counts, err //nolint:wrapcheck // a fault, or a defect that the transaction describes
+}
+
+// Keep implements mesh.IdempotencyStore.
+func (*Store) Keep(tx answer.Tx, r mesh.Reservation, kept []byte) error {
+	n, err := tx.Exec(`UPDATE idempotency_keys SET answer = ? WHERE project = ? AND caller = ? AND sent = ? AND seed = ? AND answer IS NULL`,
+		kept, r.Project, r.Caller, r.Key, r.Seed)
+	if err == nil && n != 1 {
+		err = fault.Unavailable("idempotency key").Cause(fmt.Errorf("key %s was answered by another process meanwhile", r.Key))
+	}
+	return err //nolint:wrapcheck // the transaction's own
 }
 
 // Run forgets answers that are older than Keep, until the context ends.

@@ -41,7 +41,7 @@ func open(t *testing.T, path string, c *clock) *idempotency.Store {
 
 func begin(t *testing.T, s *idempotency.Store, k mesh.IdempotencyKey, digest [32]byte) mesh.Reservation {
 	t.Helper()
-	r, err := s.Begin(t.Context(), k, digest)
+	r, err := s.Begin(t.Context(), k, digest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestAnotherRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "t.db"), &clock{time.Now()})
 	finish(t, s, begin(t, s, key, one), "done")
-	_, err := s.Begin(t.Context(), key, two)
+	_, err := s.Begin(t.Context(), key, two, nil)
 	if f := fault.From(err); f == nil || f.Reason() != commonv1.ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED {
 		t.Errorf("another request under the same key: %v", err)
 	}
@@ -113,13 +113,13 @@ func TestCallsWithOneKeyWaitForEachOther(t *testing.T) {
 	first := begin(t, s, key, one)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.Begin(ctx, key, one); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Begin(ctx, key, one, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("a second call began while the first one ran: %v", err)
 	}
 	answers := make(chan []byte)
 	for range 8 {
 		go func() {
-			r, err := s.Begin(context.WithoutCancel(t.Context()), key, one)
+			r, err := s.Begin(context.WithoutCancel(t.Context()), key, one, nil)
 			if err != nil {
 				t.Error(err)
 			}
@@ -162,5 +162,38 @@ func TestAnswersAreForgottenInTheEnd(t *testing.T) {
 	}
 	if err := s.Prune(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAnAnswerIsKeptWithTheEffectOrNeither(t *testing.T) {
+	t.Parallel()
+	c := &clock{time.Now()}
+	path := filepath.Join(t.TempDir(), "t.db")
+	s := open(t, path, c)
+	d, err := db.Open(t.Context(), dbtest.Config(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+
+	first := begin(t, s, key, one)
+	failed := errors.New("the effect failed")
+	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return errors.Join(s.Keep(tx, first, []byte("done")), failed) }); !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	first.Release()
+	second := begin(t, s, key, one)
+	if second.Answer != nil || second.Seed != first.Seed {
+		t.Fatalf("after an effect that failed: %+v", second)
+	}
+	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return s.Keep(tx, second, []byte("done")) }); err != nil {
+		t.Fatal(err)
+	}
+	second.Release() // and here the process dies: nobody calls Finish
+	if again := begin(t, open(t, path, c), key, one); string(again.Answer) != "done" {
+		t.Errorf("after the crash: %+v", again)
+	}
+	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return s.Keep(tx, second, []byte("twice")) }); err == nil {
+		t.Error("an effect was had although another process had answered")
 	}
 }

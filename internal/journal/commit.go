@@ -32,6 +32,9 @@ func (j *Journal) run() {
 				j.log.Error("position not synced", "journal", j.dir, "error", err)
 			}
 			continue
+		case turned := <-j.turn:
+			turned <- j.turnPage()
+			continue
 		case <-j.stop:
 			j.finish()
 			return
@@ -44,6 +47,17 @@ func (j *Journal) run() {
 			retry.tries = 0
 		}
 	}
+}
+
+// turnPage begins a new segment, unless the newest holds nothing.
+func (j *Journal) turnPage() error {
+	if j.failed() {
+		return ErrUnavailable
+	}
+	if j.active().size <= segmentHeader {
+		return nil
+	}
+	return j.addSegment()
 }
 
 // finish commits what came before Close; what a failing disk still refuses then is answered with its error.

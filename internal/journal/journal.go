@@ -73,6 +73,7 @@ type Journal struct {
 	wake    chan struct{} // entries wait for a commit
 	soon    chan struct{} // asynchronous entries wait for a commit that may take its time
 	notify  chan struct{}
+	turn    chan chan error // asks for a new segment
 	stop    chan struct{}
 	stopped chan struct{}
 }
@@ -95,7 +96,7 @@ func Open(dir string, c Config, opts ...Option) (*Journal, error) {
 	j := &Journal{
 		dir: dir, cfg: c, fs: OS, log: slog.New(slog.DiscardHandler), sha: sha256.New(),
 		wake: make(chan struct{}, 1), soon: make(chan struct{}, 1), notify: make(chan struct{}, 1),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		turn: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	for _, o := range opts {
 		o(j)

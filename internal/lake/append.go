@@ -2,10 +2,13 @@ package lake
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -174,15 +177,17 @@ func (l *Lake) discard(ctx context.Context, files []*encoded) {
 }
 
 // distinct leaves out rows whose key came before: in the same batch, or in a file that is in the lake. Ids are made in the order of time, so almost no file can hold
-// the key of a new row, and almost nothing is looked up.
+// the key of a new row, and almost nothing is looked up. A call that is begun again on a later day, after a crash, is recorded with the id of the first day and the time
+// of the later one: such rows are looked for on all days.
 func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table string, rows []T) (kept []T, repeated int64, err error) {
 	if len(rows) == 0 {
 		return rows, 0, nil
 	}
-	files := map[partition][]*File{}
+	files := map[partition][]*File{} // of a day, and under the date "" of all days
 	for _, f := range s.Files {
 		if f.Table == table {
-			files[f.partition()] = append(files[f.partition()], f)
+			anyDay := partition{f.Project, table, ""}
+			files[f.partition()], files[anyDay] = append(files[f.partition()], f), append(files[anyDay], f)
 		}
 	}
 	opened := map[string]*parquet.File{}
@@ -192,7 +197,11 @@ func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table str
 		id := *r.project() + "/" + r.key()
 		known := seen[id]
 		seen[id] = true
-		for _, f := range files[partition{*r.project(), table, dateOf(r.when())}] {
+		at := partition{*r.project(), table, dateOf(r.when())}
+		if made, ok := IDTime(r.key()); ok && dateOf(made) != at.date {
+			at.date = ""
+		}
+		for _, f := range files[at] {
 			if known || r.key() < f.MinKey || r.key() > f.MaxKey {
 				continue
 			}
@@ -214,4 +223,16 @@ func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table str
 		kept = append(kept, rows[i])
 	}
 	return kept, repeated, nil
+}
+
+// IDTime returns the milliseconds that a UUIDv7 carries. It returns false for any other id.
+func IDTime(id string) (time.Time, bool) {
+	var b [8]byte
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[14] != '7' {
+		return time.Time{}, false
+	}
+	if _, err := hex.Decode(b[2:], []byte(id[0:8]+id[9:13])); err != nil {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]))), true
 }

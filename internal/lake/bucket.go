@@ -86,8 +86,19 @@ type S3 struct {
 
 var _ Store = (*S3)(nil)
 
-// bucketTimeout bounds one request: 64 MiB over a slow line.
-const bucketTimeout = 2 * time.Minute
+const (
+	// bucketTimeout bounds one request: 64 MiB over a slow line.
+	bucketTimeout = 2 * time.Minute
+	// answerTimeout is how long a server that has the whole request may take to begin its answer: one that hangs is asked again soon after.
+	answerTimeout = 15 * time.Second
+)
+
+// bucketClient is for servers that may hang.
+func bucketClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // nobody here replaces it
+	t.ResponseHeaderTimeout = answerTimeout
+	return &http.Client{Timeout: bucketTimeout, Transport: t}
+}
 
 // OpenS3 returns the objects under s3://bucket/prefix. It does no I/O.
 func OpenS3(location string, c S3Config) (*S3, error) {
@@ -104,7 +115,7 @@ func OpenS3(location string, c S3Config) (*S3, error) {
 		prefix += "/"
 	}
 	return &S3{prefix: prefix, client: &s3.Client{
-		Endpoint: endpoint, Bucket: u.Host, Region: c.region(), Credentials: c.credentials, HTTP: &http.Client{Timeout: bucketTimeout},
+		Endpoint: endpoint, Bucket: u.Host, Region: c.region(), Credentials: c.credentials, HTTP: bucketClient(),
 	}}, nil
 }
 

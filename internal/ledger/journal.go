@@ -8,6 +8,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"github.com/switchyard-ai/switchyard/internal/journal"
+	"github.com/switchyard-ai/switchyard/internal/lake"
 )
 
 // Journal finds records that are durable here and not yet in the stream.
@@ -86,7 +87,7 @@ func (j Journal) timeAt(ctx context.Context, seq, end uint64) (at time.Time, nex
 		if e.Seq >= end {
 			return errStop
 		}
-		if t, ok := idTime(e.ID); ok {
+		if t, ok := lake.IDTime(e.ID); ok {
 			at, next = t, e.Seq+1
 			return errStop
 		}

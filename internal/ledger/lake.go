@@ -36,8 +36,12 @@ func (l Lake) Find(ctx context.Context, k Key) (*commonv1.DecisionRecord, error)
 	return decisionRecord(row)
 }
 
-// settledAfter is the age from which a decision is rather in the lake than on its way to it.
-const settledAfter = time.Minute
+const (
+	// settledAfter is the age from which a decision is rather in the lake than on its way to it.
+	settledAfter = time.Minute
+	// lakePatience is how long a lake may take that is asked first: a bucket that hangs must not hide what the stream holds.
+	lakePatience = time.Second
+)
 
 // OldestFirst looks for old decisions in the lake first, and for all in every place in the order of their way.
 type OldestFirst struct {
@@ -48,7 +52,10 @@ type OldestFirst struct {
 // Find looks in the lake and in all places.
 func (o OldestFirst) Find(ctx context.Context, k Key) (*commonv1.DecisionRecord, error) {
 	if time.Since(k.Time) > settledAfter {
-		if r, err := o.Lake.Find(ctx, k); err == nil {
+		brief, cancel := context.WithTimeout(ctx, lakePatience)
+		r, err := o.Lake.Find(brief, k)
+		cancel()
+		if err == nil {
 			return r, nil
 		}
 	}

@@ -6,8 +6,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/lake"
 )
 
 // ErrNotFound means that a place does not hold the record.
@@ -29,20 +28,8 @@ type Key struct {
 
 // NewKey reads the time out of an id. It returns false when the id is no UUIDv7 and so none of a decision.
 func NewKey(project, id string) (Key, bool) {
-	t, ok := idTime(id)
+	t, ok := lake.IDTime(id)
 	return Key{Project: project, ID: id, Time: t}, ok
-}
-
-// idTime returns the milliseconds that a UUIDv7 carries.
-func idTime(id string) (time.Time, bool) {
-	var b [8]byte
-	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[14] != '7' {
-		return time.Time{}, false
-	}
-	if _, err := hex.Decode(b[2:], []byte(id[0:8]+id[9:13])); err != nil {
-		return time.Time{}, false
-	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]))), true
 }
 
 // subject is where the decisions of a project are recorded.
@@ -69,7 +56,7 @@ func (s *search) visit(id string) (found, enough bool) {
 	if id == s.key.ID {
 		return true, true
 	}
-	if t, ok := idTime(id); ok && t.After(s.key.Time.Add(late)) {
+	if t, ok := lake.IDTime(id); ok && t.After(s.key.Time.Add(late)) {
 		s.later++
 	}
 	return false, s.later > patience

@@ -190,7 +190,26 @@ func TestTheLakeHoldsWhatTheStreamHeld(t *testing.T) {
 
 func TestTwoSinksAndRestartsLeaveEveryDecisionOnce(t *testing.T) {
 	t.Parallel()
-	b, store := startBus(t), folder(t)
+	twoSinks(t, folder(t), func(int) {})
+}
+
+func TestTwoSinksAndABucketThatIsAwayLeaveEveryDecisionOnce(t *testing.T) {
+	t.Parallel()
+	s3 := laketest.StartS3(t)
+	twoSinks(t, s3.Store("x"), func(round int) {
+		switch round {
+		case 1, 4, 7: // in the middle of what both write
+			s3.Stop()
+		case 2, 5, 8:
+			s3.Start()
+		}
+	})
+}
+
+// twoSinks lets two sinks carry one stream into one lake while one of them begins again and again; between does what else happens.
+func twoSinks(t *testing.T, store lake.Store, between func(round int)) {
+	t.Helper()
+	b := startBus(t)
 	want := map[string]bool{}
 	l, _ := sink(t, b, store)
 	_, stop := sink(t, b, store)
@@ -198,6 +217,7 @@ func TestTwoSinksAndRestartsLeaveEveryDecisionOnce(t *testing.T) {
 		for _, r := range publish(t, b, fmt.Sprint("p", round%3), 150) {
 			want[r.GetDecision().GetDecisionId()] = true
 		}
+		between(round)
 		if round%3 == 2 {
 			stop()
 			_, stop = sink(t, b, store)
@@ -220,7 +240,6 @@ func TestTwoSinksAndRestartsLeaveEveryDecisionOnce(t *testing.T) {
 }
 
 func TestTheLakeCatchesUpWhenTheBucketIsBack(t *testing.T) {
-	t.Parallel()
 	s3, b := laketest.StartS3(t), startBus(t)
 	l, _ := sink(t, b, s3.Store("x"))
 	publish(t, b, "p", 50)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/switchyard-ai/switchyard/internal/answer"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
@@ -42,9 +43,12 @@ type Reservation struct {
 type IdempotencyStore interface {
 	// Begin returns the answer that was kept for the key, or reserves the key for this call, after calls with it that run in this process have
 	// ended. It fails with IDEMPOTENCY_KEY_REUSED when the key stands for a request with another digest.
-	Begin(ctx context.Context, key IdempotencyKey, digest [sha256.Size]byte) (Reservation, error)
+	// Subjects are the persons whose data the call carries.
+	Begin(ctx context.Context, key IdempotencyKey, digest [sha256.Size]byte, subjects []string) (Reservation, error)
 	// Finish keeps the answer. It returns the answer that counts: that of another process where that was first.
 	Finish(ctx context.Context, r Reservation, answer []byte) ([]byte, error)
+	// Keep keeps the answer when the handler's transaction commits. It fails when another process was first.
+	Keep(tx answer.Tx, r Reservation, answer []byte) error
 }
 
 // errReplayed ends a handler whose answer is known already.
@@ -60,7 +64,7 @@ func idempotency(store IdempotencyStore) Middleware {
 		return func(ctx context.Context, c *Call) error {
 			if c.request.IdempotencyKey == "" {
 				if len(metadata.ValueFromIncomingContext(ctx, headerIdempotencyKey)) == 0 {
-					return next(ctx, c)
+					return next(answer.Without(ctx), c) // it may be part of a call that has a key
 				}
 				return fault.InvalidField(headerIdempotencyKey, "must be sent once, with 1 to %d printable ASCII characters and no spaces", maxHeaderValue)
 			}
@@ -73,12 +77,13 @@ func once(ctx context.Context, c *Call, store IdempotencyStore, next Handler) er
 	var mine *Reservation
 	var replayed any
 	key := IdempotencyKey{Project: c.Caller.Project, Caller: c.Caller.KeyID, Key: c.request.IdempotencyKey}
+	ctx, slot := answer.With(ctx)
 	c.received = func(msg any) error {
 		digest, err := requestDigest(c.Method, msg)
 		if err != nil {
 			return err
 		}
-		r, err := store.Begin(ctx, key, digest)
+		r, err := store.Begin(ctx, key, digest, subjectsOf(msg))
 		if err != nil {
 			return err //nolint:wrapcheck // a fault already
 		}
@@ -90,6 +95,13 @@ func once(ctx context.Context, c *Call, store IdempotencyStore, next Handler) er
 		}
 		mine = &r
 		c.request.Seed = r.Seed
+		slot.Put(func(tx answer.Tx, msg proto.Message) error {
+			kept, err := c.seal(ctx, key, msg)
+			if err != nil {
+				return err
+			}
+			return store.Keep(tx, r, kept) //nolint:wrapcheck // a fault already
+		})
 		return nil
 	}
 	defer func() {
@@ -114,15 +126,10 @@ func keep(ctx context.Context, c *Call, store IdempotencyStore, r Reservation) e
 	if !ok {
 		return errNotProto(c.reply)
 	}
-	wire, err := proto.Marshal(msg)
-	if err != nil {
-		return fmt.Errorf("keep an answer: %w", err)
-	}
-	sealer, err := sealerOf(ctx, r.IdempotencyKey)
+	kept, err := c.seal(ctx, r.IdempotencyKey, msg)
 	if err != nil {
 		return err
 	}
-	kept := sealer.Seal(nil, nil, wire, []byte(c.Method.FullName)) //nolint:gosec // NewGCMWithRandomNonce makes the nonce
 	counts, err := store.Finish(context.WithoutCancel(ctx), r, kept)
 	if err != nil {
 		return err //nolint:wrapcheck // a fault already
@@ -132,6 +139,19 @@ func keep(ctx context.Context, c *Call, store IdempotencyStore, r Reservation) e
 	}
 	c.reply, err = c.replay(ctx, r.IdempotencyKey, counts)
 	return err
+}
+
+// seal makes of an answer what is kept.
+func (c *Call) seal(ctx context.Context, key IdempotencyKey, msg proto.Message) ([]byte, error) {
+	wire, err := proto.Marshal(msg)
+	if err != nil {
+		return nil, fmt.Errorf("keep an answer: %w", err)
+	}
+	sealer, err := sealerOf(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return sealer.Seal(nil, nil, wire, []byte(c.Method.FullName)), nil //nolint:gosec // NewGCMWithRandomNonce makes the nonce
 }
 
 // replay opens a kept answer.
@@ -168,6 +188,36 @@ func sealerOf(ctx context.Context, key IdempotencyKey) (cipher.AEAD, error) {
 		return nil, fmt.Errorf("seal an answer: %w", err)
 	}
 	return sealer, nil
+}
+
+// subjectFields are the fields of requests that say whose data they carry.
+var subjectFields = []protoreflect.Name{"subject_id", "customer_id", "author_id"}
+
+// subjectsOf returns the persons whose data a request carries: as its own field, or as one of the items of a batch.
+func subjectsOf(msg any) (subjects []string) {
+	p, ok := msg.(proto.Message)
+	if !ok {
+		return nil
+	}
+	of := func(m protoreflect.Message) {
+		for _, name := range subjectFields {
+			if f := m.Descriptor().Fields().ByName(name); f != nil && f.Kind() == protoreflect.StringKind && !f.IsList() && m.Get(f).String() != "" {
+				subjects = append(subjects, m.Get(f).String())
+			}
+		}
+	}
+	m := p.ProtoReflect()
+	of(m)
+	for i := range m.Descriptor().Fields().Len() {
+		f := m.Descriptor().Fields().Get(i)
+		if !f.IsList() || f.Kind() != protoreflect.MessageKind {
+			continue
+		}
+		for items, k := m.Get(f).List(), 0; k < items.Len(); k++ {
+			of(items.Get(k).Message())
+		}
+	}
+	return subjects
 }
 
 // requestDigest tells requests apart: by method and content, whatever the order of map entries on the wire.

@@ -17,6 +17,7 @@ func (s *Service) EraseSubject(ctx context.Context, req *decisionsv1.EraseSubjec
 		return nil, fault.KeyMissing()
 	}
 	res := &decisionsv1.EraseSubjectResponse{}
+	at := map[string]*decisionsv1.ErasedPlace{}
 	for _, e := range s.erasers {
 		report, err := e.Erase(ctx, caller.Project, req.GetSubjectId())
 		if ctx.Err() != nil {
@@ -25,8 +26,12 @@ func (s *Service) EraseSubject(ctx context.Context, req *decisionsv1.EraseSubjec
 		if err != nil {
 			return nil, fault.Unavailable("record of decisions").Cause(err)
 		}
-		for _, p := range report.Places {
-			res.Places = append(res.Places, &decisionsv1.ErasedPlace{Place: p.Place, Records: p.Records})
+		for _, p := range report.Places { // some places are looked at twice
+			if at[p.Place] == nil {
+				at[p.Place] = &decisionsv1.ErasedPlace{Place: p.Place}
+				res.Places = append(res.Places, at[p.Place])
+			}
+			at[p.Place].Records += p.Records
 		}
 		res.ModelDigests = append(res.ModelDigests, report.Models...)
 		res.Time = timestamppb.New(report.Time)

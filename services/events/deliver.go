@@ -43,7 +43,13 @@ func (s *Service) try(ctx context.Context, w *webhook, messageID string, body []
 	}
 	req.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	req.Header.Set("User-Agent", "Switchyard-Webhooks/1")
-	sign(req.Header, w.secrets(a.began), messageID, a.began, body)
+	secrets, err := w.secrets(s.vault, a.began)
+	if err != nil {
+		s.log.ErrorContext(ctx, "an event cannot be signed", "webhook", w.id, "error", err)
+		a.problem = "the event cannot be signed"
+		return a
+	}
+	sign(req.Header, secrets, messageID, a.began, body)
 	res, err := s.client.Do(req)
 	if err != nil {
 		a.problem = problem(err)

@@ -30,6 +30,8 @@ type Deps struct {
 	Stream Stream
 	// Consumer is where webhooks get their events from.
 	Consumer Consumer
+	// SecretKey encrypts the secrets of webhooks in the tables, 32 bytes; empty: they are stored as they are.
+	SecretKey []byte
 	// Config holds the limits; the zero value of its parts is not allowed, see Default.
 	Config Config
 	// Log receives what callers do not see; nil for none.
@@ -69,6 +71,8 @@ type Service struct {
 	stream   Stream
 	consumer Consumer
 	config   Config
+	key      []byte
+	vault    vault
 	policy   egress.Policy
 	client   *http.Client
 	log      *slog.Logger
@@ -100,7 +104,7 @@ func New(d Deps) *Service {
 	}
 	policy, _ := d.Config.Webhooks.policy() // Start reports what is wrong with it
 	s := &Service{
-		db: d.DB, stream: d.Stream, consumer: d.Consumer, config: d.Config, policy: policy, log: d.Log, clock: d.Clock, jitter: d.Jitter,
+		db: d.DB, key: d.SecretKey, stream: d.Stream, consumer: d.Consumer, config: d.Config, policy: policy, log: d.Log, clock: d.Clock, jitter: d.Jitter,
 		client: policy.Client(egress.Options{Timeout: d.Config.Webhooks.Timeout, Resolver: d.Resolver, Roots: d.Roots}),
 		slots:  make(chan struct{}, max(1, d.Config.Webhooks.TotalConcurrency)), open: map[string]int{},
 	}
@@ -119,7 +123,14 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.config.Validate(); err != nil {
 		return fmt.Errorf("start events: %w", err)
 	}
-	return s.db.Migrate(ctx, "events", steps)
+	var err error
+	if s.vault, err = newVault(s.key); err != nil {
+		return fmt.Errorf("start events: %w", err)
+	}
+	if err := s.db.Migrate(ctx, "events", steps); err != nil {
+		return err
+	}
+	return s.sealAll(ctx)
 }
 
 // Close ends every subscription with its place and SHUTTING_DOWN, so that a draining server does not wait for streams that never end by themselves.

@@ -61,7 +61,7 @@ type webhook struct {
 	id, project, reason string
 	spec                *eventsv1.WebhookSpec
 	state               eventsv1.WebhookState
-	secret, old         []byte
+	secret, old         []byte // as they are stored, see vault
 	oldUntil            time.Time
 	rotation            string    // seed of the call that made the secret; "" for none
 	since               time.Time // events that were stored before are not sent
@@ -136,11 +136,18 @@ func countDeliveries(tx *db.Tx, id string, pending, dead int64) error {
 }
 
 // secrets returns those that sign at that time, the newest first.
-func (w *webhook) secrets(now time.Time) [][]byte {
+func (w *webhook) secrets(v vault, now time.Time) ([][]byte, error) {
+	stored := [][]byte{w.secret}
 	if len(w.old) > 0 && now.Before(w.oldUntil) {
-		return [][]byte{w.secret, w.old}
+		stored = append(stored, w.old)
 	}
-	return [][]byte{w.secret}
+	for i := range stored {
+		var err error
+		if stored[i], err = v.open(w.id, stored[i]); err != nil {
+			return nil, err
+		}
+	}
+	return stored, nil
 }
 
 func (w *webhook) message() *eventsv1.Webhook {

@@ -49,8 +49,9 @@ func (s *Service) CreateWebhook(ctx context.Context, req *eventsv1.CreateWebhook
 	now := s.now()
 	w := &webhook{
 		id: cmp.Or(telemetry.Seed(ctx), newID()), project: project, spec: req.GetSpec(), state: eventsv1.WebhookState_WEBHOOK_STATE_ENABLED,
-		secret: newSecret(), since: now, created: now, updated: now,
+		since: now, created: now, updated: now,
 	}
+	w.secret = s.vault.seal(w.id, newSecret())
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		if made, err := getWebhook(tx, project, w.id); err != nil || made != nil {
 			w = cmp.Or(made, w)
@@ -69,7 +70,11 @@ func (s *Service) CreateWebhook(ctx context.Context, req *eventsv1.CreateWebhook
 	if err != nil {
 		return nil, err
 	}
-	return &eventsv1.CreateWebhookResponse{Webhook: w.message(), Secret: secretText(w.secret)}, nil
+	secret, err := s.vault.open(w.id, w.secret)
+	if err != nil {
+		return nil, err
+	}
+	return &eventsv1.CreateWebhookResponse{Webhook: w.message(), Secret: secretText(secret)}, nil
 }
 
 // ListWebhooks lists the webhooks of the project, oldest first.
@@ -183,13 +188,17 @@ func (s *Service) RotateSecret(ctx context.Context, req *eventsv1.RotateSecretRe
 			return nil // this call was made before, and its answer was lost
 		}
 		now := s.now()
-		w.old, w.oldUntil, w.secret, w.rotation, w.updated = w.secret, now.Add(grace), newSecret(), seed, now
+		w.old, w.oldUntil, w.secret, w.rotation, w.updated = w.secret, now.Add(grace), s.vault.seal(w.id, newSecret()), seed, now
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &eventsv1.RotateSecretResponse{Secret: secretText(w.secret), OldExpireTime: stamp(w.oldUntil)}, nil
+	secret, err := s.vault.open(w.id, w.secret)
+	if err != nil {
+		return nil, err
+	}
+	return &eventsv1.RotateSecretResponse{Secret: secretText(secret), OldExpireTime: stamp(w.oldUntil)}, nil
 }
 
 // get reads one webhook of the caller's project.

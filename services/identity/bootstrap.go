@@ -60,7 +60,7 @@ func (s *Service) NewDevelopmentKey(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return secret, s.insert(ctx, k, nil)
+	return secret, s.insert(ctx, k, nil, nil)
 }
 
 // newKey makes a key that is not stored yet.

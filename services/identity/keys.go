@@ -7,8 +7,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
+	"github.com/switchyard-ai/switchyard/internal/answer"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -41,16 +44,17 @@ func (s *Service) CreateKey(ctx context.Context, req *identityv1.CreateKeyReques
 	if err != nil {
 		return nil, err
 	}
-	if err := s.insert(ctx, k, nil); err != nil {
+	res := &identityv1.CreateKeyResponse{Key: k.message(), Secret: secret}
+	if err := s.insert(ctx, k, nil, func() proto.Message { return res }); err != nil {
 		return nil, err
 	}
 	s.log.InfoContext(ctx, "key created", "project", k.project, "key", k.id, "by", c.KeyID)
-	return &identityv1.CreateKeyResponse{Key: k.message(), Secret: secret}, nil
+	return res, nil
 }
 
 // insert stores a key within the project's quota, after before has changed what else must change in the same transaction, and makes
-// it known, together with the key that before returns.
-func (s *Service) insert(ctx context.Context, k *key, before func(tx *db.Tx) (*key, error)) error {
+// it known, together with the key that before returns. It keeps the answer with the key: a secret that was made and not told would be nobody's.
+func (s *Service) insert(ctx context.Context, k *key, before func(tx *db.Tx) (*key, error), response func() proto.Message) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	var forgotten []string
@@ -73,6 +77,11 @@ func (s *Service) insert(ctx context.Context, k *key, before func(tx *db.Tx) (*k
 		}
 		if err := s.store.addKey(tx, k); err != nil {
 			return err
+		}
+		if response != nil {
+			if err := answer.Keep(ctx, tx, response()); err != nil {
+				return err
+			}
 		}
 		return tx.Changed(topic, k.project)
 	})
@@ -125,7 +134,7 @@ func (s *Service) RotateKey(ctx context.Context, req *identityv1.RotateKeyReques
 			old.expire = end
 		}
 		return old, s.store.setExpire(tx, old.id, old.expire)
-	})
+	}, func() proto.Message { return &identityv1.RotateKeyResponse{Key: next.message(), Secret: secret} })
 	if err != nil {
 		return nil, err
 	}

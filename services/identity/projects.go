@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
@@ -43,6 +44,9 @@ func (s *Service) CreateProject(ctx context.Context, req *identityv1.CreateProje
 	if err != nil {
 		return nil, err
 	}
+	res := &identityv1.CreateProjectResponse{
+		Project: &identityv1.Project{Name: k.project, CreateTime: timestamp(k.created)}, Key: k.message(), Secret: secret,
+	}
 	err = s.insert(ctx, k, func(tx *db.Tx) (*key, error) {
 		n, err := s.store.countProjects(tx)
 		if err != nil {
@@ -56,14 +60,12 @@ func (s *Service) CreateProject(ctx context.Context, req *identityv1.CreateProje
 			err = fault.AlreadyExists("project", req.GetName())
 		}
 		return nil, err
-	})
+	}, func() proto.Message { return res })
 	if err != nil {
 		return nil, err
 	}
 	s.log.InfoContext(ctx, "project created", "project", k.project, "key", k.id, "by", c.KeyID)
-	return &identityv1.CreateProjectResponse{
-		Project: &identityv1.Project{Name: k.project, CreateTime: timestamp(k.created)}, Key: k.message(), Secret: secret,
-	}, nil
+	return res, nil
 }
 
 // ListProjects lists the projects by name.

@@ -18,6 +18,9 @@ const (
 	frameHead = 12
 	// maxFrame bounds what is read at once, compressed and not: 500 results of many labels and rule matches stay below it.
 	maxFrame = 64 << 20
+	// movedFlag in the number of entries says that 8 bytes follow the head: where the frame began when the file was made. Ids of decisions follow from that place,
+	// and files from which a person was erased have other lengths.
+	movedFlag = 1 << 31
 )
 
 // errTorn is how a file ends that was cut short by a crash, or damaged.
@@ -72,18 +75,36 @@ func seekTo(f *os.File, at int64) error {
 	return err
 }
 
-// append adds one frame.
-func (f *frames) append(entries [][]byte) error {
-	f.raw = f.raw[:0]
+func packEntries(raw []byte, entries [][]byte) []byte {
 	for _, e := range entries {
-		f.raw = binary.AppendUvarint(f.raw, uint64(len(e)))
-		f.raw = append(f.raw, e...)
+		raw = binary.AppendUvarint(raw, uint64(len(e)))
+		raw = append(raw, e...)
 	}
-	f.out = encoder.EncodeAll(f.raw, append(f.out[:0], make([]byte, frameHead)...))
-	body := f.out[frameHead:]
-	binary.LittleEndian.PutUint32(f.out[0:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(f.out[8:], uint32(len(entries)))
-	binary.LittleEndian.PutUint32(f.out[4:], crc32.Update(crc32.Checksum(body, castagnoli), castagnoli, f.out[8:frameHead]))
+	return raw
+}
+
+// sealFrame writes the head of a frame whose body is complete.
+func sealFrame(frame []byte, count uint32) {
+	body := frame[frameHead:]
+	binary.LittleEndian.PutUint32(frame[0:], uint32(len(body)))
+	binary.LittleEndian.PutUint32(frame[8:], count)
+	binary.LittleEndian.PutUint32(frame[4:], crc32.Update(crc32.Checksum(body, castagnoli), castagnoli, frame[8:frameHead]))
+}
+
+// append adds one frame.
+func (f *frames) append(entries [][]byte) error { return f.add(entries, 0) }
+
+// add adds one frame; moved says where it was before, for one that has come from another place.
+func (f *frames) add(entries [][]byte, moved int64) error {
+	f.raw = packEntries(f.raw[:0], entries)
+	f.out = append(f.out[:0], make([]byte, frameHead)...)
+	count := uint32(len(entries))
+	if moved > 0 {
+		f.out = binary.LittleEndian.AppendUint64(f.out, uint64(moved))
+		count |= movedFlag
+	}
+	f.out = encoder.EncodeAll(f.raw, f.out)
+	sealFrame(f.out, count)
 	n, err := f.file.Write(f.out)
 	if err != nil {
 		// Half a frame must not stay: the next one would follow it.
@@ -101,6 +122,7 @@ type frameReader struct {
 	file *os.File
 	in   *bufio.Reader
 	at   int64 // where the next frame begins
+	from int64 // where the frame that was read last began, or had begun before it was moved
 	body []byte
 	raw  []byte
 }
@@ -126,7 +148,8 @@ func (r *frameReader) next(skip func(entries int) bool) (entries [][]byte, skipp
 		}
 		return nil, 0, torn(err)
 	}
-	length, sum, count := binary.LittleEndian.Uint32(head[0:]), binary.LittleEndian.Uint32(head[4:]), int(binary.LittleEndian.Uint32(head[8:]))
+	length, sum, flags := binary.LittleEndian.Uint32(head[0:]), binary.LittleEndian.Uint32(head[4:]), binary.LittleEndian.Uint32(head[8:])
+	count, moved := int(flags&^movedFlag), flags&movedFlag != 0
 	if length > maxFrame || count > maxFrame {
 		return nil, 0, errTorn
 	}
@@ -140,11 +163,19 @@ func (r *frameReader) next(skip func(entries int) bool) (entries [][]byte, skipp
 	if crc32.Update(crc32.Checksum(r.body, castagnoli), castagnoli, head[8:]) != sum {
 		return nil, 0, errTorn
 	}
+	body := r.body
+	r.from = r.at
+	if moved {
+		if len(body) < 8 {
+			return nil, 0, errTorn
+		}
+		r.from, body = int64(binary.LittleEndian.Uint64(body)), body[8:]
+	}
 	r.at += frameHead + int64(length)
 	if skip != nil && skip(count) {
 		return nil, count, nil
 	}
-	if r.raw, err = decoder.DecodeAll(r.body, r.raw[:0]); err != nil {
+	if r.raw, err = decoder.DecodeAll(body, r.raw[:0]); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", errTorn, err)
 	}
 	entries = make([][]byte, 0, count)

@@ -55,6 +55,7 @@ type job struct {
 	state    jobsv1.JobState
 	problem  *commonv1.ItemError
 	ended    int64
+	files    int64         // how often the files were written anew
 	progress               // as it is now
 	kept     progress      // as it is on disk, where results come before what counts them
 	known    tally         // of earlier jobs of the deployment
@@ -70,6 +71,13 @@ func (j *job) change(fn func()) {
 		close(j.changed)
 	}
 	j.changed = make(chan struct{})
+}
+
+// written returns how often the job's files were written anew: their names say so.
+func (j *job) written() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.files
 }
 
 // now returns the job as it is, and a channel that is closed at the next change.

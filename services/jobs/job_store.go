@@ -41,16 +41,17 @@ var jobSteps = []string{
 		micros     BIGINT NOT NULL,
 		PRIMARY KEY (project, operation, deployment)
 	)`,
+	`ALTER TABLE jobs ADD COLUMN files BIGINT NOT NULL DEFAULT 0`,
 }
 
 const jobColumns = `project, id, uuid, digest, operation, deployment, caller, items, state, problem, decided, automated, review, failed, cost, micros,
-	input_at, result_at, created, ended`
+	input_at, result_at, created, ended, files`
 
 func scanJob(scan func(...any) error) (*job, error) {
 	j := &job{}
 	var problem []byte
 	err := scan(&j.project, &j.id, &j.uuid, &j.digest, &j.operation, &j.deployment, &j.caller, &j.items, &j.state, &problem, &j.tally.decided,
-		&j.tally.automated, &j.tally.review, &j.tally.failed, &j.tally.cost, &j.tally.micros, &j.inputAt, &j.resultAt, &j.created, &j.ended)
+		&j.tally.automated, &j.tally.review, &j.tally.failed, &j.tally.cost, &j.tally.micros, &j.inputAt, &j.resultAt, &j.created, &j.ended, &j.files)
 	if err == nil {
 		j.kept = j.progress
 		j.problem, err = decodeProblem(problem)
@@ -78,7 +79,7 @@ func readJob(tx *db.Tx, key jobKey) (*job, error) {
 }
 
 func insertJob(tx *db.Tx, j *job) error {
-	_, err := tx.Exec(`INSERT INTO jobs (`+jobColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, ?, 0)`,
+	_, err := tx.Exec(`INSERT INTO jobs (`+jobColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, ?, 0, 0)`,
 		j.project, j.id, j.uuid, j.digest, j.operation, j.deployment, j.caller, j.items, j.state, []byte{}, j.created)
 	return err
 }
@@ -91,8 +92,8 @@ func saveJob(tx *db.Tx, j *job) error {
 	}
 	t := j.kept.tally
 	_, err = tx.Exec(`UPDATE jobs SET state = ?, problem = ?, decided = ?, automated = ?, review = ?, failed = ?, cost = ?, micros = ?,
-		input_at = ?, result_at = ?, ended = ? WHERE project = ? AND id = ?`,
-		j.state, problem, t.decided, t.automated, t.review, t.failed, t.cost, t.micros, j.kept.inputAt, j.kept.resultAt, j.ended, j.project, j.id)
+		input_at = ?, result_at = ?, ended = ?, files = ? WHERE project = ? AND id = ?`,
+		j.state, problem, t.decided, t.automated, t.review, t.failed, t.cost, t.micros, j.kept.inputAt, j.kept.resultAt, j.ended, j.files, j.project, j.id)
 	return err
 }
 

@@ -2,11 +2,14 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -51,6 +54,9 @@ type Jobs struct {
 	active map[jobKey]*job // that have not ended
 	turns  turns
 	wake   chan struct{} // holds one signal when a job may run
+
+	deciding sync.Mutex   // held for a slice, and by Erase, which changes files under a job
+	waiting  atomic.Int32 // erasures that wait for the end of a slice
 
 	running sync.WaitGroup
 	ctx     context.Context //nolint:containedctx // of what runs between Start and Close
@@ -109,6 +115,9 @@ func (s *Jobs) Start(ctx context.Context) error {
 		return err
 	}
 	for _, j := range open {
+		if err := s.sweepFolder(j); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 		s.active[j.jobKey] = j
 		if err := s.recover(j); err != nil { // its files are damaged or gone; the others run
 			s.failed(j, fmt.Errorf("recover: %w", err))
@@ -137,9 +146,17 @@ func (s *Jobs) Close() error {
 
 func (s *Jobs) folder(j *job) string { return filepath.Join(s.dir, j.uuid) }
 
-func (s *Jobs) itemsPath(j *job) string { return filepath.Join(s.folder(j), "items") }
+func (s *Jobs) itemsPath(j *job) string { return s.path(j, "items", j.written()) }
 
-func (s *Jobs) resultsPath(j *job) string { return filepath.Join(s.folder(j), "results") }
+func (s *Jobs) resultsPath(j *job) string { return s.path(j, "results", j.written()) }
+
+// path returns where a file of a job is that was written anew so often.
+func (s *Jobs) path(j *job, name string, written int64) string {
+	if written > 0 {
+		name += "." + strconv.FormatInt(written, 10)
+	}
+	return filepath.Join(s.folder(j), name)
+}
 
 // find returns a job of the caller's project: the one that runs here, or the row of one that ended.
 func (s *Jobs) find(ctx context.Context, id string) (*job, error) {

@@ -56,8 +56,16 @@ func (s *Jobs) follow(ctx context.Context, id string, first int64, wait bool, fn
 		}
 	}()
 	next := int64(0) // number of the first item that has not been read
+	written := j.written()
 	for {
 		m, whole, changed := j.now()
+		if now := j.written(); now != written { // somebody was erased: begin again with the files that count, after what was sent
+			if in != nil {
+				in.close()
+			}
+			in, written, first, next = nil, now, max(first, next), 0
+			continue
+		}
 		if in == nil && whole > 0 {
 			if in, err = readFrames(s.resultsPath(j), 0); err != nil {
 				if errors.Is(err, os.ErrNotExist) {

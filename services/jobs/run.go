@@ -24,6 +24,8 @@ const (
 	saveInterval = time.Second
 	// The pause after a call that failed doubles from one to the other.
 	leastPause, longestPause = 50 * time.Millisecond, 5 * time.Second
+	// longestRest is the longest pause after results could not be written: a disk that has room again is found soon, and asking costs nothing.
+	longestRest = time.Second
 )
 
 // scopeOf returns the scope that a key needs to ask an operation.
@@ -31,6 +33,7 @@ func scopeOf(op commonv1.Operation) string { return fault.OperationName(op) + ":
 
 // work runs jobs, a slice at a time: one frame is decided at any time, so that jobs never take more than one call's share from those who wait.
 func (s *Jobs) work() {
+	pause := leastPause
 	for s.ctx.Err() == nil {
 		j := s.turns.next()
 		if j == nil {
@@ -43,7 +46,16 @@ func (s *Jobs) work() {
 		if j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
 			continue // ResumeJob brings it back
 		}
-		if err := s.slice(j); err != nil {
+		s.deciding.Lock()
+		err := s.slice(j)
+		s.deciding.Unlock()
+		switch {
+		case err == nil:
+			pause = leastPause
+		case passes(diskFault(err)):
+			s.stepBack(j, err, pause)
+			pause = min(2*pause, longestRest)
+		default:
 			s.failed(j, err)
 		}
 		if j.current() == jobsv1.JobState_JOB_STATE_RUNNING {
@@ -77,6 +89,20 @@ func (s *Jobs) failed(j *job, err error) {
 	}
 }
 
+// stepBack lets a job begin again, after a pause, where its results are on disk for sure: they could not be written on, most often because the disk is full. What
+// a file holds after a write or a sync that failed is not trusted; it is cut off, and decided again with the same ids.
+func (s *Jobs) stepBack(j *job, err error, pause time.Duration) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.log.Warn("results of a job cannot be written; it goes on by itself", "job", j.id, "project", j.project, "error", err, "next_attempt_in", pause)
+	j.change(func() { j.progress = j.kept })
+	select {
+	case <-time.After(pause):
+	case <-s.ctx.Done():
+	}
+}
+
 // slice decides frames until the slice is over, the job is paused or nothing is left.
 func (s *Jobs) slice(j *job) (err error) {
 	in, err := readFrames(s.itemsPath(j), j.inputAt)
@@ -100,7 +126,7 @@ func (s *Jobs) slice(j *job) (err error) {
 		if f.err != nil {
 			return f.err
 		}
-		if s.ctx.Err() != nil || j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
+		if s.ctx.Err() != nil || s.waiting.Load() > 0 || j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
 			return nil
 		}
 		began := time.Now()
@@ -169,7 +195,7 @@ func passes(err error) bool {
 	return false
 }
 
-// itemFrame is a frame of items. Start names it: a place in the file, the same after every crash.
+// itemFrame is a frame of items. Start names it: its place in the file as that was submitted, the same after every crash.
 type itemFrame struct {
 	lines      [][]byte
 	start, end int64
@@ -184,6 +210,9 @@ func prefetch(ctx context.Context, in *frameReader) <-chan itemFrame {
 		for {
 			start := in.at
 			lines, _, err := in.next(nil)
+			if err == nil {
+				start = in.from
+			}
 			if errors.Is(err, io.EOF) {
 				return
 			}

@@ -126,7 +126,7 @@ func (s *Service) CreateGoldItem(ctx context.Context, req *reviewv1.CreateGoldIt
 		return nil, err
 	}
 	res := &reviewv1.CreateGoldItemResponse{}
-	err = s.change(ctx, func(w *work) error {
+	err = s.change(ctx, keeping(ctx, res, func(w *work) error {
 		g, err := findGold(w.Tx, project, req.GetGoldId())
 		if err != nil {
 			return err
@@ -141,7 +141,7 @@ func (s *Service) CreateGoldItem(ctx context.Context, req *reviewv1.CreateGoldIt
 		}
 		res.Gold = g.message()
 		return nil
-	})
+	}))
 	return res, err
 }
 
@@ -258,7 +258,8 @@ func (s *Service) DeleteGoldItem(ctx context.Context, req *reviewv1.DeleteGoldIt
 	if err != nil {
 		return nil, err
 	}
-	err = s.change(ctx, func(w *work) error {
+	res := &reviewv1.DeleteGoldItemResponse{}
+	err = s.change(ctx, keeping(ctx, res, func(w *work) error {
 		n, err := w.Exec(`UPDATE review_gold SET deleted = ? WHERE project = ? AND id = ? AND deleted = 0`, w.micros, project, req.GetGoldId())
 		if err == nil && n == 0 {
 			// Deleted before is deleted: the call may be repeated.
@@ -268,8 +269,8 @@ func (s *Service) DeleteGoldItem(ctx context.Context, req *reviewv1.DeleteGoldIt
 			}
 		}
 		return err
-	})
-	return &reviewv1.DeleteGoldItemResponse{}, err
+	}))
+	return res, err
 }
 
 func orNotFound(err error, kind, name string) error {

@@ -10,6 +10,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	kept "github.com/switchyard-ai/switchyard/internal/answer"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -69,13 +70,13 @@ func (s *Service) SubmitVerdicts(ctx context.Context, req *reviewv1.SubmitVerdic
 				}
 			}
 		}
-		return nil
+		for _, r := range res.GetResults() {
+			hideGold(r.GetVerdict(), p)
+		}
+		return kept.Keep(ctx, w.Tx, res)
 	})
 	if err != nil {
 		return nil, err
-	}
-	for _, r := range res.GetResults() {
-		hideGold(r.GetVerdict(), p)
 	}
 	return res, nil
 }

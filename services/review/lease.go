@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	"github.com/switchyard-ai/switchyard/internal/answer"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -95,7 +96,10 @@ func (s *Service) takeNext(ctx context.Context, p person, req *reviewv1.LeaseIte
 			bytes += proto.Size(m)
 			out = append(out, m)
 		}
-		return nil
+		if len(out) == 0 {
+			return nil
+		}
+		return answer.Keep(ctx, w.Tx, &reviewv1.LeaseItemsResponse{Items: out})
 	})
 	return out, err
 }
@@ -171,7 +175,7 @@ func (s *Service) LeaseItem(ctx context.Context, req *reviewv1.LeaseItemRequest)
 		return nil, err
 	}
 	res := &reviewv1.LeaseItemResponse{}
-	err = s.change(ctx, func(w *work) error {
+	err = s.change(ctx, keeping(ctx, res, func(w *work) error {
 		it, err := findItem(w.Tx, p.project, req.GetItemId())
 		switch {
 		case err != nil:
@@ -198,7 +202,7 @@ func (s *Service) LeaseItem(ctx context.Context, req *reviewv1.LeaseItemRequest)
 		}
 		res.Item, err = s.message(w.Tx, it, p)
 		return err
-	})
+	}))
 	return res, err
 }
 

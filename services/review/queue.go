@@ -141,7 +141,7 @@ func (s *Service) UpdateQueue(ctx context.Context, req *reviewv1.UpdateQueueRequ
 		return nil, fmt.Errorf("encode settings: %w", err)
 	}
 	res := &reviewv1.UpdateQueueResponse{}
-	err = s.change(ctx, func(w *work) error {
+	err = s.change(ctx, keeping(ctx, res, func(w *work) error {
 		q, err := findQueue(w.Tx, key)
 		if err != nil {
 			if s.labels.LabelsOf(project, key.operation, key.deployment) == nil {
@@ -165,7 +165,7 @@ func (s *Service) UpdateQueue(ctx context.Context, req *reviewv1.UpdateQueueRequ
 			return err
 		}
 		return s.complete(w.Tx, project, res.GetQueue())
-	})
+	}))
 	return res, err
 }
 

@@ -43,7 +43,7 @@ func (s *Service) ReopenItem(ctx context.Context, req *reviewv1.ReopenItemReques
 	}
 	note := noteOf(req.GetReason(), req.GetNote())
 	res := &reviewv1.ReopenItemResponse{}
-	err = s.change(ctx, func(w *work) error {
+	err = s.change(ctx, keeping(ctx, res, func(w *work) error {
 		it, err := findItem(w.Tx, p.project, req.GetItemId())
 		switch {
 		case err != nil:
@@ -65,7 +65,7 @@ func (s *Service) ReopenItem(ctx context.Context, req *reviewv1.ReopenItemReques
 		}
 		res.Item, err = s.message(w.Tx, it, p)
 		return err
-	})
+	}))
 	return res, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -47,6 +48,8 @@ type Deps struct {
 	Labels Labels
 	// Decision reads the record of a decision of the project that was never an item; nil when there is none. A nil function knows no decisions.
 	Decision func(ctx context.Context, project, id string) (*commonv1.DecisionRecord, error)
+	// Meter makes the instruments that tell how the queues are; nil to measure nothing.
+	Meter metric.Meter
 	// Log receives what callers do not see; nil for none.
 	Log *slog.Logger
 	// Now tells the time; nil for time.Now.
@@ -67,6 +70,8 @@ type Service struct {
 	now      func() time.Time
 	draw     func() float64
 	hub      *hub
+	meter    metric.Meter
+	metrics  metric.Registration
 	scan     int // how many rows one page of a list looks at
 
 	stop    context.CancelFunc
@@ -93,7 +98,7 @@ func New(d Deps) *Service {
 		d.Labels = NewLabelTable()
 	}
 	return &Service{
-		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), scan: maxScan, stop: func() {},
+		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), meter: d.Meter, scan: maxScan, stop: func() {},
 	}
 }
 
@@ -103,6 +108,9 @@ func (s *Service) Register(r grpc.ServiceRegistrar) { reviewv1.RegisterReviewSer
 // Start brings the tables up to date and begins to do what is due: leases end, undo windows pass, items are escalated. Close ends it.
 func (s *Service) Start(ctx context.Context) error {
 	if err := s.db.Migrate(ctx, "review", steps); err != nil {
+		return err
+	}
+	if err := s.measure(s.meter); err != nil {
 		return err
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -115,6 +123,9 @@ func (s *Service) Close() {
 	s.hub.close()
 	s.stop()
 	s.running.Wait()
+	if s.metrics != nil {
+		_ = s.metrics.Unregister() // fails for foreign registrations only
+	}
 }
 
 // project returns the project of the caller.

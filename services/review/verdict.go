@@ -143,7 +143,7 @@ func (s *Service) UndoVerdict(ctx context.Context, req *reviewv1.UndoVerdictRequ
 		return nil, err
 	}
 	res := &reviewv1.UndoVerdictResponse{}
-	err = s.change(ctx, func(w *work) error {
+	err = s.change(ctx, keeping(ctx, res, func(w *work) error {
 		it, err := findItem(w.Tx, p.project, req.GetItemId())
 		switch {
 		case err != nil:
@@ -167,7 +167,7 @@ func (s *Service) UndoVerdict(ctx context.Context, req *reviewv1.UndoVerdictRequ
 		}
 		res.Item, err = s.message(w.Tx, it, p)
 		return err
-	})
+	}))
 	return res, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	"github.com/switchyard-ai/switchyard/internal/answer"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/decision"
 	"github.com/switchyard-ai/switchyard/internal/fault"
@@ -57,6 +58,16 @@ func (s *Service) change(ctx context.Context, fn func(w *work) error) error {
 		s.hub.publish(w.changed)
 	}
 	return err
+}
+
+// keeping lets a transaction also keep the answer that fn has made, for calls whose repetition would find something else than they did.
+func keeping(ctx context.Context, res proto.Message, fn func(w *work) error) func(w *work) error {
+	return func(w *work) error {
+		if err := fn(w); err != nil {
+			return err
+		}
+		return answer.Keep(ctx, w.Tx, res)
+	}
 }
 
 // queue returns the settings of a queue, and makes the queue when it does not exist.

@@ -2,7 +2,10 @@ package contract
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -65,6 +68,12 @@ func TestDecisionReachesAPersonAndTheVerdictReachesTheBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := undecided(t, conn, "win a free prize now", "post-7")
+	metrics := get(t, "http://"+s.Addresses.HTTP+"/metrics")
+	for _, line := range []string{`switchyard_review_items\{.*state="open".*switchyard_deployment="uncertified".*\} 1`, `switchyard_review_oldest_seconds\{.*\} [0-9.e-]+`} {
+		if !regexp.MustCompile(line).MatchString(metrics) {
+			t.Errorf("metrics lack %s", line)
+		}
+	}
 	taken, err := review.LeaseItems(t.Context(), &reviewv1.LeaseItemsRequest{Reviewer: "anna@example.com", Operation: op, Deployment: "uncertified"})
 	if err != nil || len(taken.GetItems()) != 1 {
 		t.Fatalf("lease: %v %v", err, taken)
@@ -108,6 +117,24 @@ func TestDecisionReachesAPersonAndTheVerdictReachesTheBus(t *testing.T) {
 	if err := proto.Unmarshal(got["switchyard.default.feedback"], &feedback); err != nil || feedback.GetDecisionId() != id || feedback.GetAgrees() {
 		t.Errorf("on the bus is %v %v", err, &feedback)
 	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %v", url, res.Status, err)
+	}
+	return string(body)
 }
 
 // onTheBus returns what a stopped system has left on its bus beside decisions, by subject. What it had not sent yet it sends after its next start.

@@ -158,6 +158,13 @@ func repeated(t *testing.T, s lake.Store) {
 	}
 	Append(t, l, Batch(1, 100)) // all of it is there
 	Check(t, OpenLake(t, s), Rows(1, 110))
+	// A call that was cut off is begun again the day after: the same id, another time.
+	late := Rows(7, 8)
+	for i := range late {
+		late[i].StreamSeq, late[i].Time = int64(124+i), late[i].Time.Add(24*time.Hour)
+	}
+	Append(t, l, &lake.Batch{Stream: "s", After: 123, Last: 125, Decisions: late})
+	Check(t, OpenLake(t, s), Rows(1, 110))
 }
 
 func gap(t *testing.T, s lake.Store) {

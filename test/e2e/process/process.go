@@ -115,6 +115,25 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
+// KillEarly starts a server and kills it after a while, whether or not it is ready then.
+func KillEarly(ctx context.Context, o Options, after time.Duration) error {
+	if o.KeyFile == "" {
+		o.KeyFile = o.DataDir + ".key"
+	}
+	args := append([]string{"serve", "--data-dir", o.DataDir, "--dev-key-file", o.KeyFile, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, o.Args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), o.Bin, args...)
+	cmd.Env = append(os.Environ(), o.Env...)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", o.Bin, err)
+	}
+	time.Sleep(after)
+	if err := cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill %s, which ended by itself: %w", o.Bin, err)
+	}
+	_ = cmd.Wait() // it was killed
+	return nil
+}
+
 // announced reads where the server listens, up to the line "ready".
 func (s *Server) announced(stdout io.Reader) error {
 	lines := bufio.NewScanner(stdout)
