@@ -25,6 +25,7 @@ import (
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 )
 
 // Deps is what the gateway needs.
@@ -33,6 +34,8 @@ type Deps struct {
 	Conn func(service string) (grpc.ClientConnInterface, error)
 	// Ready returns nil when the process can answer, else what it waits for.
 	Ready func(context.Context) error
+	// State returns what the readiness page says beside that, in lines; nil for nothing. Anybody may read the page.
+	State func() string
 	// SessionKey seals the sessions of the console, 32 bytes; nil serves no console.
 	SessionKey []byte
 	// Metrics serves the metrics page.
@@ -76,6 +79,10 @@ var services = []service{
 		}
 		return jobsv1.RegisterTaskServiceHandlerClient(ctx, m, jobsv1.NewTaskServiceClient(c))
 	}},
+	{"training", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return errors.Join(trainingv1.RegisterDatasetServiceHandlerClient(ctx, m, trainingv1.NewDatasetServiceClient(c)),
+			trainingv1.RegisterRunServiceHandlerClient(ctx, m, trainingv1.NewRunServiceClient(c)))
+	}},
 	{"identity", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return identityv1.RegisterIdentityServiceHandlerClient(ctx, m, identityv1.NewIdentityServiceClient(c))
 	}},
@@ -118,7 +125,11 @@ func New(c Config, d Deps) (http.Handler, error) {
 			writeText(w, http.StatusServiceUnavailable, err.Error()+"\n")
 			return
 		}
-		writeText(w, http.StatusOK, "ready\n")
+		text := "ready\n"
+		if d.State != nil {
+			text += d.State()
+		}
+		writeText(w, http.StatusOK, text)
 	})
 	mux.Handle("GET /metrics", d.Metrics)
 	registerPages(mux, routes)

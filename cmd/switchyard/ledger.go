@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,13 +20,19 @@ func newLedger() *cobra.Command {
 	return c
 }
 
+// units are what the checks count.
+var units = map[string]string{
+	"database": "pages", "deployments": "entries and versions", "artifacts": "files", "review": "rows", "outbox": "events to go to the stream",
+}
+
 func newLedgerVerify() *cobra.Command {
 	var f lakeFlags
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Read journal, stream and lake, and name what is damaged or missing",
-		Long: `Read every byte of the journal, the event stream and the lake, and hold them against each other: damaged records, broken chains,
-gaps, decisions without a record. The server of the data folder must be stopped; "switchyard lake verify" does not need that.`,
+		Short: "Read journal, stream, lake, tables and model files, and name what is damaged or missing",
+		Long: `Read every byte of the journal, the event stream, the lake, the database and the model files, and hold them against each other: damaged records and pages, broken
+chains of hashes (journal, deployments), gaps, decisions without a record, decisions for people without an item, items without a decision, verdicts without an item. The server of the
+data folder must be stopped; a running one verifies itself by schedule (see "verify" in the configuration).`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			settings, err := f.settings(c)
@@ -48,8 +56,14 @@ gaps, decisions without a record. The server of the data folder must be stopped;
 				{"journal", fmt.Sprint(r.Entries, " entries"), fmt.Sprint(r.Waiting, " to go to the stream")},
 				{"stream", fmt.Sprint(r.Messages, " messages")},
 				{"lake", fmt.Sprint(r.Objects, " objects"), fmt.Sprint(r.Rows, " decisions")},
-				{"time", time.Since(start).Round(time.Millisecond).String()},
+				{"items", fmt.Sprint(r.Items, " items held against decisions")},
 			}
+			for _, name := range slices.Sorted(maps.Keys(r.Looked)) {
+				rows = append(rows, []string{name, fmt.Sprint(r.Looked[name], " ", units[name])})
+			}
+			rows = append(rows, [][]string{
+				{"time", time.Since(start).Round(time.Millisecond).String()},
+			}...)
 			if err := table(c.OutOrStdout(), nil, rows); err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		newServe(), newTrain(),
+		newServe(), newTrain(), newDatasets(), newRuns(),
 		newModerate(), newRoute(), newClassify(), newExplain(), newReplay(),
 		newDeployments(), newModels(),
 		newLake(), newLedger(), newKeys(), newCheckConfig(), newVersion(),

@@ -41,6 +41,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/moderation"
 	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
+	"github.com/switchyard-ai/switchyard/services/training"
 )
 
 // Options are what a start needs beside the configuration.
@@ -75,7 +76,9 @@ type App struct {
 	review      *review.Service
 	outbox      *outbox.Relay
 	lake        lakePointer
+	verified    verified
 	events      *events.Service
+	training    *training.Service
 	serving     *serving.Table
 	httpLn      net.Listener
 	http        *http.Server
@@ -134,6 +137,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"review", a.startReview},
 		{"reading", a.startReading},
 		{"jobs", a.startJobs},
+		{"training", func(ctx context.Context) error { return a.startTraining(ctx, o.Version) }},
 		{"event service", a.startEvents},
 		{"erasing", a.startErasing},
 		{"gateway", a.makeGateway},
@@ -142,6 +146,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 		{"review's events", a.feedReview},
 		{"lake", a.feedLake},
+		{"verification", a.keepVerifying},
 	} {
 		if err := step.do(running); err != nil {
 			return fmt.Errorf("start %s: %w", step.what, err)
@@ -322,7 +327,7 @@ func (a *App) makeGateway(context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
+	handler, err := gateway.New(a.config.Gateway, gateway.Deps{Conn: a.Conn, Ready: a.Ready, State: a.verified.text, SessionKey: key, Metrics: a.tel.Handler(), Log: a.log})
 	if err != nil {
 		return err
 	}

@@ -16,15 +16,17 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/lake"
+	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
+	"github.com/switchyard-ai/switchyard/services/training"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "events", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "training", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -59,12 +61,16 @@ type Config struct {
 	Models models.Config `yaml:"models"`
 	// Jobs are the limits of task queues and of jobs of many decisions.
 	Jobs jobs.Config `yaml:"jobs"`
+	// Training are the limits of data sets and of runs.
+	Training training.Config `yaml:"training"`
 	// Journal is where decisions are recorded.
 	Journal journal.Config `yaml:"journal"`
 	// Bus is where events go.
 	Bus bus.Config `yaml:"bus"`
 	// Lake is where decisions, verdicts, feedback and deployments are kept for good.
 	Lake lake.Config `yaml:"lake"`
+	// Verify says when everything that is recorded is verified.
+	Verify ledger.Config `yaml:"verify"`
 	// Events are the limits of subscriptions and webhooks.
 	Events events.Config `yaml:"events"`
 	// Inbox is how long the ids of events are remembered, so that their effects happen once.
@@ -84,9 +90,11 @@ func Default() Config {
 		DB:        db.Default(""),
 		Models:    models.Default(),
 		Jobs:      jobs.Default(),
+		Training:  training.Default(),
 		Journal:   journal.Default(),
 		Bus:       bus.Default(),
 		Lake:      lake.Default(),
+		Verify:    ledger.Default(),
 		Events:    events.Default(),
 		Inbox:     inbox.Default(),
 		Telemetry: telemetry.Default(),
@@ -136,7 +144,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))

@@ -68,25 +68,31 @@ func OpenLakeStore(dataDir string, c lake.Config) (lake.Store, error) {
 	return lake.OpenFolder(c.URL)
 }
 
-// reachLake is how often a lake is tried that cannot be reached.
-const reachLake = 2 * time.Second
+// retryLake is how often a lake is tried that cannot be reached.
+const retryLake = 2 * time.Second
 
 // openLake opens the lake and keeps it in order. A bucket that is away holds up nothing: the stream keeps what comes.
 func (a *App) openLake(ctx context.Context, store lake.Store) {
+	if l := a.reachLake(ctx, store); l != nil {
+		a.keepLake(ctx, l)
+	}
+}
+
+// reachLake opens the lake; nil when the context ends first.
+func (a *App) reachLake(ctx context.Context, store lake.Store) *lake.Lake {
 	for logged := false; ; logged = true {
 		l, err := lake.Open(ctx, store, a.config.Lake, a.log)
 		if err == nil {
 			a.lake.Store(l)
-			a.keepLake(ctx, l)
-			return
+			return l
 		}
 		if !logged && ctx.Err() == nil {
-			a.log.ErrorContext(ctx, "the lake cannot be opened", "at", store.URL(""), "error", err, "next_attempt_in", reachLake)
+			a.log.ErrorContext(ctx, "the lake cannot be opened", "at", store.URL(""), "error", err, "next_attempt_in", retryLake)
 		}
 		select {
 		case <-ctx.Done():
-			return
-		case <-time.After(reachLake):
+			return nil
+		case <-time.After(retryLake):
 		}
 	}
 }

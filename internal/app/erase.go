@@ -25,10 +25,10 @@ func (a *App) startErasing(context.Context) error {
 }
 
 // erasers are where EraseSubject erases, in this order: what every process keeps by itself, with which its last events come into the stream; stream and lake; and once more
-// what processes keep, since some of the events may have been on their way to them.
+// what processes keep, since some of the events may have been on their way to them. Data sets come last: they are made of all that.
 func (a *App) erasers() []decisions.Eraser {
 	parts := eraseParts{a}
-	return []decisions.Eraser{parts, ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}, parts}
+	return []decisions.Eraser{parts, ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}, parts, trainingEraser{a}}
 }
 
 // eraseParts erases from what this process and its peers keep by themselves.

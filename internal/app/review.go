@@ -72,7 +72,7 @@ func (a *App) feedReview(ctx context.Context) error {
 		return nil
 	}
 	// A batch is one transaction: a reviewer who asks for the next item waits no longer than it takes.
-	consumer := bus.Consumer{Name: "review", Filters: []string{bus.Stream + ".*.decisions"}, Batch: 100}
+	consumer := bus.Consumer{Name: reviewConsumer, Filters: []string{bus.Stream + ".*.decisions"}, Batch: 100}
 	a.background.Go(func() error {
 		err := a.bus.Consume(ctx, consumer, func(ctx context.Context, batch []bus.Delivery) error {
 			records := make([]*commonv1.DecisionRecord, 0, len(batch))
@@ -94,3 +94,6 @@ func (a *App) feedReview(ctx context.Context) error {
 	})
 	return nil
 }
+
+// reviewConsumer is how the stream knows the queue.
+const reviewConsumer = "review"

@@ -70,6 +70,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.jobs != nil {
 		a.jobs.Run()
 	}
+	a.runTraining()
 	failed := make(chan error, 2)
 	grpcDone := make(chan struct{})
 	go func() {
@@ -110,6 +111,7 @@ func (a *App) drain(stop context.CancelFunc, grpcDone <-chan struct{}) error {
 		a.review.Close()
 	}
 	a.drainJobs()
+	a.drainTraining()
 	var err error
 	if a.httpLn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), a.config.GRPC.DrainTimeout)

@@ -20,6 +20,7 @@ var Scopes = []string{
 	"feedback:write",
 	"events:read", "events:write",
 	"models:read", "models:write",
+	"training:read", "training:write",
 	"identity:read", "identity:write",
 	"platform:admin", "platform:serve",
 }

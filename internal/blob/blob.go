@@ -249,3 +249,18 @@ func (w *Writer) Discard() {
 	_ = w.file.Close()
 	_ = w.store.root.Remove(w.temp)
 }
+
+// Remove deletes an artifact that nobody needs any more. Whoever has it open can read on. Removing what is not stored does nothing.
+func (s *Store) Remove(digest string) error {
+	name, err := nameOf(digest)
+	if err != nil {
+		return err
+	}
+	switch err := s.root.Remove(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("remove artifact %s: %w", digest, err)
+	}
+	return s.sync(path.Dir(name))
+}

@@ -156,7 +156,11 @@ func (b *Bus) Close() error {
 	b.cancel()
 	<-b.done
 	b.nc.Close()
-	b.srv.stop()
+	if b.srv.stop() {
+		if err := seal(b.dir); err != nil { // such as on a full disk: nothing is lost, and the next verification knows less
+			b.log.Warn("the files of the stream were not written down", "error", err)
+		}
+	}
 	return nil
 }
 

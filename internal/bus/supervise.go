@@ -53,6 +53,9 @@ func (b *Bus) supervise(ctx context.Context, began time.Time) {
 // bringUp starts the embedded server where there is none and makes sure of the stream.
 func (b *Bus) bringUp(ctx context.Context) error {
 	if b.cfg.URL == "" {
+		if err := unseal(b.dir); err != nil {
+			return err
+		}
 		if err := b.srv.start(b.dir, b.cfg, b.log); err != nil {
 			return err
 		}

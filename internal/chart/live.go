@@ -23,8 +23,8 @@ func Live(points []LivePoint) Chart {
 		return c
 	}
 	from, to := points[0].Time, points[len(points)-1].Time
-	if to.Sub(from) < time.Minute { // one audit has no width
-		from, to = from.Add(-30*time.Second), to.Add(30*time.Second)
+	if to.Sub(from) < time.Second { // one audit has no width
+		from, to = from.Add(-time.Second), to.Add(time.Second)
 	}
 	most := 0.0
 	for _, p := range points {

@@ -16,6 +16,8 @@ type builder struct {
 	o    Options
 	set  *Set
 	seen int
+	// about is what the file says about the row that is added next.
+	about about
 }
 
 func newBuilder(name string, o Options) *builder {
@@ -109,6 +111,7 @@ func (b *builder) add(row Row, kind Kind) {
 		return
 	}
 	row.Labels = kept
+	row.Person, row.Time, row.Attributes = b.about.person, b.about.time, b.about.attributes
 	b.set.Rows = append(b.set.Rows, row)
 }
 

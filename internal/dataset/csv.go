@@ -116,6 +116,7 @@ type columns struct {
 	label, text, subject int
 	fields               []int // the record's fields, when there is no text
 	names                []string
+	about                []int // columns that say something about rows
 }
 
 func (b *builder) csvColumns(header []string) (columns, error) {
@@ -129,6 +130,9 @@ func (b *builder) csvColumns(header []string) (columns, error) {
 			return c, fmt.Errorf("two columns are named %q: %w", name, ErrFormat)
 		}
 		c.names = append(c.names, name)
+		if b.o.wants(name) {
+			c.about = append(c.about, i)
+		}
 		switch name {
 		case b.o.LabelField:
 			c.label = i
@@ -145,7 +149,7 @@ func (b *builder) csvColumns(header []string) (columns, error) {
 		return c, nil
 	}
 	for i := range header {
-		if i != c.label {
+		if i != c.label && b.o.feature(c.names[i]) {
 			c.fields = append(c.fields, i)
 		}
 	}
@@ -169,6 +173,10 @@ func (b *builder) csvRow(line int, fields []string, c columns) {
 	var labels []string
 	if c.label >= 0 && (fields[c.label] != "" || !b.o.Unlabelled) {
 		labels = []string{fields[c.label]}
+	}
+	b.about = about{}
+	for _, i := range c.about {
+		b.about.set(b.o, c.names[i], fields[i])
 	}
 	if c.text >= 0 {
 		subject := ""

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/engine"
 )
@@ -57,6 +58,11 @@ type Options struct {
 	// RecordField names the object of a record, default "record". Without such a column and without a text column, all other
 	// columns of a CSV or Parquet file form the record.
 	RecordField string
+	// PersonField, when set, names a column with the id of the person whose row it is; TimeField one with the row's time (RFC 3339, a date, or
+	// seconds since 1970). Neither is ever a field of a record.
+	PersonField, TimeField string
+	// Attributes name columns whose values make groups that evaluations look at, such as a dialect.
+	Attributes []string
 	// LabelSeparator, when set, splits label strings into several labels, for multi-label sets in CSV: "spam|abuse" with "|".
 	LabelSeparator string
 	// Format is "jsonl", "csv" or "parquet"; empty: found by content, then by extension.
@@ -91,6 +97,12 @@ type Row struct {
 	Text   string
 	Record engine.Record
 	Labels []string // trimmed, without repetitions, in the order of the file; empty only in multi-label or unlabelled sets
+	// Person is whose row it is, "" when nobody says; Time when it was, zero likewise; Attributes the groups that it belongs to.
+	Person     string
+	Time       time.Time
+	Attributes map[string]string
+	// Group, when set, names rows that are kept on one side of every split, such as those of one person. Rows with equal keys must have equal groups.
+	Group string
 }
 
 // RowError says why one row was rejected.

@@ -84,6 +84,7 @@ func (b *builder) jsonRow(number int, line []byte) {
 	if !ok {
 		return
 	}
+	b.jsonAbout(fields, nil)
 	if raw, ok := present(fields, b.o.TextField); ok {
 		var text, subject string
 		if json.Unmarshal(raw, &text) != nil {
@@ -107,6 +108,9 @@ func (b *builder) jsonRow(number int, line []byte) {
 		b.reject(number, WrongType, "%s", detail)
 		return
 	}
+	b.jsonAbout(fields, rec)
+	delete(rec, b.o.PersonField)
+	delete(rec, b.o.TimeField)
 	b.addRecord(number, rec, labels)
 }
 

@@ -32,6 +32,8 @@ type leaf struct {
 	name string
 	// empty is the definition level from which a null label means an empty list rather than a missing one.
 	empty int
+	// about is the name of a column that says something about rows, "" for others.
+	about string
 }
 
 // readParquet reads a Parquet file. The footer states rows and sizes before any page is read, and both are checked; a footer that
@@ -89,6 +91,12 @@ func (b *builder) parquetLeaves(schema *parquet.Schema) ([]leaf, error) {
 	leaves, fields := make([]leaf, len(paths)), 0
 	for i, p := range paths {
 		column, _ := schema.Lookup(p...)
+		if len(p) == 1 && b.o.wants(p[0]) && scalar(column) {
+			leaves[i].about = p[0]
+			if !b.o.feature(p[0]) {
+				continue
+			}
+		}
 		switch {
 		case p[0] == b.o.LabelField:
 			leaves[i].role = labelRole
@@ -106,7 +114,7 @@ func (b *builder) parquetLeaves(schema *parquet.Schema) ([]leaf, error) {
 				b.set.Ignored = append(b.set.Ignored, p[len(p)-1])
 				continue
 			}
-			leaves[i] = leaf{role: fieldRole, name: p[len(p)-1]}
+			leaves[i].role, leaves[i].name = fieldRole, p[len(p)-1]
 			fields++
 		default:
 			b.set.Ignored = append(b.set.Ignored, p[0])
@@ -172,6 +180,7 @@ func (b *builder) parquetRow(line int, values parquet.Row, leaves []leaf) {
 	var labels []string
 	var hasText, hasLabel bool
 	rec := engine.Record{}
+	b.about = about{}
 	for _, v := range values {
 		if v.Column() < 0 || v.Column() >= len(leaves) {
 			continue
@@ -180,13 +189,16 @@ func (b *builder) parquetRow(line int, values parquet.Row, leaves []leaf) {
 		if l.role == labelRole && v.IsNull() && b.set.Lists && v.DefinitionLevel() >= l.empty {
 			hasLabel = true // an empty list is an answer: none of the labels
 		}
-		if l.role == ignored || v.IsNull() {
+		if l.role == ignored && l.about == "" || v.IsNull() {
 			continue
 		}
 		value, ok := parquetValue(v)
 		if !ok {
 			b.reject(line, InvalidUTF8, "column %d is not UTF-8", v.Column()+1)
 			return
+		}
+		if l.about != "" {
+			b.about.set(b.o, l.about, valueText(value))
 		}
 		switch l.role {
 		case labelRole:
@@ -201,7 +213,7 @@ func (b *builder) parquetRow(line int, values parquet.Row, leaves []leaf) {
 			} else {
 				subject = value.Text
 			}
-		case ignored: // left out above
+		case ignored: // left out above, or about the row only
 		case fieldRole:
 			if math.IsInf(value.Number, 0) {
 				b.reject(line, WrongType, "field %q is infinite", l.name)

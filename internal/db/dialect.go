@@ -24,6 +24,8 @@ type dialect interface {
 	hasTable(tx *Tx, name string) (bool, error)
 	// scrub takes old pages out of the engine's own log; false when a reader still needs them.
 	scrub(ctx context.Context, pool *sql.DB) (done bool, err error)
+	// verify reads the whole database; see [DB.Verify].
+	verify(ctx context.Context, d *DB) (problems []error, looked int64, err error)
 	// classify wraps an error of the driver with [ErrConflict], [errFull] or [errDown] where it is one; nil stays nil.
 	classify(err error) error
 }

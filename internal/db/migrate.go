@@ -98,3 +98,16 @@ func (d *DB) HasTable(ctx context.Context, name string) (exists bool, err error)
 	})
 	return exists, err
 }
+
+// Migrated returns when the first step of an owner's tables was applied; zero when none was.
+func (d *DB) Migrated(ctx context.Context, owner string) (at time.Time, err error) {
+	err = d.View(ctx, func(tx *Tx) error {
+		var applied int64
+		ok, err := tx.Get(`SELECT applied FROM schema_steps WHERE owner = ? AND step = 1`, []any{owner}, &applied)
+		if ok {
+			at = Time(applied)
+		}
+		return err
+	})
+	return at, err
+}

@@ -17,19 +17,29 @@ import (
 // openSQLite opens one connection that writes and a pool that reads. WAL lets readers go on while a transaction commits;
 // synchronous=FULL makes a commit wait for the disk, NORMAL would lose acknowledged commits in a power cut.
 func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
-	d := &DB{dialect: sqliteDialect{}, log: cfg.Log}
+	d := &DB{log: cfg.Log}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
-	var err error
-	if d.write, err = openPool(dsn(cfg, false), 1); err != nil {
+	sealed, err := prepare(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := registerSealing(); err != nil {
+		return nil, err
+	}
+	d.dialect = sqliteDialect{path: cfg.Path, sealed: sealed}
+	if !sealed {
+		d.log.WarnContext(ctx, "the database was made without checksums: damage of the disk is found by its structure only", "path", cfg.Path)
+	}
+	if d.write, err = openPool(dsn(cfg, false, sealed), 1); err != nil {
 		return nil, err
 	}
 	if err := d.write.PingContext(ctx); err != nil { // the file and its journal mode exist before the first reader looks
 		_ = d.write.Close()
 		return nil, err
 	}
-	if d.read, err = openPool(dsn(cfg, true), cfg.Readers); err != nil {
+	if d.read, err = openPool(dsn(cfg, true, sealed), cfg.Readers); err != nil {
 		_ = d.write.Close()
 		return nil, err
 	}
@@ -47,8 +57,11 @@ func openPool(name string, size int) (*sql.DB, error) {
 	return pool, nil
 }
 
-func dsn(cfg Config, readOnly bool) string {
+func dsn(cfg Config, readOnly, sealed bool) string {
 	q := url.Values{}
+	if sealed {
+		q.Set("vfs", vfsName)
+	}
 	q.Set("_busy_timeout", strconv.FormatInt(cfg.BusyTimeout.Milliseconds(), 10))
 	q.Set("_foreign_keys", "1")
 	q.Set("_synchronous", "FULL")
@@ -73,7 +86,10 @@ func dsn(cfg Config, readOnly bool) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}).String()
 }
 
-type sqliteDialect struct{}
+type sqliteDialect struct {
+	path   string
+	sealed bool
+}
 
 var _ dialect = sqliteDialect{}
 
@@ -109,6 +125,9 @@ func (sqliteDialect) classify(err error) error {
 	switch e.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
 		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	if e.Code() == sqlite3.SQLITE_IOERR_DATA {
+		return fmt.Errorf("%w: %w: a page is not what was written: %w", errDown, ErrDamaged, err)
 	}
 	switch e.Code() & 0xff { // the primary code; the rest says where it happened
 	case sqlite3.SQLITE_FULL:

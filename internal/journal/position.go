@@ -37,6 +37,9 @@ const (
 	slotStep     = 4096 // so that no two slots share a sector or a page
 )
 
+// errUnused is damage that does no harm: nothing is read there.
+var errUnused = errors.New("bytes that nothing is written to are not zero")
+
 var slotMagic = []byte("SYJPOS01")
 
 func openPosition(fsys FS, path string) (*position, error) {
@@ -67,6 +70,9 @@ func (p *position) load() error {
 	found := false
 	for i := range int64(2) {
 		slot := b[i*slotStep : i*slotStep+slotSize]
+		if !isZero(b[i*slotStep+slotSize : (i+1)*slotStep]) {
+			p.damaged = &DamageError{Segment: positionName, Offset: i*slotStep + slotSize, Reason: errUnused.Error()}
+		}
 		if isZero(slot) {
 			continue
 		}
@@ -78,7 +84,7 @@ func (p *position) load() error {
 			found, p.gen, p.state = true, gen, decodeSlot(slot)
 		}
 	}
-	if !found && p.damaged != nil {
+	if !found && p.damaged != nil && p.damaged.Reason != errUnused.Error() {
 		return p.damaged
 	}
 	return nil

@@ -20,6 +20,9 @@ func (j *Journal) Verify(ctx context.Context) error {
 	if d := j.pos.damaged; d != nil {
 		found = append(found, d)
 	}
+	if c := j.async.counters; c != nil && c.damaged != nil {
+		found = append(found, c.damaged)
+	}
 	for i, v := range views {
 		var next *view
 		if i+1 < len(views) {

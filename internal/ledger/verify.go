@@ -26,12 +26,16 @@ type Check struct {
 	Run  func(ctx context.Context) (problems []error, looked int64, err error)
 }
 
-// Verifier walks everything that is recorded. Members that are nil are left out.
+// Verifier walks everything that is recorded. Members that are nil are left out. It may run while everything goes on.
 type Verifier struct {
 	Journal *journal.Journal
 	Stream  StreamReader
 	Lake    *lake.Lake
+	// Reviews is the queue that decisions become items of.
+	Reviews Reviews
 	Checks  []Check
+	// Pace is called between pieces of work and may wait, so that a verification of years of records leaves the machine to those that decide; nil for full speed.
+	Pace func(ctx context.Context) error
 }
 
 // Report is what a verification found. Problems name object, place and reason.
@@ -42,6 +46,7 @@ type Report struct {
 	Objects  int64 // of the lake
 	Rows     int64 // decisions in the lake
 	Waiting  int64 // entries of the journal that are still to go to the stream
+	Items    int64 // review items that were held against decisions
 	Looked   map[string]int64
 }
 
@@ -136,6 +141,13 @@ func (v Verifier) compare(ctx context.Context, r *Report) error {
 	inLake, end := places{}, uint64(0)
 	if v.Lake != nil {
 		end = v.Lake.State().WatermarkOf(identity)
+		if known := v.Lake.State().Stream; known != "" && end == 0 && known != identity {
+			r.problemf("stream: it was made anew at %s; the lake was filled from another one, up to message %d", identity, v.Lake.State().Watermark)
+		}
+	}
+	items, err := v.reviews(ctx)
+	if err != nil {
+		return err
 	}
 	type missing struct {
 		id  string
@@ -144,9 +156,13 @@ func (v Verifier) compare(ctx context.Context, r *Report) error {
 	inStream := places{}
 	if v.Lake != nil {
 		err := v.Lake.Each(ctx, lake.Decisions, lake.Filter{}, func(row any) error {
-			inLake.add(uint64(row.(*lake.Decision).StreamSeq))
+			d := row.(*lake.Decision)
+			inLake.add(uint64(d.StreamSeq))
 			r.Rows++
-			return nil
+			if err := items.row(ctx, r, d); err != nil {
+				return err
+			}
+			return v.pace(ctx, r.Rows)
 		})
 		if damaged(err) {
 			return nil // named already; the rest cannot be compared
@@ -156,22 +172,33 @@ func (v Verifier) compare(ctx context.Context, r *Report) error {
 		}
 	}
 	var notInLake []missing
+	var gaps gaps
 	err = v.Stream.Read(ctx, bus.Position{}, nil, func(d bus.Delivery) error {
 		r.Messages++
+		gaps.see(d)
 		inStream.add(d.Seq)
 		k, ok := NewKey(projectOf(d.Subject), d.EventID)
 		if !ok || d.Subject != k.subject() {
 			return nil
 		}
 		delete(handedOn, k.ID)
-		if err := proto.Unmarshal(d.Data, &commonv1.DecisionRecord{}); err != nil {
+		rec := &commonv1.DecisionRecord{}
+		if err := proto.Unmarshal(d.Data, rec); err != nil {
 			r.problemf("stream: message %d, decision %s, cannot be read: %w", d.Seq, k.ID, err)
-		} else if d.Seq <= end && !inLake.has(d.Seq) {
+			return nil
+		}
+		if err := items.message(ctx, r, d.Seq, rec); err != nil {
+			return err
+		}
+		if d.Seq <= end && !inLake.has(d.Seq) {
 			notInLake = append(notInLake, missing{k.Project + "/" + k.ID, d.Seq})
 		}
-		return nil
+		return v.pace(ctx, r.Messages)
 	})
 	if err != nil {
+		return err
+	}
+	if err := gaps.report(ctx, v, r, inLake); err != nil {
 		return err
 	}
 	for _, m := range notInLake {
@@ -192,7 +219,20 @@ func (v Verifier) compare(ctx context.Context, r *Report) error {
 			r.problemf("stream: decision %s/%s was acknowledged and handed on by the journal, and is neither in the stream nor in the lake", project, id)
 		}
 	}
-	return v.gone(ctx, r, inStream, end)
+	if err := v.gone(ctx, r, inStream, end); err != nil {
+		return err
+	}
+	return items.finish(ctx, r)
+}
+
+// paceEvery is how many rows or messages are read between two calls of Pace.
+const paceEvery = 1000
+
+func (v Verifier) pace(ctx context.Context, done int64) error {
+	if v.Pace == nil || done%paceEvery != 0 {
+		return nil
+	}
+	return v.Pace(ctx)
 }
 
 // gone names rows of the lake whose message the stream should still hold.
@@ -209,7 +249,8 @@ func (v Verifier) gone(ctx context.Context, r *Report, inStream places, end uint
 	}
 	return v.Lake.Each(ctx, lake.Decisions, lake.Filter{}, func(row any) error {
 		d := row.(*lake.Decision)
-		if seq := uint64(d.StreamSeq); seq >= bounds.First && seq <= bounds.Last && !inStream.has(seq) && d.ErasedAt.IsZero() {
+		// What came after the lake was looked at first may have come after the stream was read.
+		if seq := uint64(d.StreamSeq); seq >= bounds.First && seq <= min(bounds.Last, end) && !inStream.has(seq) && d.ErasedAt.IsZero() {
 			r.problemf("stream: message %d, decision %s/%s, is missing", seq, d.Project, d.DecisionID)
 		}
 		return nil
@@ -222,6 +263,7 @@ func (v Verifier) handedOn(ctx context.Context, r *Report) (map[string]string, e
 	if v.Journal == nil {
 		return ids, nil
 	}
+	// Read first and looked for afterwards: what is handed on meanwhile is in the stream when that is read.
 	stats := v.Journal.Stats()
 	r.Waiting = int64(stats.Last - stats.Released)
 	err := v.Journal.Read(ctx, 0, func(e journal.Entry) error {

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,5 +160,76 @@ func TestDamageInTheLakeIsNamedByTheLedger(t *testing.T) {
 			t.Errorf("%s is damaged, found was: %s", path, problems)
 		}
 		return
+	}
+}
+
+func TestAMessageThatIsMissingInTheStreamIsNamed(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	msgs := []bus.Msg{}
+	for _, id := range []string{"a", "b", "c"} {
+		msgs = append(msgs, bus.Msg{Subject: "switchyard.p.reviews", ID: id, Data: []byte("x")})
+	}
+	if err := r.bus.PublishBatch(t.Context(), msgs); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.bus.JetStream().Stream(t.Context(), bus.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteMsg(t.Context(), held+2); err != nil {
+		t.Fatal(err)
+	}
+	if problems, _ := r.verify(t); problems != "stream: message 52 is missing" {
+		t.Errorf("found: %s", problems)
+	}
+}
+
+func TestAnErasureLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	e := ledger.Eraser{Log: eraseLog{log{r.bus}}, Open: func() *lake.Lake { return r.lake }}
+	if _, err := e.Erase(t.Context(), "p", "person-7"); err != nil {
+		t.Fatal(err)
+	}
+	if problems, _ := r.verify(t); problems != "" {
+		t.Errorf("after an erasure: %s", problems)
+	}
+}
+
+// eraseLog is a stream that messages can be taken out of.
+type eraseLog struct{ log }
+
+func (e eraseLog) Message(ctx context.Context, seq uint64) (subject string, data []byte, ok bool, err error) {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return "", nil, false, err
+	}
+	m, err := s.GetMsg(ctx, seq)
+	if err != nil {
+		return "", nil, false, err
+	}
+	return m.Subject, m.Data, true, nil
+}
+
+func (e eraseLog) Overwrite(ctx context.Context, seq uint64) error {
+	s, err := e.JetStream().Stream(ctx, bus.Stream)
+	if err != nil {
+		return err
+	}
+	return s.SecureDeleteMsg(ctx, seq)
+}
+
+// renamed is a stream that was made anew.
+type renamed struct{ *bus.Bus }
+
+func (renamed) Identity(context.Context) (string, error) { return "another", nil }
+
+func TestAStreamThatWasMadeAnewIsNamed(t *testing.T) {
+	t.Parallel()
+	r := record(t)
+	report, err := ledger.Verifier{Stream: renamed{r.bus}, Lake: r.lake}.Verify(t.Context())
+	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Error(), "made anew") {
+		t.Errorf("%v, %v", report.Problems, err)
 	}
 }

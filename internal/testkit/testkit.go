@@ -30,6 +30,7 @@ type System struct {
 	// Addresses are where it listens.
 	Addresses app.Addresses
 
+	dir  string
 	tb   testing.TB
 	log  *logBuffer
 	stop context.CancelFunc
@@ -57,7 +58,7 @@ func Start(tb testing.TB, options ...Option) *System {
 	if config.DB.URL == "" { // the folder of an option has its database too
 		config.DB = dbtest.Config(tb, filepath.Join(config.DataDir, "switchyard.db"))
 	}
-	s := &System{tb: tb, log: &logBuffer{}, done: make(chan struct{})}
+	s := &System{dir: config.DataDir, tb: tb, log: &logBuffer{}, done: make(chan struct{})}
 	a, err := app.Start(tb.Context(), config, app.Options{Version: "test", Log: s.log})
 	if err != nil {
 		tb.Fatalf("start: %v\n%s", err, s.log)
@@ -77,6 +78,38 @@ func Start(tb testing.TB, options ...Option) *System {
 	tb.Cleanup(s.Stop)
 	s.waitReady()
 	return s
+}
+
+// DataDir is the data folder.
+func (s *System) DataDir() string { return s.dir }
+
+// TryStart starts the product on a configuration as it is, and returns why it refuses. The caller ends it with Abandon; its log is not shown.
+func TryStart(tb testing.TB, config app.Config) (*System, error) {
+	tb.Helper()
+	config.GRPC.Socket = filepath.Join(shortDir(tb), "s")
+	s := &System{dir: config.DataDir, tb: tb, log: &logBuffer{}, done: make(chan struct{})}
+	a, err := app.Start(tb.Context(), config, app.Options{Version: "test", Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	s.App, s.Addresses = a, a.Addresses()
+	running, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go func() {
+		defer close(s.done)
+		_ = a.Run(running)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); a.Ready(tb.Context()) != nil && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	return s, nil
+}
+
+// Abandon ends what TryStart started, whatever it says.
+func (s *System) Abandon() {
+	s.stop()
+	<-s.done
+	_ = s.App.Close()
 }
 
 // Stop ends the product and waits until it has ended. A second call does nothing.

@@ -160,7 +160,11 @@ func TestEveryDecisionIsRepeatedBitForBit(t *testing.T) {
 	s := testkit.Start(t, options)
 	conn := s.Dial(s.Key)
 	changes, calls := newChanger(t, conn), newTraffic(conn)
-	for range 100 {
+	rounds := 100
+	if testing.Short() {
+		rounds = 15 // the race detector makes everything ten times slower, and others wait
+	}
+	for range rounds {
 		var wg sync.WaitGroup
 		wg.Go(func() { // in between and meanwhile
 			for range 4 {
@@ -175,14 +179,14 @@ func TestEveryDecisionIsRepeatedBitForBit(t *testing.T) {
 		wg.Wait()
 	}
 	replayAll(t, conn, calls.ids)
-	if n := history(t, conn); n < 40 {
+	if n := history(t, conn); n < rounds/4 {
 		t.Errorf("only %d changes of deployments", n)
 	}
 	s.Stop()
 	s = testkit.Start(t, options)
 	conn = s.Dial(s.Key)
 	inLake(t, conn, len(calls.ids))
-	replayAll(t, conn, calls.ids[:100])
+	replayAll(t, conn, calls.ids[:rounds])
 }
 
 func replayAll(t *testing.T, conn grpc.ClientConnInterface, ids []string) {

@@ -93,10 +93,24 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.store.db.Migrate(ctx, "models", steps); err != nil {
 		return err
 	}
+	if err := s.readable(ctx); err != nil {
+		return fmt.Errorf("start models: %w", err)
+	}
 	if err := s.store.adopt(ctx); err != nil {
 		return fmt.Errorf("start models: %w", err)
 	}
 	return s.store.db.Follow(ctx, topic, s.reload)
+}
+
+// readable reads every deployment once. Where that fails, such as for a damaged page, nobody could ever follow the registry: the start says so instead of waiting for it.
+func (s *Service) readable(ctx context.Context) error {
+	err := s.store.db.View(ctx, func(tx *db.Tx) error {
+		return s.store.eachDeployment(tx, "", func(*modelsv1.Deployment) error { return nil })
+	})
+	if err != nil {
+		return fmt.Errorf("read deployments: %w", err)
+	}
+	return nil
 }
 
 // Close ends every watch with SHUTTING_DOWN, so that a draining server does not wait for streams that never end by themselves.

@@ -10,9 +10,9 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	"github.com/switchyard-ai/switchyard/internal/alike"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
-	"github.com/switchyard-ai/switchyard/services/review/alike"
 )
 
 const (

@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 )
@@ -43,7 +45,7 @@ func TestNobodyGetsInWithoutTheRightKey(t *testing.T) {
 					continue // the scope that this key holds
 				}
 				// Paths need a version and an operation that can be read; nothing else is looked at before the key.
-				request := fill(m.Input(), map[string]any{"version": 1, "operation": "OPERATION_ROUTING", "model": "x", "deployment": "x", "keyId": "x", "ruleId": "x", "itemId": "x", "goldId": "x", "decisionId": "x", "webhookId": "x", "deliveryId": "x"})
+				request := fill(m.Input(), map[string]any{"version": 1, "operation": "OPERATION_ROUTING", "model": "x", "deployment": "x", "keyId": "x", "ruleId": "x", "itemId": "x", "goldId": "x", "decisionId": "x", "webhookId": "x", "deliveryId": "x", "name": "x", "runId": "x"})
 				answer := access(t, d, m, f.keys[key], request)
 				calls++
 				if answer.Error == nil || answer.Error.Reason != reason {
@@ -67,6 +69,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 		"webhookId": f.vars["webhookId"], "deliveryId": "x", "spec": map[string]any{"url": "https://hooks.example.com/"}, "oldest": true,
 		"record": map[string]any{"amount": map[string]any{"number": 1}},
 		"jobId":  secretJob(t, s), "queue": "secret", "taskId": "support",
+		"name": "support", "runId": secretRun(t, s),
 	}
 	doors := []door{
 		{"gRPC", GRPC{s.Dial("")}, f},
@@ -74,7 +77,7 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 	}
 	readable(t, doors[0], f)
 	for _, m := range allMethods(t) {
-		if m.Name() == "GetCaller" || strings.HasPrefix(string(m.Name()), "Create") || m.Name() == "RegisterVersion" || m.Name() == "SubmitBatch" || m.Name() == "PublishTask" {
+		if m.Name() == "GetCaller" || strings.HasPrefix(string(m.Name()), "Create") || m.Name() == "RegisterVersion" || m.Name() == "SubmitBatch" || m.Name() == "PublishTask" || m.Name() == "ImportDataset" || m.Name() == "PutSchedule" {
 			continue // these make or name only what is the caller's own
 		}
 		for _, d := range doors {
@@ -217,4 +220,35 @@ func secretJob(t *testing.T, s *testkit.System) string {
 		t.Fatal(err)
 	}
 	return r.GetJob().GetJobId()
+}
+
+// secretRun imports a data set and starts a run on it, which waits for nobody.
+func secretRun(t *testing.T, s *testkit.System) string {
+	t.Helper()
+	conn := s.Dial(s.Key)
+	imported(t, conn, &trainingv1.ImportSpec{
+		Name: "support", Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support", File: "hardware.jsonl",
+	}, `{"text":"screen","label":"hardware"}`)
+	r, err := trainingv1.NewRunServiceClient(conn).StartRun(t.Context(), &trainingv1.StartRunRequest{Spec: &trainingv1.RunSpec{
+		Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support",
+		Data: &trainingv1.RunSpec_Dataset{Dataset: &trainingv1.DatasetRef{Name: "support"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.GetRun().GetRunId()
+}
+
+// imported makes a data set of lines.
+func imported(t *testing.T, conn grpc.ClientConnInterface, spec *trainingv1.ImportSpec, lines ...string) {
+	t.Helper()
+	stream, err := trainingv1.NewDatasetServiceClient(conn).ImportDataset(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = stream.Send(&trainingv1.ImportDatasetRequest{Part: &trainingv1.ImportDatasetRequest_Spec{Spec: spec}}) // CloseAndRecv has the reason
+	_ = stream.Send(&trainingv1.ImportDatasetRequest{Part: &trainingv1.ImportDatasetRequest_Chunk{Chunk: []byte(strings.Join(lines, "\n") + "\n")}})
+	if _, err := stream.CloseAndRecv(); err != nil {
+		t.Fatalf("import %s: %v", spec.GetName(), err)
+	}
 }

@@ -21,6 +21,7 @@ import (
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 )
 
 // Case is one call and what it must answer. README.md describes the members.

@@ -22,9 +22,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
@@ -64,6 +66,10 @@ func prepare(t *testing.T, admin grpc.ClientConnInterface, adminKey string) fixt
 		f.vars[name] = undecided(t, admin, []string{"undecided one", "undecided two", "undecided three"}[i], fmt.Sprint("contract-", i+1))
 	}
 	f.vars["webhookId"] = webhook(t, admin)
+	imported(t, admin, &trainingv1.ImportSpec{
+		Name: "small", Operation: commonv1.Operation_OPERATION_ROUTING, Deployment: "support", File: "small.jsonl",
+		Split: &trainingv1.SplitSpec{Method: trainingv1.SplitMethod_SPLIT_METHOD_NONE},
+	}, `{"text":"black screen","label":"hardware"}`, `{"text":"paid twice","label":"billing"}`, `{"text":"no label"}`)
 	f.keys["expired"], _ = testkit.NewKey(t, admin, "expired", time.Second, "routing:decide")
 	time.Sleep(time.Second + 50*time.Millisecond) // the shortest lifetime that the contract allows
 	return f
@@ -199,7 +205,7 @@ func tlsDoor(t *testing.T) door {
 // splitDoors are the ways into two processes' worth of product: the registry and identity in one, operations and the gateway in the other.
 func splitDoors(t *testing.T) []door {
 	t.Helper()
-	back := testkit.Start(t, func(c *app.Config) { c.Target = []string{"models", "identity"} })
+	back := testkit.Start(t, func(c *app.Config) { c.Target = []string{"models", "identity", "training"} })
 	admin := back.Dial(back.Key)
 	serveKey, _ := testkit.NewKey(t, admin, "serve", 0, "models:read", "platform:serve")
 	keyFile := filepath.Join(t.TempDir(), "serve.key")
@@ -208,7 +214,7 @@ func splitDoors(t *testing.T) []door {
 	}
 	front := testkit.Start(t, func(c *app.Config) {
 		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "events", "jobs", "gateway"}
-		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket}
+		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket, "training": back.Addresses.GRPC}
 		c.PeerKeyFile = keyFile
 	})
 	gateway := REST{Base: "http://" + front.Addresses.HTTP, Client: http.DefaultClient}

@@ -13,7 +13,7 @@ import (
 type split struct{ front, back grpc.ClientConnInterface }
 
 func (s split) pick(method string) grpc.ClientConnInterface {
-	for _, service := range []string{".models.", ".identity."} {
+	for _, service := range []string{".models.", ".identity.", ".training."} {
 		if strings.Contains(method, service) {
 			return s.back
 		}

@@ -198,12 +198,12 @@ func TestSIGTERMDrains(t *testing.T) {
 func TestTwoProcessesAnswerAsOne(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	registry := startIn(t, filepath.Join(dir, "registry"), "--target", "models,identity")
+	registry := startIn(t, filepath.Join(dir, "registry"), "--target", "models,identity,training")
 	front := startWith(t, process.Options{
 		DataDir: filepath.Join(dir, "front"), KeyFile: registry.KeyFile,
 		Args: []string{"--socket", "none", "--target", "moderation,routing,classification,decisions,review,events,jobs,gateway"},
 		Env: []string{
-			"SWITCHYARD_PEERS=models=" + registry.GRPC + ",identity=" + registry.GRPC,
+			"SWITCHYARD_PEERS=models=" + registry.GRPC + ",identity=" + registry.GRPC + ",training=" + registry.GRPC,
 			"SWITCHYARD_PEER_KEY_FILE=" + registry.KeyFile,
 		},
 	})

@@ -26,8 +26,7 @@ func Automate(certificates []risk.Certificate, delta float64, measured []risk.Po
 		}
 	}
 	for _, p := range measured {
-		c, ok := risk.Find(certificates, p.Side)
-		if !ok || p.Abstain || !c.Accepts(p.Score) {
+		if !Accepts(certificates, p) {
 			continue
 		}
 		a.AutomatedRows++
@@ -37,6 +36,12 @@ func Automate(certificates []risk.Certificate, delta float64, measured []risk.Po
 	}
 	a.Share, a.RealisedError = ratio(a.AutomatedRows, len(measured)), ratio(a.RealisedErrors, a.AutomatedRows)
 	return a
+}
+
+// Accepts says whether the certificates let a point be automated.
+func Accepts(certificates []risk.Certificate, p risk.Point) bool {
+	c, ok := risk.Find(certificates, p.Side)
+	return ok && !p.Abstain && c.Accepts(p.Score)
 }
 
 // Sentence states the promise, such as "certified error ≤ 2.0 % (95 %), automated 81 %, 87 more labels certify 1.0 %". next is the

@@ -38,6 +38,12 @@ type Sample struct {
 // Row returns the probabilities of row i.
 func (s *Sample) Row(i int) []float32 { return s.Probs[i*len(s.Labels) : (i+1)*len(s.Labels)] }
 
+// Right says whether the answer to row i is the whole truth.
+func (s *Sample) Right(i int) bool { return s.right(i) }
+
+// Refused says whether the model refused row i.
+func (s *Sample) Refused(i int) bool { return s.refused(i) }
+
 func (s *Sample) refused(i int) bool {
 	row := s.Row(i)
 	return len(row) == 0 || row[0] != row[0]

@@ -52,6 +52,7 @@ const (
 	MetaRows      = "fit.rows"    // training, calibration and certification rows, comma-separated
 	MetaData      = "fit.dataset" // SHA-256 of the input file
 	MetaRelease   = "fit.pipeline"
+	MetaTuning    = "fit.tuning" // JSON of Options.Tuning, where it is not the zero value
 )
 
 // release is bumped when the pipeline changes so that the same rows and options give another model.
@@ -78,6 +79,8 @@ type Options struct {
 	Method string
 	// Buckets is the number of hash buckets of a text model, a power of two, default 2^16.
 	Buckets int
+	// Tuning changes settings of the training from their defaults.
+	Tuning Tuning
 	// MultiLabel says whether rows may have several labels; nil: they may when one of them has not exactly one.
 	MultiLabel *bool
 }
@@ -166,6 +169,7 @@ func (o Options) validate() error {
 	}
 	check(o.HoldOut >= 0 && o.HoldOut <= 0.5, "hold-out %v is not between 0 and 0.5", o.HoldOut)
 	check(o.Buckets >= 0, "buckets %d", o.Buckets)
+	o.Tuning.validate(check)
 	check(len(o.LabelAlpha) == 0 || o.Operation != eval.Moderation, "moderation has budgets per side, not per label")
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)

@@ -76,6 +76,7 @@ func (r *run) textSettings() text.Settings {
 	if r.o.Buckets > 0 {
 		s.Buckets = r.o.Buckets
 	}
+	r.o.Tuning.text(&s)
 	return s
 }
 
@@ -127,6 +128,7 @@ func (r *run) trainRecord() (model, error) {
 	case MethodTrees:
 		s.Method = record.Trees
 	}
+	r.o.Tuning.record(&s)
 	rows := func(numbers []int) []record.Row {
 		out := make([]record.Row, len(numbers))
 		for i, n := range numbers {

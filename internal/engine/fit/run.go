@@ -170,6 +170,10 @@ func (r *run) meta() map[string]string {
 		MetaData:      r.set.SHA256,
 		MetaRelease:   release,
 	}
+	if r.o.Tuning != (Tuning{}) {
+		note, _ := json.Marshal(r.o.Tuning) // numbers only: cannot fail
+		meta[MetaTuning] = string(note)
+	}
 	if r.o.Operation == eval.Moderation {
 		names := []string{}
 		for _, i := range r.index.harmless {

@@ -24,7 +24,7 @@ type parts struct {
 	train, calibrate, certify []int
 }
 
-// split divides the rows. Rows with equal keys stay together; each label set is divided in the same proportions, with the
+// split divides the rows. Rows with equal keys or of one group stay together; each label set is divided in the same proportions, with the
 // remainders carried from one to the next, so that 77 labels of 13 rows give a tenth of all rows and not nothing.
 func split(rows []dataset.Row, holdOut, calibrate float64, seed uint64, texts bool) parts {
 	groups := stratify(rows)
@@ -72,14 +72,20 @@ func stratify(rows []dataset.Row) [][][]int {
 			counts[l]++
 		}
 	}
-	byKey := make(map[dataset.Key]int, len(rows))
+	byKey, byGroup := make(map[dataset.Key]int, len(rows)), map[string]int{}
 	var groups [][]int
 	for i, row := range rows {
 		at, ok := byKey[row.Key()]
+		if row.Group != "" {
+			at, ok = byGroup[row.Group]
+		}
 		if !ok {
 			at = len(groups)
-			byKey[row.Key()] = at
 			groups = append(groups, nil)
+		}
+		byKey[row.Key()] = at
+		if row.Group != "" {
+			byGroup[row.Group] = at
 		}
 		groups[at] = append(groups[at], i)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/dataset"
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/engine/eval"
+	"github.com/switchyard-ai/switchyard/internal/engine/gate"
 )
 
 // Input is what a report shows.
@@ -26,6 +27,9 @@ type Input struct {
 	// Findings are what is remarkable about the data; Rejected the first rows that could not be used, by line.
 	Findings []dataset.Finding
 	Rejected []dataset.RowError
+	// Gates are what judged the model beside the one that answered, whose version is Champion; nil and 0 when nobody did.
+	Gates    *gate.Report
+	Champion int32
 }
 
 //go:embed report.html
@@ -48,9 +52,10 @@ func Write(w io.Writer, in Input) error {
 		Coverage    chart.Chart
 		Heat        heat
 		Budgets     []budget
+		Forest      *forest
 	}{
 		Input: in, E: e, Tiles: tiles(e), Reliability: reliability(e.Reliability), Coverage: coverage(e.RiskCoverage, e.Automation),
-		Heat: heatMap(e.Matrix), Budgets: budgets(e.Automation),
+		Heat: heatMap(e.Matrix), Budgets: budgets(e.Automation), Forest: forestOf(in.Gates),
 	}
 	if err := page.Execute(w, view); err != nil {
 		return fmt.Errorf("write report: %w", err)

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
+	"github.com/switchyard-ai/switchyard/internal/blob"
+	"github.com/switchyard-ai/switchyard/internal/lake"
+	"github.com/switchyard-ai/switchyard/internal/ledger"
+	"github.com/switchyard-ai/switchyard/services/training"
+)
+
+// startTraining starts data sets and runs. A run acts for the project that started it, which a connection to another process could not say: runs need the registry in
+// the same process.
+func (a *App) startTraining(ctx context.Context, version string) error {
+	if !a.config.runs("training") {
+		return nil
+	}
+	dir := filepath.Join(a.config.DataDir, "training")
+	blobs, err := blob.Open(dir, max(a.config.Models.MaxArtifactBytes, a.config.Training.MaxImportBytes))
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, blobs.Close)
+	var models modelsv1.ModelServiceClient
+	if a.config.runs("models") {
+		models = modelsv1.NewModelServiceClient(a.server.Conn())
+	}
+	if !a.config.runs("decisions") { // which opens the lake and keeps it in order
+		store, err := OpenLakeStore(a.config.DataDir, a.config.Lake)
+		if err != nil {
+			return err
+		}
+		if folder, ok := store.(*lake.Folder); ok {
+			a.closers = append(a.closers, folder.Close)
+		}
+		a.background.Go(func() error { a.reachLake(ctx, store); return nil })
+	}
+	var review reviewv1.ReviewServiceClient
+	if a.config.runs("review") || a.config.Peers["review"] != "" {
+		conn, err := a.Conn("review")
+		if err != nil {
+			return err
+		}
+		review = reviewv1.NewReviewServiceClient(conn)
+	}
+	a.training = training.New(training.Deps{
+		DB: a.db, Blobs: blobs, Temp: filepath.Join(dir, "received"), Lake: a.lake.Load, Models: models, Review: review, Version: version, Config: a.config.Training, Log: a.log,
+	})
+	a.closers = append(a.closers, a.training.Close)
+	if err := a.training.Start(ctx); err != nil {
+		return err
+	}
+	a.training.Register(a.server)
+	return nil
+}
+
+// trainingEraser erases persons from data sets, wherever those are kept. The call carries the caller, and with that the project.
+type trainingEraser struct{ *App }
+
+// Erase takes the rows of a person out of the project's data sets.
+func (e trainingEraser) Erase(ctx context.Context, _, subject string) (*ledger.Erasure, error) {
+	out := &ledger.Erasure{Time: time.Now()}
+	if !e.config.runs("training") && e.config.Peers["training"] == "" {
+		return out, nil // nobody trains here
+	}
+	conn, err := e.Conn("training")
+	if err != nil {
+		return nil, err
+	}
+	r, err := trainingv1.NewDatasetServiceClient(conn).EraseFromDatasets(ctx, &trainingv1.EraseFromDatasetsRequest{SubjectId: subject})
+	if err != nil {
+		return nil, err
+	}
+	out.Places = []ledger.Erased{{Place: "training/datasets", Records: r.GetRows()}}
+	return out, nil
+}
+
+// runTraining carries out runs; everything that they ask answers now.
+func (a *App) runTraining() {
+	if a.training != nil {
+		a.training.Run()
+	}
+}
+
+// drainTraining stops runs, which go on at the next start.
+func (a *App) drainTraining() {
+	if a.training != nil {
+		_ = a.training.Close() // it cannot fail
+	}
+}
