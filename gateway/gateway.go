@@ -146,7 +146,7 @@ func registerConsole(mux *http.ServeMux, d Deps) error {
 		return nil
 	}
 	conns := map[string]grpc.ClientConnInterface{}
-	for _, name := range []string{"review", "decisions", "models", "identity"} {
+	for _, name := range []string{"review", "decisions", "models", "training", "identity"} {
 		conn, err := d.Conn(name)
 		if err != nil {
 			return fmt.Errorf("connect the console: %w", err)
@@ -156,6 +156,7 @@ func registerConsole(mux *http.ServeMux, d Deps) error {
 	pages, err := console.New(console.Deps{
 		Review: reviewv1.NewReviewServiceClient(conns["review"]), Decisions: decisionsv1.NewDecisionServiceClient(conns["decisions"]),
 		Models: modelsv1.NewModelServiceClient(conns["models"]), Identity: identityv1.NewIdentityServiceClient(conns["identity"]),
+		Training: trainingv1.NewRunServiceClient(conns["training"]), Datasets: trainingv1.NewDatasetServiceClient(conns["training"]),
 		SessionKey: d.SessionKey, Log: d.Log,
 	})
 	if err != nil {

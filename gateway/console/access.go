@@ -14,6 +14,7 @@ var sections = []section{
 	{"Items", root + "/items", "review:read"},
 	{"Deployments", root + "/deployments", "models:read"},
 	{"Models", root + "/models", "models:read"},
+	{"Runs", root + "/runs", "training:read"},
 }
 
 // pageScopes keeps the scopes that matter for pages: a cookie has no room for all that a key may hold.

@@ -24,6 +24,7 @@ import (
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
@@ -47,6 +48,9 @@ type Deps struct {
 	Decisions decisionsv1.DecisionServiceClient
 	// Models explains what weighed on a suggestion, and serves the pages of deployments and models.
 	Models modelsv1.ModelServiceClient
+	// Training and Datasets serve the pages of runs.
+	Training trainingv1.RunServiceClient
+	Datasets trainingv1.DatasetServiceClient
 	// Identity tells what a key may do.
 	Identity identityv1.IdentityServiceClient
 	// SessionKey seals the sessions: 32 bytes that outlive a restart, so that nobody is signed out by one.
@@ -61,6 +65,8 @@ type Console struct {
 	review    reviewv1.ReviewServiceClient
 	decisions decisionsv1.DecisionServiceClient
 	models    modelsv1.ModelServiceClient
+	training  trainingv1.RunServiceClient
+	datasets  trainingv1.DatasetServiceClient
 	identity  identityv1.IdentityServiceClient
 	sessions  *sessions
 	now       func() time.Time
@@ -82,7 +88,7 @@ func New(d Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	c := &Console{review: d.Review, decisions: d.Decisions, models: d.Models, identity: d.Identity, sessions: sealed, now: d.Now, log: d.Log}
+	c := &Console{review: d.Review, decisions: d.Decisions, models: d.Models, training: d.Training, datasets: d.Datasets, identity: d.Identity, sessions: sealed, now: d.Now, log: d.Log}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -115,6 +121,12 @@ func New(d Deps) (http.Handler, error) {
 		"GET " + root + "/deployments/{operation}/{deployment}":        c.deployment,
 		"GET " + root + "/deployments/{operation}/{deployment}/{act}":  c.actPage,
 		"POST " + root + "/deployments/{operation}/{deployment}/{act}": c.act,
+		"GET " + root + "/runs":                                        c.runs,
+		"GET " + root + "/runs/start":                                  c.startRunPage,
+		"POST " + root + "/runs/start":                                 c.startRun,
+		"GET " + root + "/runs/{id}":                                   c.run,
+		"GET " + root + "/runs/{id}/report":                            c.runReport,
+		"POST " + root + "/runs/{id}/cancel":                           c.cancelRun,
 		"GET " + root + "/models":                                      c.modelList,
 		"GET " + root + "/models/{model}":                              c.model,
 		"GET " + root + "/models/{model}/compare":                      c.compareVersions,
