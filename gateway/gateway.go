@@ -23,6 +23,7 @@ import (
 	jobsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	monitoringv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/monitoring/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
@@ -61,10 +62,14 @@ var services = []service{
 		return classificationv1.RegisterClassificationServiceHandlerClient(ctx, m, classificationv1.NewClassificationServiceClient(c))
 	}},
 	{"decisions", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
-		return decisionsv1.RegisterDecisionServiceHandlerClient(ctx, m, decisionsv1.NewDecisionServiceClient(c))
+		return errors.Join(decisionsv1.RegisterDecisionServiceHandlerClient(ctx, m, decisionsv1.NewDecisionServiceClient(c)),
+			decisionsv1.RegisterErasureServiceHandlerClient(ctx, m, decisionsv1.NewErasureServiceClient(c)))
 	}},
 	{"models", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return modelsv1.RegisterModelServiceHandlerClient(ctx, m, modelsv1.NewModelServiceClient(c))
+	}},
+	{"monitoring", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
+		return monitoringv1.RegisterMonitoringServiceHandlerClient(ctx, m, monitoringv1.NewMonitoringServiceClient(c))
 	}},
 	{"events", func(ctx context.Context, m *runtime.ServeMux, c grpc.ClientConnInterface) error {
 		return errors.Join(eventsv1.RegisterEventServiceHandlerClient(ctx, m, eventsv1.NewEventServiceClient(c)),

@@ -118,7 +118,7 @@ func describedFiles() ([]protoreflect.FileDescriptor, error) {
 		}
 		files = append(files, file)
 	}
-	order := []string{"moderation", "routing", "classification", "decisions", "review", "models", "training", "jobs", "events", "identity", "common"}
+	order := []string{"moderation", "routing", "classification", "decisions", "review", "models", "monitoring", "training", "jobs", "events", "identity", "common"}
 	rank := func(f protoreflect.FileDescriptor) int {
 		return slices.Index(order, strings.Split(string(f.Package()), ".")[1])
 	}

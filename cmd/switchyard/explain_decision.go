@@ -111,6 +111,8 @@ func because(r *commonv1.DecisionRecord) string {
 		return "The model could not answer; this is the policy's fallback."
 	case commonv1.DecisionReason_DECISION_REASON_SHADOW:
 		return "It was answered in shadow, to compare models: recorded, never acted on."
+	case commonv1.DecisionReason_DECISION_REASON_HALTED:
+		return "It would have been decided by itself, but automation was stopped; the deployment says why."
 	case commonv1.DecisionReason_DECISION_REASON_UNSPECIFIED:
 	}
 	return "The record gives no reason."

@@ -46,6 +46,7 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 	root.AddCommand(
 		newServe(), newTrain(), newDatasets(), newRuns(),
 		newModerate(), newRoute(), newClassify(), newExplain(), newReplay(),
+		newPromises(), newEvaluate(),
 		newDeployments(), newModels(),
 		newLake(), newLedger(), newKeys(), newCheckConfig(), newVersion(),
 	)

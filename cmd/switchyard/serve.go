@@ -39,7 +39,7 @@ func (f *configFlags) register(c *cobra.Command) {
 	s.StringVar(&f.http, "http", "", "address for REST (default 127.0.0.1:8080; port 0 takes a free one, none turns it off)")
 	s.StringVar(&f.socket, "socket", "", "unix socket for gRPC (default switchyard.sock in the data folder, none turns it off)")
 	s.StringVar(&f.devKeyFile, "dev-key-file", "", "write a development key to this file instead of printing it")
-	s.StringSliceVar(&f.target, "target", nil, "parts that run in this process: moderation, routing, classification, decisions, review, models, jobs, events, identity, gateway (default all)")
+	s.StringSliceVar(&f.target, "target", nil, "parts that run in this process: moderation, routing, classification, decisions, review, models, monitoring, jobs, events, identity, gateway (default all)")
 	s.BoolVar(&f.noStarter, "no-starter", false, "do not deploy starter models when the registry is empty")
 }
 
@@ -116,7 +116,7 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			if err != nil {
 				return err
 			}
-			collectLess()
+			collectLess(c.Context())
 			announce(c, a, cfg)
 			settled := time.AfterFunc(settleTime, debug.FreeOSMemory)
 			defer settled.Stop()
@@ -130,16 +130,6 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 
 // settleTime is after how long a start has left behind what nothing needs any more; the system gets it back.
 const settleTime = 2 * time.Second
-
-// collectLess lets the heap grow to three times what lives before it is collected, unless GOGC says otherwise. What lives is small (models are
-// mapped files), so Go's default of twice collects many times a second under load. Five times makes a call 15 to 25 % cheaper than the default,
-// but under sustained load lets the process grow to 800 MiB, since the stream's window of known ids then lives too. It is set after the
-// start, whose garbage would otherwise stay in the idle server's memory.
-func collectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
-}
 
 // announce tells a person where the server listens and, at the first start, the key.
 func announce(c *cobra.Command, a *app.App, cfg app.Config) {

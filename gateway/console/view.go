@@ -68,6 +68,7 @@ var reasons = map[commonv1.DecisionReason]string{
 	commonv1.DecisionReason_DECISION_REASON_RULE:            "a rule of the project asks for a person",
 	commonv1.DecisionReason_DECISION_REASON_FALLBACK:        "the model could not answer",
 	commonv1.DecisionReason_DECISION_REASON_SHADOW:          "it was answered in shadow",
+	commonv1.DecisionReason_DECISION_REASON_HALTED:          "automation was stopped",
 }
 
 // why says in words why a person looks at the item.

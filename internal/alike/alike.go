@@ -24,6 +24,13 @@ type Set []uint64
 
 // Of returns the shingles of a text. Case and runs of white space do not count. It is empty for an empty text and for one that is too long.
 func Of(text string) Set {
+	set := shingles(text)
+	slices.Sort(set)
+	return slices.Compact(set)
+}
+
+// shingles returns the hashes of all shingles in the order of the text.
+func shingles(text string) Set {
 	runes := make([]rune, 0, min(len(text), MaxRunes+1))
 	space := false
 	for _, r := range strings.TrimSpace(text) {
@@ -49,9 +56,11 @@ func Of(text string) Set {
 		}
 		set = append(set, mix(h))
 	}
-	slices.Sort(set)
-	return slices.Compact(set)
+	return set
 }
+
+// KeysOf returns Keys(Of(text)) in a third of the time: how often a shingle is there, and where, does not matter to the keys.
+func KeysOf(text string) []int64 { return Keys(shingles(text)) }
 
 // Likeness returns the share of the shingles of both that both have, 0 to 1; 0 when one of them is empty.
 func Likeness(a, b Set) float64 {

@@ -3,6 +3,7 @@ package alike
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -77,4 +78,22 @@ func share(a, b []int64) bool {
 		}
 	}
 	return false
+}
+
+func TestKeysOfATextAreThoseOfItsSet(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	texts := []string{"", "a", "abcde", "aaaaaaaaaaaaaaaa", strings.Repeat("ab ", 300), strings.Repeat("ä", MaxRunes+1)}
+	for range 100 {
+		var b strings.Builder
+		for range random.IntN(400) {
+			b.WriteRune(rune('a' + random.IntN(4)))
+		}
+		texts = append(texts, b.String())
+	}
+	for _, text := range texts {
+		if got, want := KeysOf(text), Keys(Of(text)); !slices.Equal(got, want) {
+			t.Fatalf("%q: %v and %v", text, got, want)
+		}
+	}
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/outbox"
+	"github.com/switchyard-ai/switchyard/internal/pace"
 	"github.com/switchyard-ai/switchyard/internal/relay"
 	"github.com/switchyard-ai/switchyard/internal/serving"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
@@ -39,6 +40,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/moderation"
+	"github.com/switchyard-ai/switchyard/services/monitoring"
 	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/routing"
 	"github.com/switchyard-ai/switchyard/services/training"
@@ -74,12 +76,14 @@ type App struct {
 	bus         *bus.Bus
 	relay       *relay.Relay
 	review      *review.Service
+	monitoring  *monitoring.Service
 	outbox      *outbox.Relay
 	lake        lakePointer
 	verified    verified
 	events      *events.Service
 	training    *training.Service
 	serving     *serving.Table
+	pace        pace.Pace
 	httpLn      net.Listener
 	http        *http.Server
 
@@ -135,6 +139,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"first use", a.firstUse}, // before anything follows the registry: what is deployed here answers the first call
 		{"decisions", a.startDecisions},
 		{"review", a.startReview},
+		{"monitoring", a.startMonitoring},
 		{"reading", a.startReading},
 		{"jobs", a.startJobs},
 		{"training", func(ctx context.Context) error { return a.startTraining(ctx, o.Version) }},
@@ -145,6 +150,7 @@ func (a *App) start(ctx context.Context, o Options) error {
 		{"listen", a.listen},
 		{"relay", a.startRelay}, // last: nobody waits for the bus, and its start would take the processor from those that somebody waits for
 		{"review's events", a.feedReview},
+		{"monitoring's events", a.feedMonitoring},
 		{"lake", a.feedLake},
 		{"verification", a.keepVerifying},
 	} {
@@ -251,7 +257,7 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 		return err
 	}
 	maker := decision.New(decision.Deps{
-		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log, Traffic: traffic,
+		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log, Pace: &a.pace, Traffic: traffic,
 	})
 	source := decision.FromTable(a.serving)
 	if a.config.runs("moderation") {
@@ -297,6 +303,7 @@ const appliedTimeout = 2 * time.Second
 
 // applied waits until this process answers with a changed deployment.
 func (a *App) applied(ctx context.Context, d *modelsv1.Deployment) {
+	a.watched(ctx, d)
 	if a.serving == nil {
 		return // the first deployments are made before anything answers
 	}

@@ -22,11 +22,12 @@ import (
 	"github.com/switchyard-ai/switchyard/services/events"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
+	"github.com/switchyard-ai/switchyard/services/monitoring"
 	"github.com/switchyard-ai/switchyard/services/training"
 )
 
 // Targets are the parts that a process can run.
-var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "jobs", "training", "events", "identity", "gateway"}
+var Targets = []string{"moderation", "routing", "classification", "decisions", "review", "models", "monitoring", "jobs", "training", "events", "identity", "gateway"}
 
 // Config is the whole configuration. Every section belongs to the package that it configures.
 type Config struct {
@@ -59,6 +60,8 @@ type Config struct {
 	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
+	// Monitoring is what is assumed of reviewers until it is measured.
+	Monitoring monitoring.Config `yaml:"monitoring"`
 	// Jobs are the limits of task queues and of jobs of many decisions.
 	Jobs jobs.Config `yaml:"jobs"`
 	// Training are the limits of data sets and of runs.
@@ -82,22 +85,23 @@ type Config struct {
 // Default returns the configuration that holds when nothing is said: everything in one process, on loopback, data in ./switchyard-data.
 func Default() Config {
 	c := Config{
-		DataDir:   "switchyard-data",
-		HTTP:      "127.0.0.1:8080",
-		Starter:   true,
-		GRPC:      mesh.Default(),
-		Gateway:   gateway.Default(),
-		DB:        db.Default(""),
-		Models:    models.Default(),
-		Jobs:      jobs.Default(),
-		Training:  training.Default(),
-		Journal:   journal.Default(),
-		Bus:       bus.Default(),
-		Lake:      lake.Default(),
-		Verify:    ledger.Default(),
-		Events:    events.Default(),
-		Inbox:     inbox.Default(),
-		Telemetry: telemetry.Default(),
+		DataDir:    "switchyard-data",
+		HTTP:       "127.0.0.1:8080",
+		Starter:    true,
+		GRPC:       mesh.Default(),
+		Gateway:    gateway.Default(),
+		DB:         db.Default(""),
+		Models:     models.Default(),
+		Monitoring: monitoring.Default(),
+		Jobs:       jobs.Default(),
+		Training:   training.Default(),
+		Journal:    journal.Default(),
+		Bus:        bus.Default(),
+		Lake:       lake.Default(),
+		Verify:     ledger.Default(),
+		Events:     events.Default(),
+		Inbox:      inbox.Default(),
+		Telemetry:  telemetry.Default(),
 	}
 	c.GRPC.Address = "127.0.0.1:9090"
 	return c
@@ -144,7 +148,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake, "verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "monitoring": c.Monitoring, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake,
+		"verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", section, err))
@@ -167,7 +172,7 @@ func (c *Config) decides() bool {
 // missingPeers returns the parts that something here needs and nobody serves.
 func (c *Config) missingPeers() []string {
 	need := map[string]bool{"identity": true}
-	if c.decides() || c.runs("review") {
+	if c.decides() || c.runs("review") || c.runs("monitoring") {
 		need["models"] = true
 	}
 	if c.runs("gateway") {

@@ -149,7 +149,7 @@ func (a *App) feedLake(ctx context.Context) error {
 			case <-time.After(50 * time.Millisecond):
 			}
 		}
-		s := ledger.Sink{Log: eventLog{a.bus}, Lake: a.lake.Load(), Flush: a.config.Lake.Flush, Slog: a.log}
+		s := ledger.Sink{Log: eventLog{a.bus}, Lake: a.lake.Load(), Flush: a.config.Lake.Flush, Slog: a.log, Busy: a.pace.Busy}
 		return s.Run(ctx)
 	})
 	return nil
@@ -189,6 +189,7 @@ func (e eventLog) Overwrite(ctx context.Context, seq uint64) error {
 	if err != nil {
 		return err
 	}
+	defer e.Forget(seq)
 	return s.SecureDeleteMsg(ctx, seq)
 }
 

@@ -25,10 +25,10 @@ func (a *App) startErasing(context.Context) error {
 }
 
 // erasers are where EraseSubject erases, in this order: what every process keeps by itself, with which its last events come into the stream; stream and lake; and once more
-// what processes keep, since some of the events may have been on their way to them. Data sets come last: they are made of all that.
+// what processes keep, since some of the events may have been on their way to them.
 func (a *App) erasers() []decisions.Eraser {
 	parts := eraseParts{a}
-	return []decisions.Eraser{parts, ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}, parts, trainingEraser{a}}
+	return []decisions.Eraser{parts, ledger.Eraser{Log: eventLog{a.bus}, Open: a.lake.Load}, parts}
 }
 
 // eraseParts erases from what this process and its peers keep by themselves.
@@ -93,6 +93,10 @@ func (e *erasure) ErasePart(ctx context.Context, req *decisionsv1.ErasePartReque
 		{a.bus != nil, func() error { return a.carryAll(ctx) }},
 		{a.events != nil, func() error { n, err := a.events.Erase(ctx, project, subject); return count("webhooks", n, err) }},
 		{a.answers != nil, func() error { n, err := a.answers.Erase(ctx, project, subject); return count("answers", n, err) }},
+		{a.training != nil, func() error {
+			n, err := a.training.Erase(ctx, project, subject)
+			return count("training/datasets", n, err)
+		}},
 		{true, func() error { return a.db.Scrub(ctx) }},
 	} {
 		if !step.here {

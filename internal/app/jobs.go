@@ -24,6 +24,7 @@ func (a *App) startJobs(ctx context.Context) error {
 	a.tasks.Register(a.server)
 	a.jobs = jobs.NewJobs(jobs.JobDeps{
 		DB: a.db, Dir: filepath.Join(a.config.DataDir, "jobs"), Deciders: a.deciders(), Config: a.config.Jobs.Batches, Log: a.log,
+		Waited: a.pace.Waited,
 	})
 	a.closers = append(a.closers, a.jobs.Close)
 	if err := a.jobs.Start(ctx); err != nil {

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
-	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/cloudevent"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
@@ -65,35 +62,3 @@ func (a *App) recordedDecision(ctx context.Context, project, id string) (*common
 	}
 	return r, err
 }
-
-// feedReview brings decisions from the bus into the queue.
-func (a *App) feedReview(ctx context.Context) error {
-	if a.review == nil {
-		return nil
-	}
-	// A batch is one transaction: a reviewer who asks for the next item waits no longer than it takes.
-	consumer := bus.Consumer{Name: reviewConsumer, Filters: []string{bus.Stream + ".*.decisions"}, Batch: 100}
-	a.background.Go(func() error {
-		err := a.bus.Consume(ctx, consumer, func(ctx context.Context, batch []bus.Delivery) error {
-			records := make([]*commonv1.DecisionRecord, 0, len(batch))
-			for _, d := range batch {
-				r := &commonv1.DecisionRecord{}
-				if err := proto.Unmarshal(d.Data, r); err != nil {
-					// It would fail for ever and hold up all that follow; it stays in the stream for whoever looks into it.
-					a.log.ErrorContext(ctx, "a decision cannot be read, so it is no review item", "id", d.ID, "sequence", d.Seq, "error", err)
-					continue
-				}
-				records = append(records, r)
-			}
-			return a.review.Apply(ctx, records)
-		})
-		if errors.Is(err, bus.ErrClosed) {
-			err = nil
-		}
-		return err
-	})
-	return nil
-}
-
-// reviewConsumer is how the stream knows the queue.
-const reviewConsumer = "review"

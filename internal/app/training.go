@@ -3,14 +3,11 @@ package app
 import (
 	"context"
 	"path/filepath"
-	"time"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
-	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/lake"
-	"github.com/switchyard-ai/switchyard/internal/ledger"
 	"github.com/switchyard-ai/switchyard/services/training"
 )
 
@@ -57,27 +54,6 @@ func (a *App) startTraining(ctx context.Context, version string) error {
 	}
 	a.training.Register(a.server)
 	return nil
-}
-
-// trainingEraser erases persons from data sets, wherever those are kept. The call carries the caller, and with that the project.
-type trainingEraser struct{ *App }
-
-// Erase takes the rows of a person out of the project's data sets.
-func (e trainingEraser) Erase(ctx context.Context, _, subject string) (*ledger.Erasure, error) {
-	out := &ledger.Erasure{Time: time.Now()}
-	if !e.config.runs("training") && e.config.Peers["training"] == "" {
-		return out, nil // nobody trains here
-	}
-	conn, err := e.Conn("training")
-	if err != nil {
-		return nil, err
-	}
-	r, err := trainingv1.NewDatasetServiceClient(conn).EraseFromDatasets(ctx, &trainingv1.EraseFromDatasetsRequest{SubjectId: subject})
-	if err != nil {
-		return nil, err
-	}
-	out.Places = []ledger.Erased{{Place: "training/datasets", Records: r.GetRows()}}
-	return out, nil
 }
 
 // runTraining carries out runs; everything that they ask answers now.

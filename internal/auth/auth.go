@@ -21,6 +21,7 @@ var Scopes = []string{
 	"events:read", "events:write",
 	"models:read", "models:write",
 	"training:read", "training:write",
+	"monitoring:read",
 	"identity:read", "identity:write",
 	"platform:admin", "platform:serve",
 }

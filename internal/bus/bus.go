@@ -48,6 +48,7 @@ type Bus struct {
 	sick   chan string  // what made the watchdog look
 	streak atomic.Int32 // publishes that timed out since the last one that did not
 	batch  atomic.Uint64
+	recent recent // of an embedded server
 
 	mu    sync.Mutex
 	ready chan struct{} // closed while the stream is reachable
@@ -136,6 +137,12 @@ func (b *Bus) WaitReady(ctx context.Context) error {
 	}
 }
 
+// Embedded says whether the stream is this process's own.
+func (b *Bus) Embedded() bool { return b.cfg.URL == "" }
+
+// Forget forgets what this process remembers of a message that was removed from the stream.
+func (b *Bus) Forget(seq uint64) { b.recent.forget(seq) }
+
 // JetStream returns the connection for consumers. It stays the same when the embedded server is restarted. Call it after Start.
 func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
@@ -187,6 +194,7 @@ func (b *Bus) up(is bool) {
 	} else {
 		close(b.down)
 		b.ready = make(chan struct{})
+		b.recent.reset()
 	}
 }
 

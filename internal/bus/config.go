@@ -20,8 +20,8 @@ type Config struct {
 	MaxBytes int64 `yaml:"max_bytes"`
 	// MaxAge limits how long events are kept. Default 0: as long as MaxBytes allows.
 	MaxAge time.Duration `yaml:"max_age"`
-	// Duplicates is how long a message id is remembered: repeating it within that time stores nothing. The server keeps about 200 bytes per id in memory.
-	// From 1 s; default 2 min.
+	// Duplicates is how long a message id is remembered: repeating it within that time stores nothing. The server keeps about 260 bytes per id in memory.
+	// It should be longer than a publish that is not acknowledged takes until it was repeated twice, see ack_timeout. From 1 s; default 30 s.
 	Duplicates time.Duration `yaml:"duplicates"`
 	// MessageBytes limits one message, headers included. From 1 KiB to 64 MiB; default 2 MiB.
 	MessageBytes int32 `yaml:"message_bytes"`
@@ -36,7 +36,7 @@ type Config struct {
 // Default returns the configuration of an embedded server.
 func Default() Config {
 	return Config{
-		Replicas: 1, MaxBytes: 8 << 30, Duplicates: 2 * time.Minute, MessageBytes: 2 << 20, MaxInflight: 256,
+		Replicas: 1, MaxBytes: 8 << 30, Duplicates: 30 * time.Second, MessageBytes: 2 << 20, MaxInflight: 256,
 		AckTimeout: 10 * time.Second, ProbeInterval: 2 * time.Second,
 	}
 }

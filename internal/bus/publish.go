@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -96,8 +98,9 @@ func (b *Bus) check(m *Msg) error {
 
 // unique leaves out messages whose id came before. A cluster refuses an id whose first message is still under way.
 func unique(msgs []Msg) []Msg {
-	seen := make(map[string]struct{}, len(msgs))
-	key := func(m *Msg) string { return m.Subject + "|" + m.ID }
+	type name struct{ subject, id string }
+	seen := make(map[name]struct{}, len(msgs))
+	key := func(m *Msg) name { return name{m.Subject, m.ID} }
 	for i := range msgs {
 		seen[key(&msgs[i])] = struct{}{}
 	}
@@ -129,6 +132,25 @@ func ValidSubject(s string) bool {
 
 // Source is where the events of a subject come from, as CloudEvents name it: "switchyard.acme.decisions" is "/switchyard/acme/decisions".
 func Source(subject string) string {
+	if s, ok := sources.Load(subject); ok {
+		return s.(string)
+	}
+	s := sourceOf(subject)
+	if sourcesKnown.Add(1) <= maxSources {
+		sources.Store(strings.Clone(subject), s)
+	}
+	return s
+}
+
+// There are few subjects, and every message has its source in its id.
+var (
+	sources      sync.Map // subject → source
+	sourcesKnown atomic.Int64
+)
+
+const maxSources = 10_000
+
+func sourceOf(subject string) string {
 	var b strings.Builder
 	for token := range strings.SplitSeq(subject, ".") {
 		b.WriteByte('/')
@@ -173,12 +195,16 @@ func (b *Bus) publishUnit(ctx context.Context, msgs []Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
 	defer cancel()
 	last := len(msgs) - 1
+	ids := make([]string, len(msgs))
 	for i := range msgs[:last] {
-		if err := b.nc.PublishMsg(unitMsg(&msgs[i], id, i+1)); err != nil {
+		m := unitMsg(&msgs[i], id, i+1)
+		ids[i] = m.Header[jetstream.MsgIDHeader][0]
+		if err := b.nc.PublishMsg(m); err != nil {
 			return err
 		}
 	}
 	m := unitMsg(&msgs[last], id, last+1)
+	ids[last] = m.Header[jetstream.MsgIDHeader][0]
 	m.Header[batchCommitHeader] = []string{"1"}
 	answer, err := b.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
@@ -186,6 +212,7 @@ func (b *Bus) publishUnit(ctx context.Context, msgs []Msg) error {
 	}
 	var ack struct {
 		Error *jetstream.APIError `json:"error"`
+		Seq   uint64              `json:"seq"` // of the last message
 		Count int                 `json:"count"`
 	}
 	if err := json.Unmarshal(answer.Data, &ack); err != nil {
@@ -198,6 +225,9 @@ func (b *Bus) publishUnit(ctx context.Context, msgs []Msg) error {
 		return fmt.Errorf("%d of %d messages were acknowledged", ack.Count, len(msgs))
 	}
 	b.count(len(msgs), 0)
+	if b.Embedded() && ack.Seq >= uint64(len(msgs)) {
+		b.recent.add(ack.Seq-uint64(last), msgs, ids, time.Now())
+	}
 	return nil
 }
 
@@ -209,8 +239,8 @@ const (
 
 func unitMsg(m *Msg, id string, seq int) *nats.Msg {
 	n := natsMsg(m)
-	n.Header[batchIDHeader] = []string{id}
-	n.Header[batchSeqHeader] = []string{strconv.Itoa(seq)}
+	values := []string{id, strconv.Itoa(seq)}
+	n.Header[batchIDHeader], n.Header[batchSeqHeader] = values[:1:1], values[1:]
 	return n
 }
 
@@ -225,11 +255,14 @@ func natsMsg(m *Msg) *nats.Msg {
 func (b *Bus) publishEach(ctx context.Context, msgs []Msg) error {
 	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
 	repeated, acked := 0, 0
-	await := func(f jetstream.PubAckFuture) error {
+	await := func(i int) error {
+		f := futures[i]
 		select {
 		case ack := <-f.Ok():
 			if acked++; ack.Duplicate {
 				repeated++
+			} else if b.Embedded() {
+				b.recent.add(ack.Sequence, msgs[i:i+1], []string{f.Msg().Header[jetstream.MsgIDHeader][0]}, time.Now())
 			}
 			return nil
 		case err := <-f.Err():
@@ -241,7 +274,7 @@ func (b *Bus) publishEach(ctx context.Context, msgs []Msg) error {
 	defer func() { b.count(acked, repeated) }()
 	for i := range msgs {
 		if i >= b.cfg.MaxInflight {
-			if err := await(futures[i-b.cfg.MaxInflight]); err != nil {
+			if err := await(i - b.cfg.MaxInflight); err != nil {
 				return err
 			}
 		}
@@ -251,8 +284,8 @@ func (b *Bus) publishEach(ctx context.Context, msgs []Msg) error {
 		}
 		futures = append(futures, f)
 	}
-	for _, f := range futures[max(0, len(futures)-b.cfg.MaxInflight):] {
-		if err := await(f); err != nil {
+	for i := max(0, len(futures)-b.cfg.MaxInflight); i < len(futures); i++ {
+		if err := await(i); err != nil {
 			return err
 		}
 	}

@@ -112,7 +112,8 @@ const (
 
 // Follow calls fn for batches of messages from a position on, in order, each once, as they come, until the context ends (nil), the bus is closed
 // (ErrClosed) or fn fails (its error). When nothing came for about idle, fn is called with an empty batch. It keeps its place over restarts of the server and
-// leaves nothing behind on it: callers that need their place after a crash keep the Seq of the last message themselves.
+// leaves nothing behind on it: callers that need their place after a crash keep the Seq of the last message themselves. A batch is only valid until fn returns; what
+// its messages hold may be kept. From an embedded server messages that this process published are followed without asking it; their Time is when it acknowledged.
 func (b *Bus) Follow(ctx context.Context, from Position, filters []string, idle time.Duration, fn func(ctx context.Context, batch []Delivery) error) error {
 	if err := validFilters(filters); err != nil {
 		return fmt.Errorf("follow: %w", err)
@@ -120,31 +121,50 @@ func (b *Bus) Follow(ctx context.Context, from Position, filters []string, idle 
 	if idle < 50*time.Millisecond {
 		return fmt.Errorf("follow: idle is %v, at least 50ms", idle)
 	}
+	want := newChosen(filters)
+	b.recent.followers.Add(1)
+	defer b.recent.followers.Add(-1)
 	return b.whileReady(ctx, "follow", func(up context.Context) (worked bool, err error) {
 		if from, err = b.fixed(up, from); err != nil {
 			return false, err
 		}
-		t, err := b.tail(up, from, filters)
-		if err != nil {
-			return false, err
-		}
-		defer t.close()
 		for {
-			batch, err := t.next(up, readBatch, idle)
-			if len(batch) > 0 || err == nil {
-				if err := fn(ctx, batch); err != nil {
-					return worked, permanent{err}
-				}
-				worked = true
+			before := from
+			if err := b.followStream(ctx, up, &from, filters, idle, fn); err != nil {
+				return worked || from != before, err
 			}
-			if len(batch) > 0 {
-				from = Position{Seq: batch[len(batch)-1].Seq + 1}
+			if err := b.followRecent(ctx, up, &from, want, idle, fn); err != nil {
+				return true, err
 			}
-			if err != nil {
-				return worked, err
-			}
+			worked = true
 		}
 	})
+}
+
+// followStream follows by asking the server. It returns nil when the follower can go on with what was published here.
+func (b *Bus) followStream(ctx, up context.Context, from *Position, filters []string, idle time.Duration, fn func(ctx context.Context, batch []Delivery) error) error {
+	t, err := b.tail(up, *from, filters)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	for {
+		batch, err := t.next(up, readBatch, idle)
+		if len(batch) > 0 || err == nil {
+			if err := fn(ctx, batch); err != nil {
+				return permanent{err}
+			}
+		}
+		if len(batch) > 0 {
+			*from = Position{Seq: batch[len(batch)-1].Seq + 1}
+		}
+		if err != nil {
+			return err
+		}
+		if from.Seq > 0 && b.recent.covers(from.Seq) {
+			return nil
+		}
+	}
 }
 
 // tail reads through a consumer that the server forgets by itself, should this process not live to remove it.

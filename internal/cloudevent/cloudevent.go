@@ -77,9 +77,11 @@ func Header(subject, id string, a Attributes) map[string][]string {
 		a.Type = TypeOf(kind)
 	}
 	h := make(map[string][]string, 12)
+	values := make([]string, 0, 12) // one allocation for all
 	set := func(name, value string) {
 		if value != "" {
-			h[name] = []string{encode(value)}
+			values = append(values, encode(value))
+			h[name] = values[len(values)-1 : len(values) : len(values)]
 		}
 	}
 	set(prefix+"specversion", "1.0")

@@ -13,6 +13,7 @@ import (
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/fault"
+	"github.com/switchyard-ai/switchyard/internal/pace"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 )
 
@@ -31,6 +32,7 @@ type Deps struct {
 	Random   func() float64   // uniform in [0, 1), safe for concurrent use; nil means the runtime's generator
 	NewID    func() string    // nil means UUIDv7
 	Log      *slog.Logger     // hears of the defects behind items that failed; nil discards
+	Pace     *pace.Pace       // hears how many decisions somebody waits for; nil for nobody
 	Traffic  *Traffic         // compares versions on trial; nil compares nothing
 }
 
@@ -42,12 +44,15 @@ type Maker struct {
 	random   func() float64
 	newID    func() string
 	log      *slog.Logger
+	pace     *pace.Pace
 	traffic  *Traffic
 }
 
 // New returns a Maker.
 func New(d Deps) *Maker {
-	m := &Maker{recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID, log: d.Log, traffic: d.Traffic}
+	m := &Maker{
+		recorder: d.Recorder, metrics: d.Metrics, now: d.Now, random: d.Random, newID: d.NewID, log: d.Log, pace: d.Pace, traffic: d.Traffic,
+	}
 	if m.now == nil {
 		m.now = time.Now
 	}
@@ -109,6 +114,7 @@ func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecor
 	if r == nil {
 		return nil
 	}
+	m.pace.Asked(1)
 	var err error
 	if t.recordMode() == modelsv1.RecordMode_RECORD_MODE_ASYNC {
 		if err = m.recorder.RecordAsync(r); bufferFull(err) {
@@ -121,6 +127,10 @@ func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecor
 		return err
 	}
 	m.count(r)
+	if m.pace != nil {
+		// From the beginning of the call to the durable record, as its caller waits for it.
+		m.pace.Took(m.now().Sub(r.GetDecision().GetTime().AsTime()) + r.GetDecision().GetLatency().AsDuration())
+	}
 	return nil
 }
 
@@ -134,6 +144,9 @@ func bufferFull(err error) bool {
 func (m *Maker) RecordAll(ctx context.Context, t *Target, rs []*commonv1.DecisionRecord) error {
 	if len(rs) == 0 {
 		return nil
+	}
+	if ctx.Value(backgroundKey{}) == nil {
+		m.pace.Asked(len(rs))
 	}
 	if t.recordMode() == modelsv1.RecordMode_RECORD_MODE_ASYNC {
 		for i, r := range rs {

@@ -33,6 +33,7 @@ func TestJudge(t *testing.T) {
 		review    = commonv1.Outcome_OUTCOME_REVIEW
 	)
 	promised := decision.Threshold{At: 0.9, Certificate: "c1", Certified: true}
+	stopped := decision.Threshold{At: 0.9, Certificate: "c1", Certified: true, Halted: true}
 	for name, c := range map[string]struct {
 		score       float64
 		threshold   decision.Threshold
@@ -48,6 +49,10 @@ func TestJudge(t *testing.T) {
 		"below, risk accepted":            {0.89, promised, true, review, commonv1.DecisionReason_DECISION_REASON_BELOW_THRESHOLD, "", false},
 		"nothing promised":                {1, decision.Threshold{}, false, review, commonv1.DecisionReason_DECISION_REASON_NOT_CERTIFIED, "", false},
 		"risk accepted":                   {0.1, decision.Threshold{}, true, automated, commonv1.DecisionReason_DECISION_REASON_NOT_CERTIFIED, "", true},
+		"stopped, above":                  {0.95, stopped, false, review, commonv1.DecisionReason_DECISION_REASON_HALTED, "", false},
+		"stopped, below":                  {0.5, stopped, false, review, commonv1.DecisionReason_DECISION_REASON_BELOW_THRESHOLD, "", false},
+		"stopped, risk accepted":          {1, decision.Threshold{Halted: true}, true, review, commonv1.DecisionReason_DECISION_REASON_HALTED, "", false},
+		"stopped, nothing promised":       {1, decision.Threshold{Halted: true}, false, review, commonv1.DecisionReason_DECISION_REASON_NOT_CERTIFIED, "", false},
 		"not a number is never automated": {math.NaN(), promised, false, review, commonv1.DecisionReason_DECISION_REASON_BELOW_THRESHOLD, "", false},
 	} {
 		got := decision.Judge(c.score, c.threshold, c.automate)
@@ -358,5 +363,29 @@ func TestDefectBehindAnItemIsLoggedAndNotSent(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "weights on fire") || !strings.Contains(out.String(), "r1") {
 		t.Errorf("logged: %s", out.String())
+	}
+}
+
+func TestAHaltCoversItsSideAndOneForAllWhatHasNoCertificateOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		halts   []string
+		stopped map[string]bool
+	}{
+		"none":       {nil, map[string]bool{"a": false, "b": false}},
+		"one label":  {[]string{"a"}, map[string]bool{"a": true, "b": false}},
+		"the others": {[]string{""}, map[string]bool{"a": false, "b": true}},
+		"everything": {[]string{"", "a"}, map[string]bool{"a": true, "b": true}},
+	} {
+		target := (&decisiontest.Deployment{Name: "d", Thresholds: map[string]float64{"": 0.5, "a": 0.5}}).Target(commonv1.Operation_OPERATION_ROUTING)
+		target.Deployment.Certificates = []*modelsv1.Certificate{{Side: ""}, {Side: "a"}}
+		for _, side := range c.halts {
+			target.Deployment.Halts = append(target.Deployment.Halts, &modelsv1.Halt{Side: side})
+		}
+		for side, want := range c.stopped {
+			if got := target.Judge(side, 0.9).Reason == commonv1.DecisionReason_DECISION_REASON_HALTED; got != want {
+				t.Errorf("%s: label %s stopped: %v, want %v", name, side, got, want)
+			}
+		}
 	}
 }

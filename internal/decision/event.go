@@ -42,6 +42,10 @@ const (
 	decisionOperation  = 3
 	decisionDeployment = 4
 	decisionTime       = 5
+	decisionOutcome    = 6
+	decisionReason     = 7
+	decisionAudit      = 15
+	auditSelected      = 1
 	timestampSeconds   = 1
 	timestampNanos     = 2
 )

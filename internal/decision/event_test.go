@@ -55,3 +55,28 @@ func BenchmarkEventHeader(b *testing.B) {
 		decision.EventHeader(entry)
 	}
 }
+
+func TestWhatNeedsAPersonIsSeenWithoutDecoding(t *testing.T) {
+	t.Parallel()
+	for outcome := range commonv1.Outcome_name {
+		for reason := range commonv1.DecisionReason_name {
+			for _, audit := range []*commonv1.Audit{nil, {Probability: 0.5}, {Selected: true, Probability: 0.5}} {
+				r := &commonv1.DecisionRecord{Caller: "k", Decision: &commonv1.Decision{
+					DecisionId: "id", Outcome: commonv1.Outcome(outcome), Reason: commonv1.DecisionReason(reason), Audit: audit,
+				}}
+				data, err := proto.Marshal(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := r.GetDecision().GetReason() != commonv1.DecisionReason_DECISION_REASON_SHADOW &&
+					(r.GetDecision().GetOutcome() != commonv1.Outcome_OUTCOME_AUTOMATED || audit.GetSelected())
+				if got := decision.NeedsPerson(data); got != want {
+					t.Errorf("%v: %v", r, got)
+				}
+			}
+		}
+	}
+	if !decision.NeedsPerson([]byte{0xff}) {
+		t.Error("damage goes unnoticed")
+	}
+}

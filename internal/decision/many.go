@@ -31,13 +31,15 @@ func InBackground(ctx context.Context) context.Context {
 func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *commonv1.DecisionRecord) error {
 	records := make([]*commonv1.DecisionRecord, n)
 	do := func(i int) { records[i] = score(i) }
+	cores := runtime.GOMAXPROCS(0)
 	if ctx.Value(backgroundKey{}) != nil {
+		cores = max(1, cores-1) // one is always left to callers
 		do = func(i int) {
 			records[i] = score(i)
 			runtime.Gosched()
 		}
 	}
-	if err := spread(ctx, n, do); err != nil {
+	if err := spread(ctx, n, cores, do); err != nil {
 		return err
 	}
 	made := records[:0]
@@ -52,9 +54,9 @@ func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *c
 	return m.RecordAll(ctx, t, made)
 }
 
-// spread calls do for 0 to n−1 on as many goroutines as are worth it, and waits for all of them.
-func spread(ctx context.Context, n int, do func(i int)) error {
-	workers := min(runtime.GOMAXPROCS(0), (n+share-1)/share)
+// spread calls do for 0 to n−1 on as many goroutines as are worth it, at most so many, and waits for all of them.
+func spread(ctx context.Context, n, most int, do func(i int)) error {
+	workers := min(most, (n+share-1)/share)
 	if workers <= 1 {
 		for i := range n {
 			if err := ctx.Err(); err != nil {

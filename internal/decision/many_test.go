@@ -15,7 +15,7 @@ func TestSpreadCallsEveryItemOnce(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 7, 8, 9, 1000} {
 		calls := make([]atomic.Int32, n)
-		if err := spread(t.Context(), n, func(i int) { calls[i].Add(1) }); err != nil {
+		if err := spread(t.Context(), n, 4, func(i int) { calls[i].Add(1) }); err != nil {
 			t.Fatal(err)
 		}
 		for i := range calls {
@@ -28,7 +28,7 @@ func TestSpreadCallsEveryItemOnce(t *testing.T) {
 
 func TestSpreadTurnsAPanicIntoAnError(t *testing.T) {
 	t.Parallel()
-	err := spread(t.Context(), 1000, func(i int) {
+	err := spread(t.Context(), 1000, 4, func(i int) {
 		if i == 500 {
 			panic("boom")
 		}
@@ -42,7 +42,7 @@ func TestSpreadStopsWhenTheCallerIsGone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	var calls atomic.Int32
-	err := spread(ctx, 100000, func(int) {
+	err := spread(ctx, 100000, 4, func(int) {
 		if calls.Add(1) == 10 {
 			cancel()
 		}

@@ -1,6 +1,9 @@
 package decision
 
-import commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+import (
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+)
 
 // Verdict says whether an answer may be acted on, and why.
 type Verdict struct {
@@ -16,13 +19,17 @@ type Threshold struct {
 	At          float64 // scores at or above it are automated
 	Certificate string  // id
 	Certified   bool    // false: nothing is promised, At means nothing
+	Halted      bool    // automation was stopped, whatever is certified
 }
 
 // Judge compares the score of a model's answer with the threshold of its side. automate is the policy's consent to act without a
-// certificate; where a certificate exists, it alone decides.
+// certificate; where a certificate exists, it alone decides. What would be
+// automated is not while a halt stands.
 func Judge(score float64, t Threshold, automate bool) Verdict {
 	v := Verdict{Outcome: commonv1.Outcome_OUTCOME_REVIEW, Stage: commonv1.Stage_STAGE_MODEL}
 	switch {
+	case t.Halted && (t.Certified && score >= t.At || !t.Certified && automate): // it would have been automated
+		v.Reason = commonv1.DecisionReason_DECISION_REASON_HALTED
 	case t.Certified && score >= t.At:
 		v.Outcome, v.Reason, v.CertificateID = commonv1.Outcome_OUTCOME_AUTOMATED, commonv1.DecisionReason_DECISION_REASON_CERTIFIED, t.Certificate
 	case t.Certified:
@@ -58,5 +65,25 @@ func ByRule(acts bool) Verdict {
 // Judge compares a score with what the deployment promises about that side.
 func (t *Target) Judge(side string, score float64) Verdict {
 	at, certificate, ok := t.Threshold(side)
-	return Judge(score, Threshold{At: at, Certificate: certificate, Certified: ok}, t.automates())
+	return Judge(score, Threshold{At: at, Certificate: certificate, Certified: ok, Halted: halted(t.Deployment, side)}, t.automates())
+}
+
+// halted says whether automation of a side was stopped: the side's own, or that of all that has no certificate of its own.
+func halted(d *modelsv1.Deployment, side string) bool {
+	all := false
+	for _, h := range d.GetHalts() {
+		if h.GetSide() == side {
+			return true
+		}
+		all = all || h.GetSide() == ""
+	}
+	if !all {
+		return false
+	}
+	for _, c := range d.GetCertificates() {
+		if c.GetSide() == side {
+			return false
+		}
+	}
+	return true
 }

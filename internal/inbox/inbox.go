@@ -30,6 +30,7 @@ var schema = []string{
 		PRIMARY KEY (consumer, id)
 	);
 	CREATE INDEX inbox_by_time ON inbox (seen)`,
+	places,
 }
 
 // Migrate makes the inbox's table.

@@ -2,15 +2,10 @@ package lake
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
-	"time"
-
-	"github.com/parquet-go/parquet-go"
 )
 
 // Batch is what was read of the stream in a row, without gaps: every message after After up to Last is in it, or is none of the lake's.
@@ -23,16 +18,22 @@ type Batch struct {
 	Verdicts    []Verdict
 	Feedback    []Feedback
 	Deployments []Deployment
+	// Records are more decisions, in encoded form. Decode makes the row of one; the row is only read before the next call, and what it was before is of no
+	// interest. A record that it refuses is counted with Skipped.
+	Records []Record
+	Decode  func(r *Record, into *Decision) error
 }
 
 // Rows returns how many rows there are.
 func (b *Batch) Rows() int {
-	return len(b.Decisions) + len(b.Verdicts) + len(b.Feedback) + len(b.Deployments)
+	return len(b.Decisions) + len(b.Records) + len(b.Verdicts) + len(b.Feedback) + len(b.Deployments)
 }
 
 // skipTo leaves out what is in the lake already.
 func (b *Batch) skipTo(watermark uint64) {
-	b.After = watermark
+	if b.After = watermark; b.Records != nil {
+		b.Records = slices.DeleteFunc(b.Records, func(r Record) bool { return r.Seq <= watermark })
+	}
 	b.Decisions = after(b.Decisions, watermark)
 	b.Verdicts = after(b.Verdicts, watermark)
 	b.Feedback = after(b.Feedback, watermark)
@@ -91,23 +92,7 @@ func (l *Lake) moved(ctx context.Context, s *State) bool {
 
 // appendAt writes the files of a batch and commits them, unless the lake has moved on from the state since.
 func (l *Lake) appendAt(ctx context.Context, s *State, b *Batch) (done bool, err error) {
-	repeated := int64(0)
-	for _, drop := range []func() (int64, error){
-		func() (n int64, err error) { b.Decisions, n, err = distinct(ctx, l, s, Decisions, b.Decisions); return },
-		func() (n int64, err error) { b.Verdicts, n, err = distinct(ctx, l, s, Verdicts, b.Verdicts); return },
-		func() (n int64, err error) { b.Feedback, n, err = distinct(ctx, l, s, FeedbackOf, b.Feedback); return },
-		func() (n int64, err error) {
-			b.Deployments, n, err = distinct(ctx, l, s, Deployments, b.Deployments)
-			return
-		},
-	} {
-		n, err := drop()
-		if err != nil {
-			return false, err
-		}
-		repeated += n
-	}
-	files, err := b.encode()
+	files, repeated, broken, err := l.encode(ctx, s, b)
 	if err != nil {
 		return false, err
 	}
@@ -118,7 +103,7 @@ func (l *Lake) appendAt(ctx context.Context, s *State, b *Batch) (done bool, err
 		if now.Watermark != s.Watermark || now.Stream != s.Stream {
 			return nil, nil
 		}
-		e := &Entry{Kind: kindAppend, StreamID: b.Stream, Stream: &Range{s.WatermarkOf(b.Stream) + 1, b.Last}, Lost: b.Lost, Repeated: repeated, Skipped: b.Skipped}
+		e := &Entry{Kind: kindAppend, StreamID: b.Stream, Stream: &Range{s.WatermarkOf(b.Stream) + 1, b.Last}, Lost: b.Lost, Repeated: repeated, Skipped: b.Skipped + broken}
 		for _, f := range files {
 			e.Add = append(e.Add, f.file)
 		}
@@ -134,12 +119,29 @@ func (l *Lake) appendAt(ctx context.Context, s *State, b *Batch) (done bool, err
 	return done, nil
 }
 
-func (b *Batch) encode() ([]*encoded, error) {
-	decisions, err1 := encode[Decision](Decisions, b.Decisions)
-	verdicts, err2 := encode[Verdict](Verdicts, b.Verdicts)
-	feedback, err3 := encode[Feedback](FeedbackOf, b.Feedback)
-	deployments, err4 := encode[Deployment](Deployments, b.Deployments)
-	return slices.Concat(decisions, verdicts, feedback, deployments), errors.Join(err1, err2, err3, err4)
+// encode makes the files of what is new in a batch.
+func (l *Lake) encode(ctx context.Context, s *State, b *Batch) (files []*encoded, repeated, broken int64, err error) {
+	err = errors.Join(
+		encodeNew[Decision](ctx, l, s, Decisions, b.decisions(), func(e *entry[Decision], into *Decision) error {
+			return b.Decode(&Record{Project: e.project, Key: e.key, Seq: uint64(e.seq), Data: e.data}, into)
+		}, &files, &repeated, &broken),
+		encodeNew[Verdict](ctx, l, s, Verdicts, entriesOf[Verdict](b.Verdicts, 0), nil, &files, &repeated, &broken),
+		encodeNew[Feedback](ctx, l, s, FeedbackOf, entriesOf[Feedback](b.Feedback, 0), nil, &files, &repeated, &broken),
+		encodeNew[Deployment](ctx, l, s, Deployments, entriesOf[Deployment](b.Deployments, 0), nil, &files, &repeated, &broken),
+	)
+	return files, repeated, broken, err
+}
+
+func encodeNew[T any, R row[T]](
+	ctx context.Context, l *Lake, s *State, table string, entries []entry[T], fill func(*entry[T], *T) error, files *[]*encoded, repeated, broken *int64,
+) error {
+	entries, again, err := distinct[T, R](ctx, l, s, table, entries)
+	if err != nil {
+		return err
+	}
+	made, bad, err := encode[T, R](table, entries, fill)
+	*files, *repeated, *broken = append(*files, made...), *repeated+again, *broken+bad
+	return err
 }
 
 // writers is how many files are written at the same time: a bucket answers each after some 50 ms.
@@ -174,65 +176,4 @@ func (l *Lake) discard(ctx context.Context, files []*encoded) {
 			l.log.Debug("a file that nobody needs was not deleted; sweeping does it later", "file", f.file.Path, "error", err)
 		}
 	}
-}
-
-// distinct leaves out rows whose key came before: in the same batch, or in a file that is in the lake. Ids are made in the order of time, so almost no file can hold
-// the key of a new row, and almost nothing is looked up. A call that is begun again on a later day, after a crash, is recorded with the id of the first day and the time
-// of the later one: such rows are looked for on all days.
-func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table string, rows []T) (kept []T, repeated int64, err error) {
-	if len(rows) == 0 {
-		return rows, 0, nil
-	}
-	files := map[partition][]*File{} // of a day, and under the date "" of all days
-	for _, f := range s.Files {
-		if f.Table == table {
-			anyDay := partition{f.Project, table, ""}
-			files[f.partition()], files[anyDay] = append(files[f.partition()], f), append(files[anyDay], f)
-		}
-	}
-	opened := map[string]*parquet.File{}
-	seen := map[string]bool{}
-	for i := range rows {
-		r := R(&rows[i])
-		id := *r.project() + "/" + r.key()
-		known := seen[id]
-		seen[id] = true
-		at := partition{*r.project(), table, dateOf(r.when())}
-		if made, ok := IDTime(r.key()); ok && dateOf(made) != at.date {
-			at.date = ""
-		}
-		for _, f := range files[at] {
-			if known || r.key() < f.MinKey || r.key() > f.MaxKey {
-				continue
-			}
-			if opened[f.Path] == nil {
-				if opened[f.Path], err = l.open(ctx, f); err != nil {
-					return nil, 0, err
-				}
-			}
-			_, err := tables[table].find(opened[f.Path], f.Project, r.key())
-			if err != nil && !errors.Is(err, errNoRow) {
-				return nil, 0, fmt.Errorf("look for %s in %s: %w", r.key(), f.Path, err)
-			}
-			known = err == nil
-		}
-		if known {
-			repeated++
-			continue
-		}
-		kept = append(kept, rows[i])
-	}
-	return kept, repeated, nil
-}
-
-// IDTime returns the milliseconds that a UUIDv7 carries. It returns false for any other id.
-func IDTime(id string) (time.Time, bool) {
-	var b [8]byte
-	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[14] != '7' {
-		return time.Time{}, false
-	}
-	if _, err := hex.Decode(b[2:], []byte(id[0:8]+id[9:13])); err != nil {
-		return time.Time{}, false
-	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:]))), true
 }

@@ -17,6 +17,9 @@ const (
 	fanIn = 8
 	// A day that has ended this long ago gets no more rows to speak of; what is left of its files becomes one.
 	settled = 2 * time.Hour
+	// youngBytes is up to how many bytes files of a day become one that has not ended: sources, result and what is unpacked of them are in memory together, at a time
+	// when the process has other work.
+	youngBytes = 16 << 20
 )
 
 // Compact merges small files of one partition into one, and returns how many it has replaced; 0 when there is nothing to do. Readers see either the small
@@ -47,18 +50,21 @@ func (l *Lake) candidates(s *State) []*File {
 	for p, files := range groups {
 		slices.SortFunc(files, func(a, b *File) int { return cmp.Or(cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.Path, b.Path)) })
 		if day, err := time.Parse(time.DateOnly, p.date); err == nil && l.now().Sub(day) > 24*time.Hour+settled {
-			if some := fitting(files); len(some) > max(1, len(best)) {
+			if some := fitting(files, fileBytes); len(some) > max(1, len(best)) {
 				best = some
 			}
 			continue
 		}
 		classes := map[int][]*File{}
 		for _, f := range files {
+			if f.Bytes >= youngBytes/2 {
+				continue
+			}
 			class := (bits.Len64(uint64(f.Bytes)) - 12) / 3 // factors of eight
 			classes[class] = append(classes[class], f)
 		}
 		for _, c := range classes {
-			if some := fitting(c); len(c) >= fanIn && len(some) > len(best) {
+			if some := fitting(c, youngBytes); len(c) >= fanIn && len(some) > len(best) {
 				best = some
 			}
 		}
@@ -66,11 +72,11 @@ func (l *Lake) candidates(s *State) []*File {
 	return best
 }
 
-// fitting returns as many of the files, smallest first, as fit into one.
-func fitting(files []*File) []*File {
+// fitting returns as many of the files, smallest first, as fit into one of so many bytes.
+func fitting(files []*File, most int64) []*File {
 	bytes, rows := int64(0), int64(0)
 	for i, f := range files {
-		if bytes, rows = bytes+f.Bytes, rows+f.Rows; i > 0 && (bytes > fileBytes || rows > fileRows) {
+		if bytes, rows = bytes+f.Bytes, rows+f.Rows; i > 0 && (bytes > most || rows > fileRows) {
 			return files[:i]
 		}
 	}

@@ -32,7 +32,7 @@ func TestFilesOfEarlierReleasesAreReadAndMerged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := encode[Decision](Decisions, []Decision{{Project: "p", DecisionID: "b", StreamSeq: 2, Time: at, Label: "z", Text: "new", Labels: []string{"z"}, Probabilities: []float32{0.5}}})
+	files, _, err := encode[Decision](Decisions, entriesOf[Decision]([]Decision{{Project: "p", DecisionID: "b", StreamSeq: 2, Time: at, Label: "z", Text: "new", Labels: []string{"z"}, Probabilities: []float32{0.5}}}, 0), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
@@ -57,6 +58,11 @@ func (kind[T, R]) merge(from []*parquet.File, project string, edit editor) (_ *e
 		cursors = append(cursors, newCursor[T, R](f))
 	}
 	e := newEncoder[T, R]()
+	size := int64(0)
+	for _, f := range from {
+		size += f.Size()
+	}
+	e.buf.Grow(int(size)) // it becomes a little smaller; growing would need three times the room at the end
 	var changed int64
 	pending := make([]T, 0, cursorRows)
 	for {
@@ -84,6 +90,7 @@ func (kind[T, R]) merge(from []*parquet.File, project string, edit editor) (_ *e
 			}
 			clear(pending)
 			pending = pending[:0]
+			runtime.Gosched() // nobody waits for it
 		}
 	}
 	if err := e.write(pending); err != nil {
@@ -159,6 +166,86 @@ func (kind[T, R]) find(f *parquet.File, project, key string) (any, error) {
 		return &rows[0], r.Close()
 	}
 	return nil, errNoRow
+}
+
+// known implements table: the pages that can hold a key are read in order, and compared with the keys as they come.
+func (kind[T, R]) known(f *parquet.File, keys []string) (map[string]bool, error) {
+	leaf, ok := f.Schema().Lookup(keyColumn[T]())
+	if !ok {
+		return nil, fmt.Errorf("known: there is no column %s", keyColumn[T]())
+	}
+	var out map[string]bool
+	var values []parquet.Value
+	for _, g := range f.RowGroups() {
+		err := eachPage(g.ColumnChunks()[leaf.ColumnIndex], keys, func(page parquet.Page, wanted []string) (err error) {
+			if n := int(page.NumValues()); cap(values) < n {
+				values = make([]parquet.Value, n)
+			}
+			n, err := page.Values().ReadValues(values[:page.NumValues()])
+			if err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			for i := 0; i < n && len(wanted) > 0; {
+				switch key := values[i].ByteArray(); {
+				case string(key) < wanted[0]:
+					i++
+				case string(key) > wanted[0]:
+					wanted = wanted[1:]
+				default:
+					if out == nil {
+						out = map[string]bool{}
+					}
+					out[wanted[0]] = true
+					wanted = wanted[1:]
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// eachPage calls fn with the pages of a column of sorted keys that can hold some of the sorted keys, and with these.
+func eachPage(chunk parquet.ColumnChunk, keys []string, fn func(page parquet.Page, wanted []string) error) (err error) {
+	index, err := chunk.ColumnIndex()
+	if err != nil {
+		return err
+	}
+	offsets, err := chunk.OffsetIndex()
+	if err != nil {
+		return err
+	}
+	pages := chunk.Pages()
+	defer func() { err = errors.Join(err, pages.Close()) }()
+	for i := range index.NumPages() {
+		if index.NullPage(i) {
+			continue
+		}
+		from, _ := slices.BinarySearch(keys, string(index.MinValue(i).ByteArray()))
+		to, found := slices.BinarySearch(keys, string(index.MaxValue(i).ByteArray()))
+		if found {
+			to++
+		}
+		if from >= to {
+			continue
+		}
+		if err := pages.SeekToRow(offsets.FirstRowIndex(i)); err != nil {
+			return err
+		}
+		page, err := pages.ReadPage()
+		if err != nil {
+			return err
+		}
+		err = fn(page, keys[from:to])
+		parquet.Release(page)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func keyColumn[T any]() string {

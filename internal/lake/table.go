@@ -2,7 +2,6 @@ package lake
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -31,6 +30,8 @@ type table interface {
 	merge(from []*parquet.File, project string, edit editor) (*encoded, error)
 	// find returns the row with that key as *T, or errNoRow.
 	find(f *parquet.File, project, key string) (any, error)
+	// known returns which of the sorted keys a file holds.
+	known(f *parquet.File, keys []string) (map[string]bool, error)
 	// each calls fn with every row of a file as *T, in order.
 	each(f *parquet.File, project string, fn func(any) error) error
 	schema() *parquet.Schema
@@ -58,6 +59,9 @@ type encoded struct {
 	changed int64
 }
 
+// compression is shared by all files: an encoder of its own for each would begin with a history of some megabytes.
+var compression = &zstd.Codec{Level: zstd.SpeedDefault}
+
 // encoder writes rows, which come sorted, into one file.
 type encoder[T any, R row[T]] struct {
 	buf  bytes.Buffer
@@ -75,7 +79,7 @@ func newEncoder[T any, R row[T]]() *encoder[T, R] {
 	}
 	e.w = parquet.NewGenericWriter[T](&e.buf,
 		parquet.BloomFilters(filters...),
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}),
+		parquet.Compression(compression),
 		parquet.MaxRowsPerRowGroup(groupRows),
 		parquet.PageBufferSize(128<<10),
 		parquet.ColumnIndexSizeLimit(func([]string) int { return 40 }), // whole ids in the page index, so that one page is read to find one
@@ -113,6 +117,7 @@ func (e *encoder[T, R]) finish(p partition) (*encoded, error) {
 	}
 	f, data := &e.file, e.buf.Bytes()
 	f.Bytes, f.SHA256, f.Blocks = int64(len(data)), hashOf(data), blockSums(data)
+	f.MinKey, f.MaxKey = strings.Clone(f.MinKey), strings.Clone(f.MaxKey) // rows may lie in memory that is used again
 	f.MinTime, f.MaxTime = f.MinTime.UTC().Truncate(time.Microsecond), f.MaxTime.UTC().Truncate(time.Microsecond)
 	f.Path = fmt.Sprintf("%s%020d-%020d-%s.parquet", p.dir(), f.MinSeq, f.MaxSeq, f.SHA256[:16])
 	if err := f.fromPath(); err != nil {
@@ -131,29 +136,4 @@ func blockSums(data []byte) []byte {
 		sums = append(sums, byte(s>>24), byte(s>>16), byte(s>>8), byte(s))
 	}
 	return sums
-}
-
-// encode makes the files of rows that belong to any projects and days.
-func encode[T any, R row[T]](table string, rows []T) ([]*encoded, error) {
-	slices.SortFunc(rows, func(a, b T) int {
-		return cmp.Or(strings.Compare(*R(&a).project(), *R(&b).project()), strings.Compare(dateOf(R(&a).when()), dateOf(R(&b).when())), strings.Compare(R(&a).key(), R(&b).key()))
-	})
-	var out []*encoded
-	for len(rows) > 0 {
-		p := partition{*R(&rows[0]).project(), table, dateOf(R(&rows[0]).when())}
-		n := 1
-		for n < len(rows) && *R(&rows[n]).project() == p.project && dateOf(R(&rows[n]).when()) == p.date {
-			n++
-		}
-		e := newEncoder[T, R]()
-		if err := e.write(rows[:n]); err != nil {
-			return nil, fmt.Errorf("encode %s: %w", p.dir(), err)
-		}
-		f, err := e.finish(p)
-		if err != nil {
-			return nil, fmt.Errorf("encode %s: %w", p.dir(), err)
-		}
-		out, rows = append(out, f), rows[n:]
-	}
-	return out, nil
 }

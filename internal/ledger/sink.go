@@ -1,15 +1,16 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
-	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/bus"
@@ -33,6 +34,8 @@ type Sink struct {
 	Lake  *lake.Lake
 	Flush time.Duration // how long an event may wait for others
 	Slog  *slog.Logger
+	// Busy says whether callers use the processors: then events may wait for twice as long, and are written together. Nil for never.
+	Busy func() bool
 }
 
 const (
@@ -70,7 +73,7 @@ func (s *Sink) session(ctx context.Context) error {
 	if err := s.Lake.Refresh(ctx); err != nil {
 		return err
 	}
-	c := &collector{sink: s, stream: id}
+	c := &collector{sink: s, stream: id, rows: newWireRows()}
 	c.begin(s.Lake.State().WatermarkOf(id))
 	// Often enough that nothing waits much longer than it may.
 	return s.Log.Follow(ctx, bus.Position{Seq: c.batch.After + 1}, filters, max(50*time.Millisecond, s.Flush/5), c.take)
@@ -83,10 +86,59 @@ type collector struct {
 	batch  *lake.Batch
 	since  time.Time // when the first message of the batch came
 	bytes  int
+
+	rows    *wireRows
+	records []lake.Record // used again by the next batch
+	memory  arena
 }
 
 func (c *collector) begin(after uint64) {
-	c.batch, c.bytes = &lake.Batch{Stream: c.stream, After: after, Last: after}, 0
+	if c.batch != nil {
+		c.records = c.batch.Records
+	}
+	clear(c.records)
+	c.batch = &lake.Batch{Stream: c.stream, After: after, Last: after, Records: c.records[:0], Decode: c.decode}
+	c.bytes = 0
+	c.memory.reset()
+}
+
+// arena holds the bytes of many records in few pieces.
+type arena struct {
+	pieces [][]byte
+	used   int // pieces; those after them are empty
+}
+
+const (
+	arenaPiece = 256 << 10
+	// arenaKeep is how many pieces stay for the next batch.
+	arenaKeep = 8
+)
+
+func (a *arena) keep(b []byte) []byte {
+	if len(b) > arenaPiece/8 {
+		return bytes.Clone(b)
+	}
+	if a.used == 0 || len(a.pieces[a.used-1])+len(b) > arenaPiece {
+		if a.used == len(a.pieces) {
+			a.pieces = append(a.pieces, make([]byte, 0, arenaPiece))
+		}
+		a.used++
+	}
+	piece := &a.pieces[a.used-1]
+	at := len(*piece)
+	*piece = append(*piece, b...)
+	return (*piece)[at:len(*piece):len(*piece)]
+}
+
+func (a *arena) reset() {
+	for i := range a.pieces {
+		a.pieces[i] = a.pieces[i][:0]
+	}
+	if len(a.pieces) > arenaKeep {
+		clear(a.pieces[arenaKeep:])
+		a.pieces = a.pieces[:arenaKeep]
+	}
+	a.used = 0
 }
 
 // take adds messages to the batch, and writes it when it is old or large enough.
@@ -103,10 +155,16 @@ func (c *collector) take(ctx context.Context, messages []bus.Delivery) error {
 		c.add(ctx, &messages[i])
 	}
 	full := c.batch.Rows() >= maxRows || c.bytes >= maxBytes
-	if c.batch.Last == c.batch.After || !full && time.Since(c.since) < c.sink.Flush*4/5 {
+	if c.batch.Last == c.batch.After || !full && !c.due() {
 		return nil
 	}
 	return c.write(ctx)
+}
+
+// due says whether the batch is old enough to be written.
+func (c *collector) due() bool {
+	age, flush := time.Since(c.since), c.sink.Flush*4/5
+	return age >= flush && (age >= 2*flush || c.sink.Busy == nil || !c.sink.Busy())
 }
 
 // findLost notes what the stream dropped before it was read: it drops its oldest messages when it is full, whether or not they were read.
@@ -134,22 +192,12 @@ func (c *collector) add(ctx context.Context, d *bus.Delivery) {
 }
 
 func (c *collector) row(d *bus.Delivery) error {
+	if project, kind, _ := strings.Cut(strings.TrimPrefix(d.Subject, bus.Stream+"."), "."); kind == lake.Decisions {
+		return c.record(d, project)
+	}
 	e := cloudevent.Parse(d.Subject, d.EventID, d.Header, d.Time)
 	b := c.batch
 	switch e.Kind {
-	case lake.Decisions:
-		r := &commonv1.DecisionRecord{}
-		if err := proto.Unmarshal(d.Data, r); err != nil {
-			return err
-		}
-		row, err := decisionRow(r, d.Seq)
-		if err != nil {
-			return err
-		}
-		if row.Project != e.Project || row.DecisionID == "" || row.Time.Year() < 2000 {
-			return fmt.Errorf("record of project %q with the id %q and the time %v", row.Project, row.DecisionID, row.Time)
-		}
-		b.Decisions = append(b.Decisions, row)
 	case lake.Verdicts:
 		v := &reviewv1.Verdict{}
 		if err := proto.Unmarshal(d.Data, v); err != nil {
@@ -179,6 +227,29 @@ func (c *collector) row(d *bus.Delivery) error {
 		b.Deployments = append(b.Deployments, row)
 	}
 	return nil
+}
+
+// record takes a decision in as it is; it becomes a row when the batch is written.
+func (c *collector) record(d *bus.Delivery, project string) error {
+	r, err := recordOf(d.Data)
+	if err != nil {
+		return err
+	}
+	if r.Project != project || r.Key == "" || r.Time.Year() < 2000 {
+		return fmt.Errorf("record of project %q with the id %q and the time %v", r.Project, r.Key, r.Time)
+	}
+	r.Project, r.Seq, r.Data = c.rows.again([]byte(project)), d.Seq, c.memory.keep(d.Data)
+	c.batch.Records = append(c.batch.Records, r)
+	return nil
+}
+
+// decode makes the row of a record when it is written.
+func (c *collector) decode(r *lake.Record, into *lake.Decision) error {
+	err := c.rows.decision(r, into)
+	if err != nil {
+		c.sink.Slog.Error("a decision cannot be read, so it is not in the lake", "id", r.Key, "sequence", r.Seq, "error", err)
+	}
+	return err
 }
 
 // write appends the batch, however long that takes.

@@ -30,8 +30,11 @@ const (
 	batchEntries = 1000
 	batchBytes   = 8 << 20
 
-	// gatherTime is how long an entry may wait for company.
-	gatherTime = 50 * time.Millisecond
+	// How long an entry may wait for company: longer once much of it comes, since a large batch costs hardly more than a small one.
+	gatherFew  = 15 * time.Millisecond
+	gatherMany = 50 * time.Millisecond
+	// many is the size of a batch after which the next one waits longer.
+	many = 40
 
 	firstPause = 10 * time.Millisecond
 	lastPause  = 2 * time.Second
@@ -48,6 +51,7 @@ type Relay struct {
 	pub    Publisher
 	log    *slog.Logger
 	header func(journal.Entry) map[string][]string
+	before int // entries of the last batch
 
 	mu    sync.Mutex
 	stats Stats
@@ -137,6 +141,7 @@ func (r *Relay) step(ctx context.Context) error {
 	if err := r.j.Release(last); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
+	r.before = len(msgs)
 	r.succeed(msgs)
 	return readErr
 }
@@ -147,8 +152,12 @@ func (r *Relay) gather(ctx context.Context, released uint64) error {
 	if r.j.Stats().Last-released >= batchEntries {
 		return nil
 	}
+	pause := gatherFew
+	if r.before > many {
+		pause = gatherMany
+	}
 	select {
-	case <-time.After(gatherTime):
+	case <-time.After(pause):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -33,6 +33,8 @@ type JobDeps struct {
 	Log *slog.Logger
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
+	// Waited returns how long callers have waited for their decisions so far, together, and for how many; nil when nobody ever waits.
+	Waited func() (total time.Duration, decisions int64)
 }
 
 // Jobs implements the JobService of the contract.
@@ -54,6 +56,7 @@ type Jobs struct {
 	active map[jobKey]*job // that have not ended
 	turns  turns
 	wake   chan struct{} // holds one signal when a job may run
+	give   givingWay
 
 	deciding sync.Mutex   // held for a slice, and by Erase, which changes files under a job
 	waiting  atomic.Int32 // erasures that wait for the end of a slice
@@ -73,13 +76,15 @@ func NewJobs(d JobDeps) *Jobs {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	if d.Config == (JobConfig{}) {
+	if d.Config.FrameItems == 0 {
 		d.Config = DefaultJobs()
 	}
 	s := &Jobs{
 		db: d.DB, dir: d.Dir, deciders: d.Deciders, config: d.Config, log: d.Log, now: d.Now,
 		active: map[jobKey]*job{}, wake: make(chan struct{}, 1),
 	}
+	s.turns.most = s.config.running
+	s.give = givingWay{most: s.config.Share, least: s.config.LeastShare, waited: d.Waited}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }

@@ -44,6 +44,7 @@ func (s *Jobs) work() {
 			continue
 		}
 		if j.current() != jobsv1.JobState_JOB_STATE_RUNNING {
+			s.turns.leave(j)
 			continue // ResumeJob brings it back
 		}
 		s.deciding.Lock()
@@ -60,6 +61,8 @@ func (s *Jobs) work() {
 		}
 		if j.current() == jobsv1.JobState_JOB_STATE_RUNNING {
 			s.turns.add(j)
+		} else {
+			s.turns.leave(j)
 		}
 	}
 }
@@ -138,7 +141,7 @@ func (s *Jobs) slice(j *job) (err error) {
 		if err := w.write(results, f.end, took); err != nil {
 			return err
 		}
-		s.rest(took)
+		s.rest(j, took)
 		if time.Now().After(until) && s.turns.waiting() {
 			return nil
 		}
@@ -146,13 +149,17 @@ func (s *Jobs) slice(j *job) (err error) {
 	return nil
 }
 
-// rest leaves the configured share of the time to others.
-func (s *Jobs) rest(took time.Duration) {
-	if s.config.Share >= 1 {
+// rest leaves a part of the time to others.
+func (s *Jobs) rest(j *job, took time.Duration) {
+	share := s.give.share(time.Now())
+	if p := s.config.Projects[j.project].Share; p > 0 {
+		share = min(share, p)
+	}
+	if share >= 1 {
 		return
 	}
 	select {
-	case <-time.After(time.Duration(float64(took) * (1 - s.config.Share) / s.config.Share)):
+	case <-time.After(time.Duration(float64(took) * (1 - share) / share)):
 	case <-s.ctx.Done():
 	}
 }

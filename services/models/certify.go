@@ -216,6 +216,7 @@ func statement(d *modelsv1.Deployment) string {
 			b.WriteString("; automated without a promise")
 		}
 	}
+	b.WriteString(haltNote(d))
 	return b.String()
 }
 

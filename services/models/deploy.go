@@ -230,6 +230,7 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 			next.Statement = statement(next)
 		}
 	}
+	settleHalts(now, restored, next, edited != nil)
 	actor := actorOf(ctx)
 	if c.kind == guardrailKind { // nobody asked for it, though some process's report led to it
 		actor = system

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -33,6 +34,7 @@ func (s *Service) Apply(ctx context.Context, records []*commonv1.DecisionRecord)
 			if err := w.apply(some); err != nil {
 				return err
 			}
+			runtime.Gosched() // nobody waits for it
 		}
 		return nil
 	})
@@ -119,7 +121,7 @@ func drawn(id string, share float64) bool {
 
 // addRecords stores what items judge, and what finds their likes.
 func (w *work) addRecords(items []*item, of map[*item]*commonv1.DecisionRecord) error {
-	var rows, bands []any
+	rows, bands := make([]any, 0, 5*len(items)), make([]any, 0, 9*len(items))
 	for _, it := range items {
 		r := of[it]
 		r.Probabilities = nil // all of them, for thousands of labels: the most probable ones stay
@@ -141,7 +143,7 @@ func (w *work) addRecords(items []*item, of map[*item]*commonv1.DecisionRecord) 
 
 // bandRows are the rows that find an item by its likes.
 func bandRows(it *item, in *commonv1.RecordedInput) (rows []any) {
-	for _, key := range alike.Keys(alike.Of(fullText(in))) {
+	for _, key := range alike.KeysOf(fullText(in)) {
 		rows = append(rows, it.project, key, it.id)
 	}
 	return rows
@@ -157,7 +159,7 @@ func (w *work) insertBands(rows []any) error {
 
 // dropBands forgets what finds an item by its likes, when it needs no person any more.
 func (w *work) dropBands(it *item, in *commonv1.RecordedInput) error {
-	for _, key := range alike.Keys(alike.Of(fullText(in))) {
+	for _, key := range alike.KeysOf(fullText(in)) {
 		if _, err := w.Exec(`DELETE FROM review_bands WHERE project = ? AND band = ? AND id = ?`, it.project, key, it.id); err != nil {
 			return err
 		}

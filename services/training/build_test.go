@@ -19,11 +19,18 @@ func (s *system) route(rows []example) []string {
 	router, review := routingv1.NewRoutingServiceClient(s.conn), reviewv1.NewReviewServiceClient(s.conn)
 	ids := make([]string, len(rows))
 	for i, row := range rows {
-		r, err := router.RouteInquiry(s.t.Context(), &routingv1.RouteInquiryRequest{
-			Deployment: "support", Subject: "ticket", Body: row.Text, CustomerId: row.Person, Locale: row.Dialect[:2],
-		})
-		if err != nil {
-			s.t.Fatal(err)
+		var r *routingv1.RouteInquiryResponse
+		for deadline := time.Now().Add(20 * time.Second); ; {
+			var err error
+			r, err = router.RouteInquiry(s.t.Context(), &routingv1.RouteInquiryRequest{
+				Deployment: "support", Subject: "ticket", Body: row.Text, CustomerId: row.Person, Locale: row.Dialect[:2],
+			})
+			if err == nil {
+				break
+			}
+			if time.Now().After(deadline) { // a busy machine may miss the 800 ms of one call
+				s.t.Fatal(err)
+			}
 		}
 		ids[i] = r.GetDecision().GetDecisionId()
 		s.feedback(review, fmt.Sprint("f", ids[i]), ids[i], row.Label)

@@ -13,22 +13,9 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/db"
 )
 
-// EraseFromDatasets takes the rows of a person out of the data sets of the caller's project.
-func (s *Service) EraseFromDatasets(ctx context.Context, req *trainingv1.EraseFromDatasetsRequest) (*trainingv1.EraseFromDatasetsResponse, error) {
-	of, err := project(ctx)
-	if err != nil {
-		return nil, err
-	}
-	n, err := s.erase(ctx, of, req.GetSubjectId())
-	if err != nil {
-		return nil, err
-	}
-	return &trainingv1.EraseFromDatasetsResponse{Rows: n}, nil
-}
-
-// erase takes the rows of a person out of the project's data sets, and returns how many those were. It is the one change that a version ever sees: its digest becomes
+// Erase takes the rows of a person out of the project's data sets, and returns how many those were. It is the one change that a version ever sees: its digest becomes
 // that of the rows that are left, and its report says so. Models that learned from the rows stay.
-func (s *Service) erase(ctx context.Context, project, subject string) (int64, error) {
+func (s *Service) Erase(ctx context.Context, project, subject string) (int64, error) {
 	var all []*storedDataset
 	err := s.db.View(ctx, func(tx *db.Tx) error {
 		return tx.Each(`SELECT `+datasetColumns+` WHERE project = ? AND deleted = 0`, []any{project}, func(scan func(...any) error) error {

@@ -205,22 +205,28 @@ func tlsDoor(t *testing.T) door {
 // splitDoors are the ways into two processes' worth of product: the registry and identity in one, operations and the gateway in the other.
 func splitDoors(t *testing.T) []door {
 	t.Helper()
-	back := testkit.Start(t, func(c *app.Config) { c.Target = []string{"models", "identity", "training"} })
+	front, back := startSplit(t)
+	gateway := REST{Base: "http://" + front.Addresses.HTTP, Client: http.DefaultClient}
+	f := prepare(t, split{front.Dial(back.Key), back.Dial(back.Key)}, back.Key)
+	waitUntilServed(t, gateway, back.Key)
+	return []door{{"REST of a split deployment", gateway, f}}
+}
+
+func startSplit(t *testing.T) (front, back *testkit.System) {
+	t.Helper()
+	back = testkit.Start(t, func(c *app.Config) { c.Target = []string{"models", "identity", "training"} })
 	admin := back.Dial(back.Key)
-	serveKey, _ := testkit.NewKey(t, admin, "serve", 0, "models:read", "platform:serve")
+	serveKey, _ := testkit.NewKey(t, admin, "serve", 0, "models:read", "models:write", "platform:serve")
 	keyFile := filepath.Join(t.TempDir(), "serve.key")
 	if err := os.WriteFile(keyFile, []byte(serveKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	front := testkit.Start(t, func(c *app.Config) {
-		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "events", "jobs", "gateway"}
+	front = testkit.Start(t, func(c *app.Config) {
+		c.Target = []string{"moderation", "routing", "classification", "decisions", "review", "monitoring", "events", "jobs", "gateway"}
 		c.Peers = map[string]string{"models": back.Addresses.GRPC, "identity": "unix:" + back.Addresses.Socket, "training": back.Addresses.GRPC}
 		c.PeerKeyFile = keyFile
 	})
-	gateway := REST{Base: "http://" + front.Addresses.HTTP, Client: http.DefaultClient}
-	f := prepare(t, split{front.Dial(back.Key), admin}, back.Key)
-	waitUntilServed(t, gateway, back.Key)
-	return []door{{"REST of a split deployment", gateway, f}}
+	return front, back
 }
 
 // certificate makes a self-signed certificate for 127.0.0.1, which is its own authority.

@@ -228,7 +228,7 @@ func TestAnErasureReachesTheProcessesOfOtherParts(t *testing.T) {
 		peers += service + "=" + back.GRPC + ","
 	}
 	front := startWith(t, process.Options{
-		DataDir: filepath.Join(dir, "front"), KeyFile: back.KeyFile, Args: []string{"--socket", "none", "--target", "decisions,events,jobs,moderation,classification,gateway"},
+		DataDir: filepath.Join(dir, "front"), KeyFile: back.KeyFile, Args: []string{"--socket", "none", "--target", "decisions,events,jobs,moderation,classification,monitoring,gateway"},
 		Env: []string{url, strings.TrimSuffix(peers, ","), "SWITCHYARD_PEER_KEY_FILE=" + back.KeyFile, "SWITCHYARD_LAKE_FLUSH=200ms"},
 	})
 	p := partsOf(dial(t, back, back.Key))

@@ -201,7 +201,7 @@ func TestTwoProcessesAnswerAsOne(t *testing.T) {
 	registry := startIn(t, filepath.Join(dir, "registry"), "--target", "models,identity,training")
 	front := startWith(t, process.Options{
 		DataDir: filepath.Join(dir, "front"), KeyFile: registry.KeyFile,
-		Args: []string{"--socket", "none", "--target", "moderation,routing,classification,decisions,review,events,jobs,gateway"},
+		Args: []string{"--socket", "none", "--target", "moderation,routing,classification,decisions,review,monitoring,events,jobs,gateway"},
 		Env: []string{
 			"SWITCHYARD_PEERS=models=" + registry.GRPC + ",identity=" + registry.GRPC + ",training=" + registry.GRPC,
 			"SWITCHYARD_PEER_KEY_FILE=" + registry.KeyFile,

@@ -18,9 +18,14 @@ type metrics map[string]float64
 
 // goTest runs "go test" in the checkout and returns what it printed.
 func goTest(ctx context.Context, args ...string) (string, error) {
+	return goTestWith(ctx, nil, args...)
+}
+
+// goTestWith is goTest with more in the environment.
+func goTestWith(ctx context.Context, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1"}, args...)...)
 	cmd.Dir = process.Root()
-	cmd.Env = append(os.Environ(), data.Env+"="+data.Dir())
+	cmd.Env = append(append(os.Environ(), data.Env+"="+data.Dir()), env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("go test %s: %w\n%s", strings.Join(args, " "), err, tail(string(out)))
@@ -133,7 +138,7 @@ func measurePromise(ctx context.Context, b *bench) error {
 		}
 		b.table.add(r)
 	}
-	return nil
+	return b.measureLivePromise(ctx)
 }
 
 var killed = regexp.MustCompile(`(\d+) kills, ([\d]+) acknowledged decisions, (\d+) missing`)

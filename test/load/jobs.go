@@ -17,7 +17,10 @@ import (
 )
 
 // jobItems is the size of the job that the figures speak of.
-const jobItems = 1_000_000
+const (
+	jobItems = 1_000_000
+	million  = "million"
+)
 
 // measureJobs runs one large job, with somebody who calls all the while.
 func measureJobs(ctx context.Context, b *bench) error {
@@ -46,7 +49,7 @@ func measureJobs(ctx context.Context, b *bench) error {
 		return err
 	}
 	began := time.Now()
-	if err := submitTexts(ctx, conn, texts); err != nil {
+	if err := submitTexts(ctx, conn, million, texts, jobItems); err != nil {
 		return err
 	}
 	stored := time.Since(began)
@@ -55,7 +58,7 @@ func measureJobs(ctx context.Context, b *bench) error {
 	var failed error
 	go func() {
 		defer close(ended)
-		failed = followJob(ctx, conn, s.PID(), &peak)
+		failed = followJob(ctx, conn, million, jobItems, s.PID(), &peak)
 	}()
 	during, err := interactive(ctx, conn, texts, ended)
 	took := time.Since(began)
@@ -95,19 +98,19 @@ func interactive(ctx context.Context, conn grpc.ClientConnInterface, texts []str
 	}
 }
 
-func submitTexts(ctx context.Context, conn grpc.ClientConnInterface, texts []string) error {
+func submitTexts(ctx context.Context, conn grpc.ClientConnInterface, id string, texts []string, items int) error {
 	stream, err := jobsv1.NewJobServiceClient(conn).SubmitBatch(ctx)
 	if err != nil {
 		return err
 	}
-	spec := &jobsv1.JobSpec{JobId: "million", Operation: commonv1.Operation_OPERATION_CLASSIFICATION, Deployment: "banking"}
+	spec := &jobsv1.JobSpec{JobId: id, Operation: commonv1.Operation_OPERATION_CLASSIFICATION, Deployment: "banking"}
 	if err := stream.Send(&jobsv1.SubmitBatchRequest{Part: &jobsv1.SubmitBatchRequest_Spec{Spec: spec}}); err != nil {
 		return err
 	}
 	var piece bytes.Buffer
-	for i := range jobItems {
+	for i := range items {
 		fmt.Fprintf(&piece, "{\"text\":%q,\"contentId\":\"%d\"}\n", texts[i%len(texts)], i)
-		if piece.Len() > 1<<20 || i == jobItems-1 {
+		if piece.Len() > 1<<20 || i == items-1 {
 			if err := stream.Send(&jobsv1.SubmitBatchRequest{Part: &jobsv1.SubmitBatchRequest_Lines{Lines: bytes.Clone(piece.Bytes())}}); err != nil {
 				break // the answer says why
 			}
@@ -119,8 +122,8 @@ func submitTexts(ctx context.Context, conn grpc.ClientConnInterface, texts []str
 }
 
 // followJob waits for the end of the job and watches the server's memory.
-func followJob(ctx context.Context, conn grpc.ClientConnInterface, pid int, peak *float64) error {
-	stream, err := jobsv1.NewJobServiceClient(conn).WatchJob(ctx, &jobsv1.WatchJobRequest{JobId: "million"})
+func followJob(ctx context.Context, conn grpc.ClientConnInterface, id string, items int64, pid int, peak *float64) error {
+	stream, err := jobsv1.NewJobServiceClient(conn).WatchJob(ctx, &jobsv1.WatchJobRequest{JobId: id})
 	if err != nil {
 		return err
 	}
@@ -134,7 +137,7 @@ func followJob(ctx context.Context, conn grpc.ClientConnInterface, pid int, peak
 		}
 		switch j := m.GetJob(); j.GetState() {
 		case jobsv1.JobState_JOB_STATE_DONE:
-			if j.GetDecided() != jobItems || j.GetFailed() != 0 {
+			if j.GetDecided() != items || j.GetFailed() != 0 {
 				return fmt.Errorf("the job ended as %v", j)
 			}
 			return nil

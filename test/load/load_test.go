@@ -77,3 +77,21 @@ func TestTheTableSaysWhatIsMissed(t *testing.T) {
 		}
 	}
 }
+
+func TestFiguresOfTheLivePromiseAreReadFromTheirTests(t *testing.T) {
+	t.Parallel()
+	b := &bench{}
+	promises := livePromise.FindAllStringSubmatch("    x.go:1: promise: clinc150 with out of scope: certified, reviewers known: live error above 5 % in 1.5 % of 200 deployments, automated 60.1 %\n", -1)
+	drifts := liveDrift.FindAllStringSubmatch("    x.go:1: drift: davidson, validation to test (no drift), promise 5 %: automated 82 %, true error of the worse side 2.4 % before and 2.6 % after; of 187 streams stopped 0 before, 0 within 400 audits after (median 0), 2 within 800; 0 kept their promise\n"+
+		"    x.go:1: drift: tweeteval_hate, validation to test, promise 25 %: automated 69 %, true error of the worse side 20.6 % before and 50.0 % after; of 200 streams stopped 0 before, 196 within 400 audits after (median 81), 196 within 800; 4 kept their promise\n", -1)
+	if err := errors.Join(b.addPromises(promises, "x"), b.addDrifts(drifts, "x")); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	b.table.print(&out)
+	for _, want := range []string{"certified, reviewers known | 1.5 % | ≤ 5 % + 4.6 % sampling error | yes | 200 deployments, automated 60.1 %", "(no drift) | 1.1 % | ≤ 5 % | yes", "validation to test | 100.0 % | 100 % | yes | promise 25 %"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, out.String())
+		}
+	}
+}

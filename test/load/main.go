@@ -83,7 +83,7 @@ func main() {
 	case *role != "":
 		err = serveRole(ctx, *role, *answer)
 	case b.profile != "":
-		err = b.profileProduct(ctx)
+		err = b.profileProduct(ctx, *only)
 	default:
 		err = b.run(ctx, *only)
 	}

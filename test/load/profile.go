@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/pprof"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 )
 
 // profileProduct runs the product inside this process, calls it in each way, and writes one processor profile for each. The callers are
-// in the profiles too: look at what lies below the server's handlers.
-func (b *bench) profileProduct(ctx context.Context) error {
+// in the profiles too: look at what lies below the server's handlers. only chooses among grpc-async, grpc-sync, stream, rest and job.
+func (b *bench) profileProduct(ctx context.Context, only string) error {
+	choose, err := regexp.Compile("^(" + only + ")$")
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
@@ -28,6 +33,9 @@ func (b *bench) profileProduct(ctx context.Context) error {
 	// The model is trained by the usual way into a folder that the product here then opens.
 	s, err := b.product(ctx)
 	if err != nil {
+		return err
+	}
+	if _, err := b.train(ctx, s.server, "classification", "banking", "banking77", ""); err != nil {
 		return err
 	}
 	for _, c := range s.conns {
@@ -59,11 +67,35 @@ func (b *bench) profileProduct(ctx context.Context) error {
 		{"stream", streamed(conns, s.texts, recordAsync, &meter{})},
 		{"rest", rest(routePath, addresses.HTTP, s.server.Key, s.texts, &meter{})},
 	} {
+		if only != "" && !choose.MatchString(p.name) {
+			continue
+		}
 		if err := b.profileSide(ctx, p.name, p.side); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return nil
+	texts, err := b.readTexts("banking77/test.jsonl.gz")
+	if err != nil {
+		return err
+	}
+	if only != "" && !choose.MatchString("job") {
+		return nil
+	}
+	return b.profileSide(ctx, "job", jobSide(conns[0], texts))
+}
+
+// jobSide runs one job of as many items as are decided in about the window, and returns how many a second.
+func jobSide(conn *grpc.ClientConn, texts []string) side {
+	return func(ctx context.Context, window time.Duration) (float64, error) {
+		items, peak := int(window.Seconds()*10_000), 0.0
+		id := fmt.Sprint("profile-", items)
+		began := time.Now()
+		if err := submitTexts(ctx, conn, id, texts, items); err != nil {
+			return 0, err
+		}
+		err := followJob(ctx, conn, id, int64(items), os.Getpid(), &peak)
+		return float64(items) / time.Since(began).Seconds(), err
+	}
 }
 
 func (b *bench) serveHere(ctx context.Context) (app.Addresses, func(), error) {

@@ -36,6 +36,7 @@ final class DecisionText
             DecisionReason::RULE => 'a rule decided before the model was asked',
             DecisionReason::FALLBACK => 'the model could not answer; this is the policy\'s fallback',
             DecisionReason::SHADOW => 'answered in shadow: never acted on',
+            DecisionReason::HALTED => 'automation was stopped',
             default => self::word($decision->reason),
         };
     }

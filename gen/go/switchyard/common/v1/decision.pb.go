@@ -156,6 +156,8 @@ const (
 	DecisionReason_DECISION_REASON_FALLBACK DecisionReason = 7
 	// Answered in shadow: recorded, never acted on.
 	DecisionReason_DECISION_REASON_SHADOW DecisionReason = 8
+	// REVIEW: it would have been automated, but automation was stopped, because audits showed more errors than promised or because somebody said so.
+	DecisionReason_DECISION_REASON_HALTED DecisionReason = 9
 )
 
 // Enum value maps for DecisionReason.
@@ -170,6 +172,7 @@ var (
 		6: "DECISION_REASON_RULE",
 		7: "DECISION_REASON_FALLBACK",
 		8: "DECISION_REASON_SHADOW",
+		9: "DECISION_REASON_HALTED",
 	}
 	DecisionReason_value = map[string]int32{
 		"DECISION_REASON_UNSPECIFIED":     0,
@@ -181,6 +184,7 @@ var (
 		"DECISION_REASON_RULE":            6,
 		"DECISION_REASON_FALLBACK":        7,
 		"DECISION_REASON_SHADOW":          8,
+		"DECISION_REASON_HALTED":          9,
 	}
 )
 
@@ -1336,7 +1340,7 @@ const file_switchyard_common_v1_decision_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_AUTOMATED\x10\x01\x12\x12\n" +
-	"\x0eOUTCOME_REVIEW\x10\x02*\xa9\x02\n" +
+	"\x0eOUTCOME_REVIEW\x10\x02*\xc5\x02\n" +
 	"\x0eDecisionReason\x12\x1f\n" +
 	"\x1bDECISION_REASON_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19DECISION_REASON_CERTIFIED\x10\x01\x12#\n" +
@@ -1346,7 +1350,8 @@ const file_switchyard_common_v1_decision_proto_rawDesc = "" +
 	"\x15DECISION_REASON_AUDIT\x10\x05\x12\x18\n" +
 	"\x14DECISION_REASON_RULE\x10\x06\x12\x1c\n" +
 	"\x18DECISION_REASON_FALLBACK\x10\a\x12\x1a\n" +
-	"\x16DECISION_REASON_SHADOW\x10\b*T\n" +
+	"\x16DECISION_REASON_SHADOW\x10\b\x12\x1a\n" +
+	"\x16DECISION_REASON_HALTED\x10\t*T\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTAGE_RULES\x10\x01\x12\x0f\n" +

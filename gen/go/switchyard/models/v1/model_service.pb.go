@@ -2017,6 +2017,8 @@ type Deployment struct {
 	Revision int64 `protobuf:"varint,9,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When it changed last.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What was stopped; empty while everything that is certified is automated.
+	Halts []*Halt `protobuf:"bytes,15,rep,name=halts,proto3" json:"halts,omitempty"`
 	// Versions on trial, at most three.
 	Challengers []*Challenger `protobuf:"bytes,20,rep,name=challengers,proto3" json:"challengers,omitempty"`
 	// The champion before the present one; serving processes keep it open, so that a rollback takes no loading.
@@ -2123,6 +2125,13 @@ func (x *Deployment) GetRevision() int64 {
 func (x *Deployment) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Deployment) GetHalts() []*Halt {
+	if x != nil {
+		return x.Halts
 	}
 	return nil
 }
@@ -4494,6 +4503,472 @@ func (*ReportTrafficResponse) Descriptor() ([]byte, []int) {
 	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
 }
 
+// Halt says that automation was stopped.
+type Halt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which automation: that of a certificate's side; empty for all that has no certificate of its own.
+	Side string `protobuf:"bytes,1,opt,name=side,proto3" json:"side,omitempty"`
+	// The certificate that was in force; empty when there was none.
+	CertificateId string `protobuf:"bytes,2,opt,name=certificate_id,json=certificateId,proto3" json:"certificate_id,omitempty"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Since when.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// Id of the API key that called; empty when the product did it by itself.
+	Caller        string `protobuf:"bytes,5,opt,name=caller,proto3" json:"caller,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Halt) Reset() {
+	*x = Halt{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Halt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Halt) ProtoMessage() {}
+
+func (x *Halt) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Halt.ProtoReflect.Descriptor instead.
+func (*Halt) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *Halt) GetSide() string {
+	if x != nil {
+		return x.Side
+	}
+	return ""
+}
+
+func (x *Halt) GetCertificateId() string {
+	if x != nil {
+		return x.CertificateId
+	}
+	return ""
+}
+
+func (x *Halt) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Halt) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Halt) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+// HaltAutomationRequest names what to stop.
+type HaltAutomationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Why, for people; 1 to 500 characters.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Only what this certificate automates, and only while it is in force; empty for everything.
+	CertificateId string `protobuf:"bytes,4,opt,name=certificate_id,json=certificateId,proto3" json:"certificate_id,omitempty"`
+	// Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve".
+	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HaltAutomationRequest) Reset() {
+	*x = HaltAutomationRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HaltAutomationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HaltAutomationRequest) ProtoMessage() {}
+
+func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
+func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *HaltAutomationRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *HaltAutomationRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *HaltAutomationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *HaltAutomationRequest) GetCertificateId() string {
+	if x != nil {
+		return x.CertificateId
+	}
+	return ""
+}
+
+func (x *HaltAutomationRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+// HaltAutomationResponse holds the deployment as it is now.
+type HaltAutomationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HaltAutomationResponse) Reset() {
+	*x = HaltAutomationResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HaltAutomationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HaltAutomationResponse) ProtoMessage() {}
+
+func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
+func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *HaltAutomationResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// ResumeAutomationRequest names what to resume.
+type ResumeAutomationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Why, for people; 1 to 500 characters. It stays in the history of the deployment.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,4,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ResumeAutomationRequest) Reset() {
+	*x = ResumeAutomationRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAutomationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAutomationRequest) ProtoMessage() {}
+
+func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
+func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *ResumeAutomationRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *ResumeAutomationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ResumeAutomationRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// ResumeAutomationResponse holds the deployment as it is now.
+type ResumeAutomationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeAutomationResponse) Reset() {
+	*x = ResumeAutomationResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAutomationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAutomationResponse) ProtoMessage() {}
+
+func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
+func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// PreviewCertificatesRequest names a version and a policy.
+type PreviewCertificatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The promise; fields left at 0 take their defaults.
+	Policy *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Owner of the model: empty for the caller's own project; another one only with the scope "platform:serve".
+	Project       string `protobuf:"bytes,4,opt,name=project,proto3" json:"project,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewCertificatesRequest) Reset() {
+	*x = PreviewCertificatesRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewCertificatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewCertificatesRequest) ProtoMessage() {}
+
+func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
+func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *PreviewCertificatesRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *PreviewCertificatesRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PreviewCertificatesRequest) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *PreviewCertificatesRequest) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+// PreviewCertificatesResponse holds what would be in force.
+type PreviewCertificatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The certificates. Their ids are not those that a deployment would give them.
+	Certificates []*Certificate `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// The policy with the defaults filled in.
+	Policy *Policy `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The version.
+	Version       *ModelVersion `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewCertificatesResponse) Reset() {
+	*x = PreviewCertificatesResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewCertificatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewCertificatesResponse) ProtoMessage() {}
+
+func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
+func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *PreviewCertificatesResponse) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *PreviewCertificatesResponse) GetVersion() *ModelVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
 var File_switchyard_models_v1_model_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
@@ -4645,7 +5120,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"guardrails\x18\x05 \x01(\v2 .switchyard.models.v1.GuardrailsR\n" +
 	"guardrails\x129\n" +
 	"\n" +
-	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\x96\x05\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xc8\x05\n" +
 	"\n" +
 	"Deployment\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -4659,7 +5134,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\brevision\x18\t \x01(\x03R\brevision\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x12B\n" +
+	"updateTime\x120\n" +
+	"\x05halts\x18\x0f \x03(\v2\x1a.switchyard.models.v1.HaltR\x05halts\x12B\n" +
 	"\vchallengers\x18\x14 \x03(\v2 .switchyard.models.v1.ChallengerR\vchallengers\x12>\n" +
 	"\bprevious\x18\x15 \x01(\v2\".switchyard.models.v1.ModelVersionR\bprevious\x12>\n" +
 	"\tprobation\x18\x16 \x01(\v2 .switchyard.models.v1.GuardrailsR\tprobation\"\xfa\x02\n" +
@@ -4893,7 +5369,49 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\breporter\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\breporter\x12#\n" +
 	"\bsequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bsequence\x12M\n" +
 	"\vcomparisons\x18\x03 \x03(\v2 .switchyard.models.v1.ComparisonB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\vcomparisons\"\x17\n" +
-	"\x15ReportTrafficResponse*V\n" +
+	"\x15ReportTrafficResponse\"\xa1\x01\n" +
+	"\x04Halt\x12\x12\n" +
+	"\x04side\x18\x01 \x01(\tR\x04side\x12%\n" +
+	"\x0ecertificate_id\x18\x02 \x01(\tR\rcertificateId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06caller\x18\x05 \x01(\tR\x06caller\"\x84\x02\n" +
+	"\x15HaltAutomationRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x12.\n" +
+	"\x0ecertificate_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\rcertificateId\x12!\n" +
+	"\aproject\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"Z\n" +
+	"\x16HaltAutomationResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\xe9\x01\n" +
+	"\x17ResumeAutomationRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06reason\x124\n" +
+	"\x11expected_revision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"\\\n" +
+	"\x18ResumeAutomationResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\xc1\x01\n" +
+	"\x1aPreviewCertificatesRequest\x12\x1f\n" +
+	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12<\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1c.switchyard.models.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12!\n" +
+	"\aproject\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"\xd8\x01\n" +
+	"\x1bPreviewCertificatesResponse\x12E\n" +
+	"\fcertificates\x18\x01 \x03(\v2!.switchyard.models.v1.CertificateR\fcertificates\x124\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1c.switchyard.models.v1.PolicyR\x06policy\x12<\n" +
+	"\aversion\x18\x03 \x01(\v2\".switchyard.models.v1.ModelVersionR\aversion*V\n" +
 	"\n" +
 	"RecordMode\x12\x1b\n" +
 	"\x17RECORD_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -4922,7 +5440,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1cDEPLOYMENT_CHANGE_KIND_ALIAS\x10\x06\x12%\n" +
 	"!DEPLOYMENT_CHANGE_KIND_CHALLENGER\x10\a\x12\"\n" +
 	"\x1eDEPLOYMENT_CHANGE_KIND_PROMOTE\x10\b\x12$\n" +
-	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t2\x93\x18\n" +
+	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t2\xd7\x1c\n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -4967,7 +5485,16 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\rGetDeployment\x12*.switchyard.models.v1.GetDeploymentRequest\x1a+.switchyard.models.v1.GetDeploymentResponse\"G\x9a\xd6\x18\x13\n" +
 	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02*\x12(/v1/deployments/{operation}/{deployment}\x12\x9e\x01\n" +
 	"\x0fListDeployments\x12,.switchyard.models.v1.ListDeploymentsRequest\x1a-.switchyard.models.v1.ListDeploymentsResponse\".\x9a\xd6\x18\x13\n" +
-	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/deployments\x12\xa9\x01\n" +
+	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/deployments\x12\xae\x01\n" +
+	"\x0eHaltAutomation\x12+.switchyard.models.v1.HaltAutomationRequest\x1a,.switchyard.models.v1.HaltAutomationResponse\"A\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/deployments:haltAutomation\x12\xb6\x01\n" +
+	"\x10ResumeAutomation\x12-.switchyard.models.v1.ResumeAutomationRequest\x1a..switchyard.models.v1.ResumeAutomationResponse\"C\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/deployments:resumeAutomation\x12\xd7\x01\n" +
+	"\x13PreviewCertificates\x120.switchyard.models.v1.PreviewCertificatesRequest\x1a1.switchyard.models.v1.PreviewCertificatesResponse\"[\x9a\xd6\x18\x13\n" +
+	"\vmodels:read\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/models/{model}/versions/{version}:previewCertificates\x12\xa9\x01\n" +
 	"\x10WatchDeployments\x12-.switchyard.models.v1.WatchDeploymentsRequest\x1a..switchyard.models.v1.WatchDeploymentsResponse\"4\x9a\xd6\x18\x13\n" +
 	"\vmodels:read\x12\x02\b\x1e\x18\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/deployments:watch0\x01B\xe9\x01\n" +
 	"\x18com.switchyard.models.v1B\x11ModelServiceProtoP\x01ZHgithub.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1;modelsv1\xa2\x02\x03SMX\xaa\x02\x14Switchyard.Models.V1\xca\x02\x14Switchyard\\Models\\V1\xe2\x02 Switchyard\\Models\\V1\\GPBMetadata\xea\x02\x16Switchyard::Models::V1b\x06proto3"
@@ -4985,7 +5512,7 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
 	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
@@ -5044,142 +5571,165 @@ var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(*Comparison)(nil),                    // 54: switchyard.models.v1.Comparison
 	(*ReportTrafficRequest)(nil),          // 55: switchyard.models.v1.ReportTrafficRequest
 	(*ReportTrafficResponse)(nil),         // 56: switchyard.models.v1.ReportTrafficResponse
-	nil,                                   // 57: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	nil,                                   // 58: switchyard.models.v1.Arm.LabelsEntry
-	(v1.Operation)(0),                     // 59: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),         // 60: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),                // 61: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),               // 62: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),                // 63: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),              // 64: switchyard.common.v1.RecordedInput
+	(*Halt)(nil),                          // 57: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),         // 58: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),        // 59: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),       // 60: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),      // 61: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),    // 62: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil),   // 63: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                   // 64: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	nil,                                   // 65: switchyard.models.v1.Arm.LabelsEntry
+	(v1.Operation)(0),                     // 66: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 67: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 68: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 69: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 70: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 71: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	59,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	60,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	59,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	66,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	67,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	66,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
 	7,   // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
 	8,   // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	60,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	59,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	67,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	66,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
 	7,   // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
 	8,   // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
 	9,   // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
 	10,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
 	6,   // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	61,  // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	68,  // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	5,   // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	62,  // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	61,  // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	69,  // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	68,  // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	6,   // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	62,  // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	69,  // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
 	6,   // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	57,  // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	64,  // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
 	1,   // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
 	0,   // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	63,  // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	70,  // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
 	2,   // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	60,  // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	67,  // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
 	6,   // 25: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
 	3,   // 26: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
 	22,  // 27: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
 	23,  // 28: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
-	60,  // 29: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
-	59,  // 30: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	67,  // 29: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
+	66,  // 30: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
 	6,   // 31: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
 	21,  // 32: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
 	22,  // 33: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	60,  // 34: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	24,  // 35: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
-	6,   // 36: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
-	23,  // 37: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
-	59,  // 38: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	21,  // 39: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	25,  // 40: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	59,  // 41: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	21,  // 42: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	25,  // 43: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	59,  // 44: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	60,  // 45: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
-	25,  // 46: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	59,  // 47: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 48: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	60,  // 49: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
-	59,  // 50: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 51: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	25,  // 52: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
-	59,  // 53: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 54: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	60,  // 55: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
-	60,  // 56: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
-	61,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	34,  // 58: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
-	62,  // 59: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	59,  // 60: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	61,  // 61: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	25,  // 62: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	62,  // 63: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	25,  // 64: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	64,  // 65: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	43,  // 66: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	59,  // 67: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 68: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
-	23,  // 69: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
-	25,  // 70: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	59,  // 71: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 72: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	59,  // 73: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 74: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	59,  // 75: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
-	54,  // 76: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
-	58,  // 77: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
-	59,  // 78: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
-	52,  // 79: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
-	52,  // 80: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
-	53,  // 81: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
-	60,  // 82: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 83: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
-	54,  // 84: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
-	11,  // 85: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	13,  // 86: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	15,  // 87: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	17,  // 88: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	19,  // 89: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	41,  // 90: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	26,  // 91: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	28,  // 92: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	32,  // 93: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
-	35,  // 94: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
-	44,  // 95: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
-	46,  // 96: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
-	48,  // 97: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
-	50,  // 98: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
-	55,  // 99: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
-	30,  // 100: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	37,  // 101: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	39,  // 102: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	12,  // 103: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	14,  // 104: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	16,  // 105: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	18,  // 106: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	20,  // 107: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	42,  // 108: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	27,  // 109: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	29,  // 110: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	33,  // 111: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
-	36,  // 112: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
-	45,  // 113: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
-	47,  // 114: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
-	49,  // 115: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
-	51,  // 116: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
-	56,  // 117: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
-	31,  // 118: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	38,  // 119: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	40,  // 120: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	103, // [103:121] is the sub-list for method output_type
-	85,  // [85:103] is the sub-list for method input_type
-	85,  // [85:85] is the sub-list for extension type_name
-	85,  // [85:85] is the sub-list for extension extendee
-	0,   // [0:85] is the sub-list for field type_name
+	67,  // 34: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	57,  // 35: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	24,  // 36: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
+	6,   // 37: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
+	23,  // 38: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
+	66,  // 39: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	21,  // 40: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	25,  // 41: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 42: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	21,  // 43: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	25,  // 44: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 45: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	67,  // 46: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	25,  // 47: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 48: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 49: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 50: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	66,  // 51: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 52: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	25,  // 53: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	66,  // 54: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 55: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	67,  // 56: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	67,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	68,  // 58: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	34,  // 59: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	69,  // 60: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	66,  // 61: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	68,  // 62: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	25,  // 63: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	69,  // 64: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	25,  // 65: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	71,  // 66: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	43,  // 67: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	66,  // 68: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 69: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
+	23,  // 70: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
+	25,  // 71: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 72: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 73: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 74: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 75: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 76: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
+	54,  // 77: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
+	65,  // 78: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
+	66,  // 79: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
+	52,  // 80: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
+	52,  // 81: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
+	53,  // 82: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
+	67,  // 83: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 84: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
+	54,  // 85: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
+	67,  // 86: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	66,  // 87: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 88: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	66,  // 89: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	25,  // 90: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	21,  // 91: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	22,  // 92: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	21,  // 93: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	6,   // 94: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	11,  // 95: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	13,  // 96: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	15,  // 97: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	17,  // 98: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	19,  // 99: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	41,  // 100: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	26,  // 101: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	28,  // 102: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	32,  // 103: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	35,  // 104: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	44,  // 105: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
+	46,  // 106: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
+	48,  // 107: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
+	50,  // 108: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
+	55,  // 109: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
+	30,  // 110: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	37,  // 111: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	58,  // 112: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	60,  // 113: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	62,  // 114: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	39,  // 115: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	12,  // 116: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	14,  // 117: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	16,  // 118: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	18,  // 119: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	20,  // 120: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	42,  // 121: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	27,  // 122: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	29,  // 123: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	33,  // 124: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	36,  // 125: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	45,  // 126: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
+	47,  // 127: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
+	49,  // 128: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
+	51,  // 129: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
+	56,  // 130: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
+	31,  // 131: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	38,  // 132: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	59,  // 133: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	61,  // 134: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	63,  // 135: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	40,  // 136: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	116, // [116:137] is the sub-list for method output_type
+	95,  // [95:116] is the sub-list for method input_type
+	95,  // [95:95] is the sub-list for extension type_name
+	95,  // [95:95] is the sub-list for extension extendee
+	0,   // [0:95] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -5197,7 +5747,7 @@ func file_switchyard_models_v1_model_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   54,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

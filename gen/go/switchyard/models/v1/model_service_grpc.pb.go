@@ -38,6 +38,9 @@ const (
 	ModelService_ReportTraffic_FullMethodName         = "/switchyard.models.v1.ModelService/ReportTraffic"
 	ModelService_GetDeployment_FullMethodName         = "/switchyard.models.v1.ModelService/GetDeployment"
 	ModelService_ListDeployments_FullMethodName       = "/switchyard.models.v1.ModelService/ListDeployments"
+	ModelService_HaltAutomation_FullMethodName        = "/switchyard.models.v1.ModelService/HaltAutomation"
+	ModelService_ResumeAutomation_FullMethodName      = "/switchyard.models.v1.ModelService/ResumeAutomation"
+	ModelService_PreviewCertificates_FullMethodName   = "/switchyard.models.v1.ModelService/PreviewCertificates"
 	ModelService_WatchDeployments_FullMethodName      = "/switchyard.models.v1.ModelService/WatchDeployments"
 )
 
@@ -120,6 +123,21 @@ type ModelServiceClient interface {
 	GetDeployment(ctx context.Context, in *GetDeploymentRequest, opts ...grpc.CallOption) (*GetDeploymentResponse, error)
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(ctx context.Context, in *ListDeploymentsRequest, opts ...grpc.CallOption) (*ListDeploymentsResponse, error)
+	// HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
+	// The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+	// changes nothing.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND.
+	HaltAutomation(ctx context.Context, in *HaltAutomationRequest, opts ...grpc.CallOption) (*HaltAutomationResponse, error)
+	// ResumeAutomation ends a halt without a new certificate: somebody takes the responsibility. The audits begin anew, with the whole confidence of the promise. Deploying
+	// another version ends a halt too, since that has a certificate of its own; a new policy for the same version does not.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND.
+	ResumeAutomation(ctx context.Context, in *ResumeAutomationRequest, opts ...grpc.CallOption) (*ResumeAutomationResponse, error)
+	// PreviewCertificates returns the certificates that a version would have under a policy. Nothing is stored or deployed.
+	//
+	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
+	PreviewCertificates(ctx context.Context, in *PreviewCertificatesRequest, opts ...grpc.CallOption) (*PreviewCertificatesResponse, error)
 	// WatchDeployments sends every deployment, then a message with synced, then each change as it happens. The stream ends only with an
 	// error; open it again and start over.
 	WatchDeployments(ctx context.Context, in *WatchDeploymentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDeploymentsResponse], error)
@@ -315,6 +333,36 @@ func (c *modelServiceClient) ListDeployments(ctx context.Context, in *ListDeploy
 	return out, nil
 }
 
+func (c *modelServiceClient) HaltAutomation(ctx context.Context, in *HaltAutomationRequest, opts ...grpc.CallOption) (*HaltAutomationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HaltAutomationResponse)
+	err := c.cc.Invoke(ctx, ModelService_HaltAutomation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) ResumeAutomation(ctx context.Context, in *ResumeAutomationRequest, opts ...grpc.CallOption) (*ResumeAutomationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeAutomationResponse)
+	err := c.cc.Invoke(ctx, ModelService_ResumeAutomation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) PreviewCertificates(ctx context.Context, in *PreviewCertificatesRequest, opts ...grpc.CallOption) (*PreviewCertificatesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewCertificatesResponse)
+	err := c.cc.Invoke(ctx, ModelService_PreviewCertificates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *modelServiceClient) WatchDeployments(ctx context.Context, in *WatchDeploymentsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDeploymentsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &ModelService_ServiceDesc.Streams[2], ModelService_WatchDeployments_FullMethodName, cOpts...)
@@ -413,6 +461,21 @@ type ModelServiceServer interface {
 	GetDeployment(context.Context, *GetDeploymentRequest) (*GetDeploymentResponse, error)
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(context.Context, *ListDeploymentsRequest) (*ListDeploymentsResponse, error)
+	// HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
+	// The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+	// changes nothing.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND.
+	HaltAutomation(context.Context, *HaltAutomationRequest) (*HaltAutomationResponse, error)
+	// ResumeAutomation ends a halt without a new certificate: somebody takes the responsibility. The audits begin anew, with the whole confidence of the promise. Deploying
+	// another version ends a halt too, since that has a certificate of its own; a new policy for the same version does not.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND.
+	ResumeAutomation(context.Context, *ResumeAutomationRequest) (*ResumeAutomationResponse, error)
+	// PreviewCertificates returns the certificates that a version would have under a policy. Nothing is stored or deployed.
+	//
+	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
+	PreviewCertificates(context.Context, *PreviewCertificatesRequest) (*PreviewCertificatesResponse, error)
 	// WatchDeployments sends every deployment, then a message with synced, then each change as it happens. The stream ends only with an
 	// error; open it again and start over.
 	WatchDeployments(*WatchDeploymentsRequest, grpc.ServerStreamingServer[WatchDeploymentsResponse]) error
@@ -476,6 +539,15 @@ func (UnimplementedModelServiceServer) GetDeployment(context.Context, *GetDeploy
 }
 func (UnimplementedModelServiceServer) ListDeployments(context.Context, *ListDeploymentsRequest) (*ListDeploymentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDeployments not implemented")
+}
+func (UnimplementedModelServiceServer) HaltAutomation(context.Context, *HaltAutomationRequest) (*HaltAutomationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HaltAutomation not implemented")
+}
+func (UnimplementedModelServiceServer) ResumeAutomation(context.Context, *ResumeAutomationRequest) (*ResumeAutomationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeAutomation not implemented")
+}
+func (UnimplementedModelServiceServer) PreviewCertificates(context.Context, *PreviewCertificatesRequest) (*PreviewCertificatesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewCertificates not implemented")
 }
 func (UnimplementedModelServiceServer) WatchDeployments(*WatchDeploymentsRequest, grpc.ServerStreamingServer[WatchDeploymentsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchDeployments not implemented")
@@ -789,6 +861,60 @@ func _ModelService_ListDeployments_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_HaltAutomation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HaltAutomationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).HaltAutomation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_HaltAutomation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).HaltAutomation(ctx, req.(*HaltAutomationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_ResumeAutomation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeAutomationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ResumeAutomation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ResumeAutomation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ResumeAutomation(ctx, req.(*ResumeAutomationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_PreviewCertificates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewCertificatesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).PreviewCertificates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_PreviewCertificates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).PreviewCertificates(ctx, req.(*PreviewCertificatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ModelService_WatchDeployments_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchDeploymentsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -866,6 +992,18 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDeployments",
 			Handler:    _ModelService_ListDeployments_Handler,
+		},
+		{
+			MethodName: "HaltAutomation",
+			Handler:    _ModelService_HaltAutomation_Handler,
+		},
+		{
+			MethodName: "ResumeAutomation",
+			Handler:    _ModelService_ResumeAutomation_Handler,
+		},
+		{
+			MethodName: "PreviewCertificates",
+			Handler:    _ModelService_PreviewCertificates_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

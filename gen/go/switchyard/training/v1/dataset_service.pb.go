@@ -1782,98 +1782,6 @@ func (*DeleteDatasetResponse) Descriptor() ([]byte, []int) {
 	return file_switchyard_training_v1_dataset_service_proto_rawDescGZIP(), []int{18}
 }
 
-// EraseFromDatasetsRequest names a person.
-type EraseFromDatasetsRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Your id of the person, as decisions have it.
-	SubjectId     string `protobuf:"bytes,1,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *EraseFromDatasetsRequest) Reset() {
-	*x = EraseFromDatasetsRequest{}
-	mi := &file_switchyard_training_v1_dataset_service_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *EraseFromDatasetsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*EraseFromDatasetsRequest) ProtoMessage() {}
-
-func (x *EraseFromDatasetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_dataset_service_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use EraseFromDatasetsRequest.ProtoReflect.Descriptor instead.
-func (*EraseFromDatasetsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_dataset_service_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *EraseFromDatasetsRequest) GetSubjectId() string {
-	if x != nil {
-		return x.SubjectId
-	}
-	return ""
-}
-
-// EraseFromDatasetsResponse says what was erased.
-type EraseFromDatasetsResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Rows, over all versions.
-	Rows          int64 `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *EraseFromDatasetsResponse) Reset() {
-	*x = EraseFromDatasetsResponse{}
-	mi := &file_switchyard_training_v1_dataset_service_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *EraseFromDatasetsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*EraseFromDatasetsResponse) ProtoMessage() {}
-
-func (x *EraseFromDatasetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_training_v1_dataset_service_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use EraseFromDatasetsResponse.ProtoReflect.Descriptor instead.
-func (*EraseFromDatasetsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_training_v1_dataset_service_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *EraseFromDatasetsResponse) GetRows() int64 {
-	if x != nil {
-		return x.Rows
-	}
-	return 0
-}
-
 var File_switchyard_training_v1_dataset_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
@@ -2017,12 +1925,7 @@ const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
 	"\x14DeleteDatasetRequest\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12!\n" +
 	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\"\x17\n" +
-	"\x15DeleteDatasetResponse\"I\n" +
-	"\x18EraseFromDatasetsRequest\x12-\n" +
-	"\n" +
-	"subject_id\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\"/\n" +
-	"\x19EraseFromDatasetsResponse\x12\x12\n" +
-	"\x04rows\x18\x01 \x01(\x03R\x04rows*\x8e\x01\n" +
+	"\x15DeleteDatasetResponse*\x8e\x01\n" +
 	"\vSplitMethod\x12\x1c\n" +
 	"\x18SPLIT_METHOD_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SPLIT_METHOD_RANDOM\x10\x01\x12\x15\n" +
@@ -2042,7 +1945,7 @@ const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
 	"\vDatasetSide\x12\x1c\n" +
 	"\x18DATASET_SIDE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12DATASET_SIDE_TRAIN\x10\x01\x12\x15\n" +
-	"\x11DATASET_SIDE_TEST\x10\x022\xd8\t\n" +
+	"\x11DATASET_SIDE_TEST\x10\x022\xa3\b\n" +
 	"\x0eDatasetService\x12\xa2\x01\n" +
 	"\fBuildDataset\x12+.switchyard.training.v1.BuildDatasetRequest\x1a,.switchyard.training.v1.BuildDatasetResponse\"7\x9a\xd6\x18\x16\n" +
 	"\x0etraining:write\x12\x02\bx\x18\x01\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/datasets:build\x12\xa7\x01\n" +
@@ -2057,9 +1960,7 @@ const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
 	"\rtraining:read\x12\x02\b\x1e\x18\x01\x82\xd3\xe4\x93\x02/\x12-/v1/datasets/{name}/versions/{version}:export0\x01\x12\xb6\x01\n" +
 	"\rDeleteDataset\x12,.switchyard.training.v1.DeleteDatasetRequest\x1a-.switchyard.training.v1.DeleteDatasetResponse\"H\x9a\xd6\x18\x16\n" +
 	"\x0etraining:write\x12\x02\b\n" +
-	"\x18\x01\x82\xd3\xe4\x93\x02(*&/v1/datasets/{name}/versions/{version}\x12\xb2\x01\n" +
-	"\x11EraseFromDatasets\x120.switchyard.training.v1.EraseFromDatasetsRequest\x1a1.switchyard.training.v1.EraseFromDatasetsResponse\"8\x9a\xd6\x18\x17\n" +
-	"\x0fdecisions:erase\x12\x02\b<\x18\x01\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/datasets:eraseB\xf9\x01\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02(*&/v1/datasets/{name}/versions/{version}B\xf9\x01\n" +
 	"\x1acom.switchyard.training.v1B\x13DatasetServiceProtoP\x01ZLgithub.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1;trainingv1\xa2\x02\x03STX\xaa\x02\x16Switchyard.Training.V1\xca\x02\x16Switchyard\\Training\\V1\xe2\x02\"Switchyard\\Training\\V1\\GPBMetadata\xea\x02\x18Switchyard::Training::V1b\x06proto3"
 
 var (
@@ -2075,64 +1976,62 @@ func file_switchyard_training_v1_dataset_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_training_v1_dataset_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_switchyard_training_v1_dataset_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_switchyard_training_v1_dataset_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_switchyard_training_v1_dataset_service_proto_goTypes = []any{
-	(SplitMethod)(0),                  // 0: switchyard.training.v1.SplitMethod
-	(Severity)(0),                     // 1: switchyard.training.v1.Severity
-	(DatasetFormat)(0),                // 2: switchyard.training.v1.DatasetFormat
-	(DatasetSide)(0),                  // 3: switchyard.training.v1.DatasetSide
-	(*DatasetQuery)(nil),              // 4: switchyard.training.v1.DatasetQuery
-	(*SplitSpec)(nil),                 // 5: switchyard.training.v1.SplitSpec
-	(*Dataset)(nil),                   // 6: switchyard.training.v1.Dataset
-	(*LabelCount)(nil),                // 7: switchyard.training.v1.LabelCount
-	(*DatasetReport)(nil),             // 8: switchyard.training.v1.DatasetReport
-	(*Finding)(nil),                   // 9: switchyard.training.v1.Finding
-	(*BuildDatasetRequest)(nil),       // 10: switchyard.training.v1.BuildDatasetRequest
-	(*BuildDatasetResponse)(nil),      // 11: switchyard.training.v1.BuildDatasetResponse
-	(*ImportSpec)(nil),                // 12: switchyard.training.v1.ImportSpec
-	(*ImportDatasetRequest)(nil),      // 13: switchyard.training.v1.ImportDatasetRequest
-	(*ImportDatasetResponse)(nil),     // 14: switchyard.training.v1.ImportDatasetResponse
-	(*GetDatasetRequest)(nil),         // 15: switchyard.training.v1.GetDatasetRequest
-	(*GetDatasetResponse)(nil),        // 16: switchyard.training.v1.GetDatasetResponse
-	(*ListDatasetsRequest)(nil),       // 17: switchyard.training.v1.ListDatasetsRequest
-	(*ListDatasetsResponse)(nil),      // 18: switchyard.training.v1.ListDatasetsResponse
-	(*ExportDatasetRequest)(nil),      // 19: switchyard.training.v1.ExportDatasetRequest
-	(*ExportDatasetResponse)(nil),     // 20: switchyard.training.v1.ExportDatasetResponse
-	(*DeleteDatasetRequest)(nil),      // 21: switchyard.training.v1.DeleteDatasetRequest
-	(*DeleteDatasetResponse)(nil),     // 22: switchyard.training.v1.DeleteDatasetResponse
-	(*EraseFromDatasetsRequest)(nil),  // 23: switchyard.training.v1.EraseFromDatasetsRequest
-	(*EraseFromDatasetsResponse)(nil), // 24: switchyard.training.v1.EraseFromDatasetsResponse
-	(v1.Operation)(0),                 // 25: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),     // 26: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),            // 27: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),           // 28: switchyard.common.v1.PageResponse
+	(SplitMethod)(0),              // 0: switchyard.training.v1.SplitMethod
+	(Severity)(0),                 // 1: switchyard.training.v1.Severity
+	(DatasetFormat)(0),            // 2: switchyard.training.v1.DatasetFormat
+	(DatasetSide)(0),              // 3: switchyard.training.v1.DatasetSide
+	(*DatasetQuery)(nil),          // 4: switchyard.training.v1.DatasetQuery
+	(*SplitSpec)(nil),             // 5: switchyard.training.v1.SplitSpec
+	(*Dataset)(nil),               // 6: switchyard.training.v1.Dataset
+	(*LabelCount)(nil),            // 7: switchyard.training.v1.LabelCount
+	(*DatasetReport)(nil),         // 8: switchyard.training.v1.DatasetReport
+	(*Finding)(nil),               // 9: switchyard.training.v1.Finding
+	(*BuildDatasetRequest)(nil),   // 10: switchyard.training.v1.BuildDatasetRequest
+	(*BuildDatasetResponse)(nil),  // 11: switchyard.training.v1.BuildDatasetResponse
+	(*ImportSpec)(nil),            // 12: switchyard.training.v1.ImportSpec
+	(*ImportDatasetRequest)(nil),  // 13: switchyard.training.v1.ImportDatasetRequest
+	(*ImportDatasetResponse)(nil), // 14: switchyard.training.v1.ImportDatasetResponse
+	(*GetDatasetRequest)(nil),     // 15: switchyard.training.v1.GetDatasetRequest
+	(*GetDatasetResponse)(nil),    // 16: switchyard.training.v1.GetDatasetResponse
+	(*ListDatasetsRequest)(nil),   // 17: switchyard.training.v1.ListDatasetsRequest
+	(*ListDatasetsResponse)(nil),  // 18: switchyard.training.v1.ListDatasetsResponse
+	(*ExportDatasetRequest)(nil),  // 19: switchyard.training.v1.ExportDatasetRequest
+	(*ExportDatasetResponse)(nil), // 20: switchyard.training.v1.ExportDatasetResponse
+	(*DeleteDatasetRequest)(nil),  // 21: switchyard.training.v1.DeleteDatasetRequest
+	(*DeleteDatasetResponse)(nil), // 22: switchyard.training.v1.DeleteDatasetResponse
+	(v1.Operation)(0),             // 23: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),        // 25: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),       // 26: switchyard.common.v1.PageResponse
 }
 var file_switchyard_training_v1_dataset_service_proto_depIdxs = []int32{
-	25, // 0: switchyard.training.v1.DatasetQuery.operation:type_name -> switchyard.common.v1.Operation
-	26, // 1: switchyard.training.v1.DatasetQuery.from:type_name -> google.protobuf.Timestamp
-	26, // 2: switchyard.training.v1.DatasetQuery.to:type_name -> google.protobuf.Timestamp
+	23, // 0: switchyard.training.v1.DatasetQuery.operation:type_name -> switchyard.common.v1.Operation
+	24, // 1: switchyard.training.v1.DatasetQuery.from:type_name -> google.protobuf.Timestamp
+	24, // 2: switchyard.training.v1.DatasetQuery.to:type_name -> google.protobuf.Timestamp
 	0,  // 3: switchyard.training.v1.SplitSpec.method:type_name -> switchyard.training.v1.SplitMethod
-	25, // 4: switchyard.training.v1.Dataset.operation:type_name -> switchyard.common.v1.Operation
+	23, // 4: switchyard.training.v1.Dataset.operation:type_name -> switchyard.common.v1.Operation
 	4,  // 5: switchyard.training.v1.Dataset.query:type_name -> switchyard.training.v1.DatasetQuery
 	5,  // 6: switchyard.training.v1.Dataset.split:type_name -> switchyard.training.v1.SplitSpec
 	7,  // 7: switchyard.training.v1.Dataset.labels:type_name -> switchyard.training.v1.LabelCount
 	8,  // 8: switchyard.training.v1.Dataset.report:type_name -> switchyard.training.v1.DatasetReport
-	26, // 9: switchyard.training.v1.Dataset.first_time:type_name -> google.protobuf.Timestamp
-	26, // 10: switchyard.training.v1.Dataset.last_time:type_name -> google.protobuf.Timestamp
-	26, // 11: switchyard.training.v1.Dataset.create_time:type_name -> google.protobuf.Timestamp
+	24, // 9: switchyard.training.v1.Dataset.first_time:type_name -> google.protobuf.Timestamp
+	24, // 10: switchyard.training.v1.Dataset.last_time:type_name -> google.protobuf.Timestamp
+	24, // 11: switchyard.training.v1.Dataset.create_time:type_name -> google.protobuf.Timestamp
 	9,  // 12: switchyard.training.v1.DatasetReport.findings:type_name -> switchyard.training.v1.Finding
 	1,  // 13: switchyard.training.v1.Finding.severity:type_name -> switchyard.training.v1.Severity
 	4,  // 14: switchyard.training.v1.BuildDatasetRequest.query:type_name -> switchyard.training.v1.DatasetQuery
 	5,  // 15: switchyard.training.v1.BuildDatasetRequest.split:type_name -> switchyard.training.v1.SplitSpec
 	6,  // 16: switchyard.training.v1.BuildDatasetResponse.dataset:type_name -> switchyard.training.v1.Dataset
-	25, // 17: switchyard.training.v1.ImportSpec.operation:type_name -> switchyard.common.v1.Operation
+	23, // 17: switchyard.training.v1.ImportSpec.operation:type_name -> switchyard.common.v1.Operation
 	5,  // 18: switchyard.training.v1.ImportSpec.split:type_name -> switchyard.training.v1.SplitSpec
 	12, // 19: switchyard.training.v1.ImportDatasetRequest.spec:type_name -> switchyard.training.v1.ImportSpec
 	6,  // 20: switchyard.training.v1.ImportDatasetResponse.dataset:type_name -> switchyard.training.v1.Dataset
 	6,  // 21: switchyard.training.v1.GetDatasetResponse.dataset:type_name -> switchyard.training.v1.Dataset
-	27, // 22: switchyard.training.v1.ListDatasetsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	25, // 22: switchyard.training.v1.ListDatasetsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	6,  // 23: switchyard.training.v1.ListDatasetsResponse.datasets:type_name -> switchyard.training.v1.Dataset
-	28, // 24: switchyard.training.v1.ListDatasetsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	26, // 24: switchyard.training.v1.ListDatasetsResponse.page:type_name -> switchyard.common.v1.PageResponse
 	2,  // 25: switchyard.training.v1.ExportDatasetRequest.format:type_name -> switchyard.training.v1.DatasetFormat
 	3,  // 26: switchyard.training.v1.ExportDatasetRequest.side:type_name -> switchyard.training.v1.DatasetSide
 	10, // 27: switchyard.training.v1.DatasetService.BuildDataset:input_type -> switchyard.training.v1.BuildDatasetRequest
@@ -2141,16 +2040,14 @@ var file_switchyard_training_v1_dataset_service_proto_depIdxs = []int32{
 	17, // 30: switchyard.training.v1.DatasetService.ListDatasets:input_type -> switchyard.training.v1.ListDatasetsRequest
 	19, // 31: switchyard.training.v1.DatasetService.ExportDataset:input_type -> switchyard.training.v1.ExportDatasetRequest
 	21, // 32: switchyard.training.v1.DatasetService.DeleteDataset:input_type -> switchyard.training.v1.DeleteDatasetRequest
-	23, // 33: switchyard.training.v1.DatasetService.EraseFromDatasets:input_type -> switchyard.training.v1.EraseFromDatasetsRequest
-	11, // 34: switchyard.training.v1.DatasetService.BuildDataset:output_type -> switchyard.training.v1.BuildDatasetResponse
-	14, // 35: switchyard.training.v1.DatasetService.ImportDataset:output_type -> switchyard.training.v1.ImportDatasetResponse
-	16, // 36: switchyard.training.v1.DatasetService.GetDataset:output_type -> switchyard.training.v1.GetDatasetResponse
-	18, // 37: switchyard.training.v1.DatasetService.ListDatasets:output_type -> switchyard.training.v1.ListDatasetsResponse
-	20, // 38: switchyard.training.v1.DatasetService.ExportDataset:output_type -> switchyard.training.v1.ExportDatasetResponse
-	22, // 39: switchyard.training.v1.DatasetService.DeleteDataset:output_type -> switchyard.training.v1.DeleteDatasetResponse
-	24, // 40: switchyard.training.v1.DatasetService.EraseFromDatasets:output_type -> switchyard.training.v1.EraseFromDatasetsResponse
-	34, // [34:41] is the sub-list for method output_type
-	27, // [27:34] is the sub-list for method input_type
+	11, // 33: switchyard.training.v1.DatasetService.BuildDataset:output_type -> switchyard.training.v1.BuildDatasetResponse
+	14, // 34: switchyard.training.v1.DatasetService.ImportDataset:output_type -> switchyard.training.v1.ImportDatasetResponse
+	16, // 35: switchyard.training.v1.DatasetService.GetDataset:output_type -> switchyard.training.v1.GetDatasetResponse
+	18, // 36: switchyard.training.v1.DatasetService.ListDatasets:output_type -> switchyard.training.v1.ListDatasetsResponse
+	20, // 37: switchyard.training.v1.DatasetService.ExportDataset:output_type -> switchyard.training.v1.ExportDatasetResponse
+	22, // 38: switchyard.training.v1.DatasetService.DeleteDataset:output_type -> switchyard.training.v1.DeleteDatasetResponse
+	33, // [33:39] is the sub-list for method output_type
+	27, // [27:33] is the sub-list for method input_type
 	27, // [27:27] is the sub-list for extension type_name
 	27, // [27:27] is the sub-list for extension extendee
 	0,  // [0:27] is the sub-list for field type_name
@@ -2171,7 +2068,7 @@ func file_switchyard_training_v1_dataset_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_training_v1_dataset_service_proto_rawDesc), len(file_switchyard_training_v1_dataset_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   21,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

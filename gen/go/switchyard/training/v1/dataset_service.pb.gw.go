@@ -293,33 +293,6 @@ func local_request_DatasetService_DeleteDataset_0(ctx context.Context, marshaler
 	return msg, metadata, err
 }
 
-func request_DatasetService_EraseFromDatasets_0(ctx context.Context, marshaler runtime.Marshaler, client DatasetServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
-	var (
-		protoReq EraseFromDatasetsRequest
-		metadata runtime.ServerMetadata
-	)
-	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
-		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
-	}
-	if req.Body != nil {
-		_, _ = io.Copy(io.Discard, req.Body)
-	}
-	msg, err := client.EraseFromDatasets(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
-	return msg, metadata, err
-}
-
-func local_request_DatasetService_EraseFromDatasets_0(ctx context.Context, marshaler runtime.Marshaler, server DatasetServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
-	var (
-		protoReq EraseFromDatasetsRequest
-		metadata runtime.ServerMetadata
-	)
-	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
-		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
-	}
-	msg, err := server.EraseFromDatasets(ctx, &protoReq)
-	return msg, metadata, err
-}
-
 // RegisterDatasetServiceHandlerServer registers the http handlers for service DatasetService to "mux".
 // UnaryRPC     :call DatasetServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -419,26 +392,6 @@ func RegisterDatasetServiceHandlerServer(ctx context.Context, mux *runtime.Serve
 			return
 		}
 		forward_DatasetService_DeleteDataset_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
-	})
-	mux.Handle(http.MethodPost, pattern_DatasetService_EraseFromDatasets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
-		ctx, cancel := context.WithCancel(req.Context())
-		defer cancel()
-		var stream runtime.ServerTransportStream
-		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
-		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/switchyard.training.v1.DatasetService/EraseFromDatasets", runtime.WithHTTPPathPattern("/v1/datasets:erase"))
-		if err != nil {
-			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
-			return
-		}
-		resp, md, err := local_request_DatasetService_EraseFromDatasets_0(annotatedContext, inboundMarshaler, server, req, pathParams)
-		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
-		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
-		if err != nil {
-			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
-			return
-		}
-		forward_DatasetService_EraseFromDatasets_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -582,42 +535,23 @@ func RegisterDatasetServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 		}
 		forward_DatasetService_DeleteDataset_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
-	mux.Handle(http.MethodPost, pattern_DatasetService_EraseFromDatasets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
-		ctx, cancel := context.WithCancel(req.Context())
-		defer cancel()
-		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/switchyard.training.v1.DatasetService/EraseFromDatasets", runtime.WithHTTPPathPattern("/v1/datasets:erase"))
-		if err != nil {
-			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
-			return
-		}
-		resp, md, err := request_DatasetService_EraseFromDatasets_0(annotatedContext, inboundMarshaler, client, req, pathParams)
-		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
-		if err != nil {
-			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
-			return
-		}
-		forward_DatasetService_EraseFromDatasets_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
-	})
 	return nil
 }
 
 var (
-	pattern_DatasetService_BuildDataset_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "datasets"}, "build"))
-	pattern_DatasetService_ImportDataset_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "datasets"}, "import"))
-	pattern_DatasetService_GetDataset_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "datasets", "name", "versions", "version"}, ""))
-	pattern_DatasetService_ListDatasets_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "datasets"}, ""))
-	pattern_DatasetService_ExportDataset_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "datasets", "name", "versions", "version"}, "export"))
-	pattern_DatasetService_DeleteDataset_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "datasets", "name", "versions", "version"}, ""))
-	pattern_DatasetService_EraseFromDatasets_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "datasets"}, "erase"))
+	pattern_DatasetService_BuildDataset_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "datasets"}, "build"))
+	pattern_DatasetService_ImportDataset_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "datasets"}, "import"))
+	pattern_DatasetService_GetDataset_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "datasets", "name", "versions", "version"}, ""))
+	pattern_DatasetService_ListDatasets_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "datasets"}, ""))
+	pattern_DatasetService_ExportDataset_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "datasets", "name", "versions", "version"}, "export"))
+	pattern_DatasetService_DeleteDataset_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2, 2, 3, 1, 0, 4, 1, 5, 4}, []string{"v1", "datasets", "name", "versions", "version"}, ""))
 )
 
 var (
-	forward_DatasetService_BuildDataset_0      = runtime.ForwardResponseMessage
-	forward_DatasetService_ImportDataset_0     = runtime.ForwardResponseMessage
-	forward_DatasetService_GetDataset_0        = runtime.ForwardResponseMessage
-	forward_DatasetService_ListDatasets_0      = runtime.ForwardResponseMessage
-	forward_DatasetService_ExportDataset_0     = runtime.ForwardResponseStream
-	forward_DatasetService_DeleteDataset_0     = runtime.ForwardResponseMessage
-	forward_DatasetService_EraseFromDatasets_0 = runtime.ForwardResponseMessage
+	forward_DatasetService_BuildDataset_0  = runtime.ForwardResponseMessage
+	forward_DatasetService_ImportDataset_0 = runtime.ForwardResponseMessage
+	forward_DatasetService_GetDataset_0    = runtime.ForwardResponseMessage
+	forward_DatasetService_ListDatasets_0  = runtime.ForwardResponseMessage
+	forward_DatasetService_ExportDataset_0 = runtime.ForwardResponseStream
+	forward_DatasetService_DeleteDataset_0 = runtime.ForwardResponseMessage
 )

@@ -21,13 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DatasetService_BuildDataset_FullMethodName      = "/switchyard.training.v1.DatasetService/BuildDataset"
-	DatasetService_ImportDataset_FullMethodName     = "/switchyard.training.v1.DatasetService/ImportDataset"
-	DatasetService_GetDataset_FullMethodName        = "/switchyard.training.v1.DatasetService/GetDataset"
-	DatasetService_ListDatasets_FullMethodName      = "/switchyard.training.v1.DatasetService/ListDatasets"
-	DatasetService_ExportDataset_FullMethodName     = "/switchyard.training.v1.DatasetService/ExportDataset"
-	DatasetService_DeleteDataset_FullMethodName     = "/switchyard.training.v1.DatasetService/DeleteDataset"
-	DatasetService_EraseFromDatasets_FullMethodName = "/switchyard.training.v1.DatasetService/EraseFromDatasets"
+	DatasetService_BuildDataset_FullMethodName  = "/switchyard.training.v1.DatasetService/BuildDataset"
+	DatasetService_ImportDataset_FullMethodName = "/switchyard.training.v1.DatasetService/ImportDataset"
+	DatasetService_GetDataset_FullMethodName    = "/switchyard.training.v1.DatasetService/GetDataset"
+	DatasetService_ListDatasets_FullMethodName  = "/switchyard.training.v1.DatasetService/ListDatasets"
+	DatasetService_ExportDataset_FullMethodName = "/switchyard.training.v1.DatasetService/ExportDataset"
+	DatasetService_DeleteDataset_FullMethodName = "/switchyard.training.v1.DatasetService/DeleteDataset"
 )
 
 // DatasetServiceClient is the client API for DatasetService service.
@@ -64,8 +63,6 @@ type DatasetServiceClient interface {
 	//
 	// Fails with NOT_FOUND.
 	DeleteDataset(ctx context.Context, in *DeleteDatasetRequest, opts ...grpc.CallOption) (*DeleteDatasetResponse, error)
-	// EraseFromDatasets takes the rows of a person out of all data sets of the project; EraseSubject of the decisions calls it. Models that learned from the rows stay.
-	EraseFromDatasets(ctx context.Context, in *EraseFromDatasetsRequest, opts ...grpc.CallOption) (*EraseFromDatasetsResponse, error)
 }
 
 type datasetServiceClient struct {
@@ -148,16 +145,6 @@ func (c *datasetServiceClient) DeleteDataset(ctx context.Context, in *DeleteData
 	return out, nil
 }
 
-func (c *datasetServiceClient) EraseFromDatasets(ctx context.Context, in *EraseFromDatasetsRequest, opts ...grpc.CallOption) (*EraseFromDatasetsResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(EraseFromDatasetsResponse)
-	err := c.cc.Invoke(ctx, DatasetService_EraseFromDatasets_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // DatasetServiceServer is the server API for DatasetService service.
 // All implementations must embed UnimplementedDatasetServiceServer
 // for forward compatibility.
@@ -192,8 +179,6 @@ type DatasetServiceServer interface {
 	//
 	// Fails with NOT_FOUND.
 	DeleteDataset(context.Context, *DeleteDatasetRequest) (*DeleteDatasetResponse, error)
-	// EraseFromDatasets takes the rows of a person out of all data sets of the project; EraseSubject of the decisions calls it. Models that learned from the rows stay.
-	EraseFromDatasets(context.Context, *EraseFromDatasetsRequest) (*EraseFromDatasetsResponse, error)
 	mustEmbedUnimplementedDatasetServiceServer()
 }
 
@@ -221,9 +206,6 @@ func (UnimplementedDatasetServiceServer) ExportDataset(*ExportDatasetRequest, gr
 }
 func (UnimplementedDatasetServiceServer) DeleteDataset(context.Context, *DeleteDatasetRequest) (*DeleteDatasetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteDataset not implemented")
-}
-func (UnimplementedDatasetServiceServer) EraseFromDatasets(context.Context, *EraseFromDatasetsRequest) (*EraseFromDatasetsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method EraseFromDatasets not implemented")
 }
 func (UnimplementedDatasetServiceServer) mustEmbedUnimplementedDatasetServiceServer() {}
 func (UnimplementedDatasetServiceServer) testEmbeddedByValue()                        {}
@@ -336,24 +318,6 @@ func _DatasetService_DeleteDataset_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
-func _DatasetService_EraseFromDatasets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(EraseFromDatasetsRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(DatasetServiceServer).EraseFromDatasets(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: DatasetService_EraseFromDatasets_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(DatasetServiceServer).EraseFromDatasets(ctx, req.(*EraseFromDatasetsRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 // DatasetService_ServiceDesc is the grpc.ServiceDesc for DatasetService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -376,10 +340,6 @@ var DatasetService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteDataset",
 			Handler:    _DatasetService_DeleteDataset_Handler,
-		},
-		{
-			MethodName: "EraseFromDatasets",
-			Handler:    _DatasetService_EraseFromDatasets_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -29,6 +29,8 @@ enum DecisionReason: int implements ProtoEnum
     case FALLBACK = 7;
     /** Answered in shadow: recorded, never acted on. */
     case SHADOW = 8;
+    /** REVIEW: it would have been automated, but automation was stopped, because audits showed more errors than promised or because somebody said so. */
+    case HALTED = 9;
 
     public static function typeName(): string
     {
@@ -47,6 +49,7 @@ enum DecisionReason: int implements ProtoEnum
             6 => 'DECISION_REASON_RULE',
             7 => 'DECISION_REASON_FALLBACK',
             8 => 'DECISION_REASON_SHADOW',
+            9 => 'DECISION_REASON_HALTED',
         };
     }
 
@@ -62,6 +65,7 @@ enum DecisionReason: int implements ProtoEnum
             'DECISION_REASON_RULE' => self::RULE,
             'DECISION_REASON_FALLBACK' => self::FALLBACK,
             'DECISION_REASON_SHADOW' => self::SHADOW,
+            'DECISION_REASON_HALTED' => self::HALTED,
             default => null,
         };
     }

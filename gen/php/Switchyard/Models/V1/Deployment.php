@@ -33,6 +33,7 @@ final class Deployment implements Message
         'statement' => 8,
         'revision' => 9,
         'updateTime' => 10,
+        'halts' => 15,
         'challengers' => 20,
         'previous' => 21,
         'probation' => 22,
@@ -42,6 +43,7 @@ final class Deployment implements Message
 
     /**
      * @param list<Certificate> $certificates
+     * @param list<Halt> $halts
      * @param list<Challenger> $challengers
      */
     public function __construct(
@@ -69,6 +71,12 @@ final class Deployment implements Message
         public readonly int $revision = 0,
         /** When it changed last. */
         public readonly ?\DateTimeImmutable $updateTime = null,
+        /**
+         * What was stopped; empty while everything that is certified is automated.
+         *
+         * @var list<Halt>
+         */
+        public readonly array $halts = [],
         /**
          * Versions on trial, at most three.
          *
@@ -136,6 +144,11 @@ final class Deployment implements Message
             $n = \strlen($v);
             $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->halts as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
         foreach ($this->challengers as $x) {
             $v = $x->encode();
             $n = \strlen($v);
@@ -173,6 +186,7 @@ final class Deployment implements Message
         $f9 = 0;
         $s10 = -1;
         $r10 = null;
+        $f15 = [];
         $f20 = [];
         $s21 = -1;
         $r21 = null;
@@ -297,6 +311,15 @@ final class Deployment implements Message
                     }
                     $i += $n;
                     break;
+                case 122: // halts
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.halts');
+                    }
+                    $f15[] = Halt::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
                 case -162: // challengers
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
@@ -364,6 +387,7 @@ final class Deployment implements Message
             $f8,
             $f9,
             $s10 < 0 ? null : (null === $r10 ? Timestamp::valueIn($b, $s10, $e10) : Timestamp::valueIn($r10, 0, \strlen($r10))),
+            $f15,
             $f20,
             $s21 < 0 ? null : (null === $r21 ? ModelVersion::read($b, $s21, $e21, $depth - 1) : ModelVersion::read($r21, 0, \strlen($r21), $depth - 1)),
             $s22 < 0 ? null : (null === $r22 ? Guardrails::read($b, $s22, $e22, $depth - 1) : Guardrails::read($r22, 0, \strlen($r22), $depth - 1)),
@@ -386,6 +410,7 @@ final class Deployment implements Message
         $f8 = '';
         $f9 = 0;
         $f10 = null;
+        $f15 = [];
         $f20 = [];
         $f21 = null;
         $f22 = null;
@@ -436,6 +461,11 @@ final class Deployment implements Message
                 case 10:
                     $f10 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Deployment.update_time');
                     break;
+                case 15:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Deployment.halts') as $y) {
+                        $f15[] = Halt::readJson($y, $options, $depth - 1);
+                    }
+                    break;
                 case 20:
                     foreach (JsonIn::list($x, 'switchyard.models.v1.Deployment.challengers') as $y) {
                         $f20[] = Challenger::readJson($y, $options, $depth - 1);
@@ -461,6 +491,7 @@ final class Deployment implements Message
             $f8,
             $f9,
             $f10,
+            $f15,
             $f20,
             $f21,
             $f22,
@@ -503,6 +534,13 @@ final class Deployment implements Message
         }
         if (null !== $this->updateTime) {
             $j .= ($options->protoNames ? ',"update_time":' : ',"updateTime":') . Timestamp::jsonOf($this->updateTime);
+        }
+        if ([] !== $this->halts || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->halts as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ',"halts":' . '[' . \substr($p, 1) . ']';
         }
         if ([] !== $this->challengers || $options->emitDefaults) {
             $p = '';

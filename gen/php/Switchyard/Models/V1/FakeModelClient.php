@@ -37,6 +37,9 @@ final class FakeModelClient implements ModelClientInterface
         'reportTraffic' => 'unary',
         'getDeployment' => 'unary',
         'listDeployments' => 'unary',
+        'haltAutomation' => 'unary',
+        'resumeAutomation' => 'unary',
+        'previewCertificates' => 'unary',
         'watchDeployments' => 'server_stream',
     ];
 
@@ -125,6 +128,21 @@ final class FakeModelClient implements ModelClientInterface
     public function listDeployments(ListDeploymentsRequest $request, ?CallOptions $options = null): ListDeploymentsResponse
     {
         return $this->answerUnary('listDeployments', $request, $options);
+    }
+
+    public function haltAutomation(HaltAutomationRequest $request, ?CallOptions $options = null): HaltAutomationResponse
+    {
+        return $this->answerUnary('haltAutomation', $request, $options);
+    }
+
+    public function resumeAutomation(ResumeAutomationRequest $request, ?CallOptions $options = null): ResumeAutomationResponse
+    {
+        return $this->answerUnary('resumeAutomation', $request, $options);
+    }
+
+    public function previewCertificates(PreviewCertificatesRequest $request, ?CallOptions $options = null): PreviewCertificatesResponse
+    {
+        return $this->answerUnary('previewCertificates', $request, $options);
     }
 
     /** @return ServerStreamCall<WatchDeploymentsResponse> */

@@ -224,6 +224,42 @@ final class ModelClient implements ModelClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function haltAutomation(HaltAutomationRequest $request, ?CallOptions $options = null): HaltAutomationResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/HaltAutomation',
+            HaltAutomationResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function resumeAutomation(ResumeAutomationRequest $request, ?CallOptions $options = null): ResumeAutomationResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/ResumeAutomation',
+            ResumeAutomationResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function previewCertificates(PreviewCertificatesRequest $request, ?CallOptions $options = null): PreviewCertificatesResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/PreviewCertificates',
+            PreviewCertificatesResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     /** @return ServerStreamCall<WatchDeploymentsResponse> */
     public function watchDeployments(WatchDeploymentsRequest $request, ?CallOptions $options = null): ServerStreamCall
     {

@@ -209,6 +209,42 @@ interface ModelClientInterface
     public function listDeployments(ListDeploymentsRequest $request, ?CallOptions $options = null): ListDeploymentsResponse;
 
     /**
+     * HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
+     * The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+     * changes nothing.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND.
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function haltAutomation(HaltAutomationRequest $request, ?CallOptions $options = null): HaltAutomationResponse;
+
+    /**
+     * ResumeAutomation ends a halt without a new certificate: somebody takes the responsibility. The audits begin anew, with the whole confidence of the promise. Deploying
+     * another version ends a halt too, since that has a certificate of its own; a new policy for the same version does not.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND.
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function resumeAutomation(ResumeAutomationRequest $request, ?CallOptions $options = null): ResumeAutomationResponse;
+
+    /**
+     * PreviewCertificates returns the certificates that a version would have under a policy. Nothing is stored or deployed.
+     *
+     * Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
+     *
+     * Scope models:read; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function previewCertificates(PreviewCertificatesRequest $request, ?CallOptions $options = null): PreviewCertificatesResponse;
+
+    /**
      * WatchDeployments sends every deployment, then a message with synced, then each change as it happens. The stream ends only with an
      * error; open it again and start over.
      *

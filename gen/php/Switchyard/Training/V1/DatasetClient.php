@@ -92,16 +92,4 @@ final class DatasetClient implements DatasetClientInterface
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
-
-    public function eraseFromDatasets(EraseFromDatasetsRequest $request, ?CallOptions $options = null): EraseFromDatasetsResponse
-    {
-        return $this->transport->unary(new MethodDescriptor(
-            '/switchyard.training.v1.DatasetService/EraseFromDatasets',
-            EraseFromDatasetsResponse::class,
-            timeoutMillis: 60000,
-            idempotent: true,
-            scope: 'decisions:erase',
-            exceptions: ErrorReasonExceptions::class,
-        ), $request, $options ?? CallOptions::standard());
-    }
 }

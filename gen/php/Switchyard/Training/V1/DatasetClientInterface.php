@@ -87,13 +87,4 @@ interface DatasetClientInterface
      * @throws RpcException
      */
     public function deleteDataset(DeleteDatasetRequest $request, ?CallOptions $options = null): DeleteDatasetResponse;
-
-    /**
-     * EraseFromDatasets takes the rows of a person out of all data sets of the project; EraseSubject of the decisions calls it. Models that learned from the rows stay.
-     *
-     * Scope decisions:erase; deadline 60000 ms; idempotent: retried when the server is unavailable.
-     *
-     * @throws RpcException
-     */
-    public function eraseFromDatasets(EraseFromDatasetsRequest $request, ?CallOptions $options = null): EraseFromDatasetsResponse;
 }

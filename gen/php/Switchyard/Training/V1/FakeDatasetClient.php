@@ -26,7 +26,6 @@ final class FakeDatasetClient implements DatasetClientInterface
         'listDatasets' => 'unary',
         'exportDataset' => 'server_stream',
         'deleteDataset' => 'unary',
-        'eraseFromDatasets' => 'unary',
     ];
 
     public function buildDataset(BuildDatasetRequest $request, ?CallOptions $options = null): BuildDatasetResponse
@@ -59,10 +58,5 @@ final class FakeDatasetClient implements DatasetClientInterface
     public function deleteDataset(DeleteDatasetRequest $request, ?CallOptions $options = null): DeleteDatasetResponse
     {
         return $this->answerUnary('deleteDataset', $request, $options);
-    }
-
-    public function eraseFromDatasets(EraseFromDatasetsRequest $request, ?CallOptions $options = null): EraseFromDatasetsResponse
-    {
-        return $this->answerUnary('eraseFromDatasets', $request, $options);
     }
 }

@@ -1,0 +1,219 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/bus"
+	"github.com/switchyard-ai/switchyard/internal/decision"
+	"github.com/switchyard-ai/switchyard/internal/inbox"
+)
+
+const (
+	// reviewConsumer is the review queue's name in the stream and its place in the inbox.
+	reviewConsumer = "review"
+	// reviewRows is how many items one transaction inserts at most: a reviewer who asks for the next one waits no longer than it takes.
+	reviewRows = 200
+	// reviewWait is how long an item waits at most for callers who use the processors.
+	reviewWait = time.Second
+	// What waits at most.
+	reviewPending      = 4000
+	reviewPendingBytes = 8 << 20
+	// reviewIdle is after which time without an event it is looked whether what waits can go on.
+	reviewIdle = 200 * time.Millisecond
+	// keepPlaceEvery is how much is looked at again after a crash; an item is made once in any case.
+	keepPlaceEvery = time.Second
+)
+
+var reviewFilters = []string{bus.Stream + ".*.decisions"}
+
+// feedReview brings decisions from the bus into the queue.
+func (a *App) feedReview(ctx context.Context) error {
+	if a.review == nil {
+		return nil
+	}
+	f := &reviewFeed{App: a}
+	a.background.Go(func() error {
+		err := f.run(ctx)
+		if errors.Is(err, bus.ErrClosed) {
+			err = nil
+		}
+		return err
+	})
+	return nil
+}
+
+// reviewFeed carries the decisions that need a person into the queue. The others it passes over without decoding them.
+type reviewFeed struct {
+	*App
+
+	stream  string // which stream it is
+	pending []waiting
+	bytes   int
+	since   time.Time // when the first of pending came
+	seen    uint64    // the last event that was looked at
+	kept    uint64    // the place that is remembered
+	keptAt  time.Time
+	old     bool // a consumer of an earlier release is there
+}
+
+// waiting is a decision that needs a person and is not in the queue yet.
+type waiting struct {
+	id   string
+	seq  uint64
+	data []byte
+}
+
+// run follows the stream of this process, and shares that of a cluster with the other processes that have a queue.
+func (f *reviewFeed) run(ctx context.Context) error {
+	if !f.bus.Embedded() {
+		return f.bus.Consume(ctx, bus.Consumer{Name: reviewConsumer, Filters: reviewFilters, Batch: reviewRows}, f.consume)
+	}
+	from, err := f.begin(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	err = f.bus.Follow(ctx, from, reviewFilters, reviewIdle, f.follow)
+	f.keep(context.WithoutCancel(ctx))
+	return err
+}
+
+// begin finds out where to go on: where this process was, or where a consumer of an earlier release was.
+func (f *reviewFeed) begin(ctx context.Context) (from bus.Position, err error) {
+	for ; ; time.Sleep(50 * time.Millisecond) {
+		if err := f.bus.WaitReady(ctx); err != nil {
+			if ctx.Err() != nil {
+				return from, nil //nolint:nilerr // the end of the context is how this is meant to end
+			}
+			return from, err
+		}
+		seq, err := f.place(ctx)
+		if err == nil {
+			f.seen, f.kept = seq, seq
+			return bus.Position{Seq: seq + 1}, nil
+		}
+		if ctx.Err() != nil {
+			return from, nil //nolint:nilerr // as above
+		}
+		f.log.WarnContext(ctx, "the review queue does not know where to go on", "error", err)
+	}
+}
+
+func (f *reviewFeed) place(ctx context.Context) (uint64, error) {
+	var err error
+	if f.stream, err = (eventLog{f.bus}).Identity(ctx); err != nil {
+		return 0, err
+	}
+	seq, known, err := inbox.Place(ctx, f.db, reviewConsumer, f.stream)
+	if err != nil || known {
+		return seq, err
+	}
+	c, err := f.bus.JetStream().Consumer(ctx, bus.Stream, reviewConsumer)
+	if err != nil {
+		return 0, nil //nolint:nilerr // there was none: begin with the oldest event, since an item is made once
+	}
+	f.old = true
+	return c.CachedInfo().AckFloor.Stream, nil
+}
+
+// follow looks at events, and lets those that need a person wait while callers use the processors.
+func (f *reviewFeed) follow(ctx context.Context, batch []bus.Delivery) error {
+	for i := range batch {
+		d := &batch[i]
+		f.seen = d.Seq
+		if !decision.NeedsPerson(d.Data) {
+			continue
+		}
+		if len(f.pending) == 0 {
+			f.since = time.Now()
+		}
+		f.pending = append(f.pending, waiting{d.ID, d.Seq, d.Data})
+		f.bytes += len(d.Data)
+	}
+	full := len(f.pending) >= reviewPending || f.bytes >= reviewPendingBytes
+	if len(f.pending) > 0 && (full || time.Since(f.since) >= reviewWait || !f.pace.Busy()) {
+		if !f.applyAll(ctx) {
+			return nil // it ends
+		}
+	}
+	if time.Since(f.keptAt) >= keepPlaceEvery {
+		f.keep(ctx)
+	}
+	return nil
+}
+
+// applyAll brings what waits into the queue, however long that takes. It returns false when the context ends before.
+func (f *reviewFeed) applyAll(ctx context.Context) bool {
+	for pause := 10 * time.Millisecond; len(f.pending) > 0; {
+		some := f.pending[:min(reviewRows, len(f.pending))]
+		err := f.review.Apply(ctx, f.records(ctx, some))
+		if ctx.Err() != nil {
+			return false
+		}
+		if err != nil {
+			f.log.WarnContext(ctx, "decisions could not be brought into the review queue", "decisions", len(some), "error", err, "next_attempt_in", pause)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return false
+			}
+			pause = min(2*pause, 5*time.Second)
+			continue
+		}
+		pause = 10 * time.Millisecond
+		f.pending = f.pending[len(some):]
+	}
+	f.pending, f.bytes = nil, 0
+	return true
+}
+
+// records decodes decisions. One that cannot be read would fail for ever and hold up all that follow; it stays in the stream for whoever looks into it.
+func (f *reviewFeed) records(ctx context.Context, some []waiting) []*commonv1.DecisionRecord {
+	records := make([]*commonv1.DecisionRecord, 0, len(some))
+	for _, w := range some {
+		r := &commonv1.DecisionRecord{}
+		if err := proto.Unmarshal(w.data, r); err != nil {
+			f.log.ErrorContext(ctx, "a decision cannot be read, so it is no review item", "id", w.id, "sequence", w.seq, "error", err)
+			continue
+		}
+		records = append(records, r)
+	}
+	return records
+}
+
+// keep remembers up to where everything is in the queue.
+func (f *reviewFeed) keep(ctx context.Context) {
+	f.keptAt = time.Now()
+	place := f.seen
+	if len(f.pending) > 0 {
+		place = f.pending[0].seq - 1
+	}
+	if place <= f.kept {
+		return
+	}
+	if err := inbox.Keep(ctx, f.db, reviewConsumer, f.stream, place); err != nil {
+		if ctx.Err() == nil {
+			f.log.WarnContext(ctx, "the review queue's place in the stream could not be kept", "error", err)
+		}
+		return
+	}
+	f.kept = place
+	if f.old {
+		f.old = f.bus.JetStream().DeleteConsumer(ctx, bus.Stream, reviewConsumer) != nil
+	}
+}
+
+// consume handles a batch of a stream that several processes share.
+func (f *reviewFeed) consume(ctx context.Context, batch []bus.Delivery) error {
+	var some []waiting
+	for i := range batch {
+		if d := &batch[i]; decision.NeedsPerson(d.Data) {
+			some = append(some, waiting{d.ID, d.Seq, d.Data})
+		}
+	}
+	return f.review.Apply(ctx, f.records(ctx, some))
+}

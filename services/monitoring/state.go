@@ -1,0 +1,158 @@
+package monitoring
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/engine/risk"
+)
+
+// stateKey names what audits are counted for.
+type stateKey struct {
+	key
+	root string
+}
+
+// state is what audits have shown, as it is stored.
+type state struct {
+	Detector risk.Detector `json:"detector"`
+	Scope    risk.Sequence `json:"scope"` // "wrong" are inputs that belong to none of the labels
+	Labels   labelCounts   `json:"labels"`
+	Since    int64         `json:"since"` // audits of earlier decisions do not count
+}
+
+func (st *state) observe(propensity float64, wrong bool, truth string) error {
+	if err := st.Detector.Observe(propensity, wrong); err != nil {
+		return err
+	}
+	st.Labels.add(truth)
+	return st.Scope.Observe(propensity, truth == outOfScope)
+}
+
+func loadState(tx *db.Tx, project, root string) (*state, error) {
+	st := &state{}
+	var data []byte
+	found, err := tx.Get(`SELECT state FROM monitoring_states WHERE project = ? AND root = ?`, []any{project, root}, &data)
+	if err != nil || !found {
+		return st, err
+	}
+	if err := json.Unmarshal(data, st); err != nil {
+		return nil, fmt.Errorf("decode stored state of %s: %w", root, err)
+	}
+	return st, nil
+}
+
+func (b *batch) stateOf(k stateKey) (*state, error) {
+	if st := b.states[k]; st != nil {
+		return st, nil
+	}
+	st, err := loadState(b.Tx, k.project, k.root)
+	if err == nil {
+		b.states[k] = st
+	}
+	return st, err
+}
+
+// rootOf returns what audits of a certificate are counted for.
+func rootOf(tx *db.Tx, project, certificate string) (string, error) {
+	root := certificate
+	_, err := tx.Get(`SELECT root FROM monitoring_certificates WHERE project = ? AND id = ?`, []any{project, certificate}, &root)
+	return root, err
+}
+
+// loadDeployment returns a deployment as it was last heard of; nil when it is not known.
+func loadDeployment(tx *db.Tx, k key) (*modelsv1.Deployment, error) {
+	var message []byte
+	found, err := tx.Get(`SELECT message FROM monitoring_deployments WHERE project = ? AND operation = ? AND deployment = ?`,
+		[]any{k.project, k.operation, k.deployment}, &message)
+	if err != nil || !found {
+		return nil, err
+	}
+	d := &modelsv1.Deployment{}
+	if err := proto.Unmarshal(message, d); err != nil {
+		return nil, fmt.Errorf("decode stored deployment %s: %w", k.deployment, err)
+	}
+	return d, nil
+}
+
+// judge stores a state, with the bounds that it means, and notes when automation has to be stopped for it. It says whether it does.
+func (s *Service) judge(tx *db.Tx, k stateKey, st *state, now int64) (stops bool, err error) {
+	d, err := loadDeployment(tx, k.key)
+	if err != nil {
+		return false, err
+	}
+	p, err := loadPeople(tx, k.key)
+	if err != nil {
+		return false, err
+	}
+	due, confidence := "", d.GetPolicy().GetConfidence()
+	for _, c := range d.GetCertificates() {
+		root, err := rootOf(tx, k.project, c.GetCertificateId())
+		if err != nil {
+			return false, err
+		}
+		if root != k.root {
+			continue
+		}
+		confidence = c.GetConfidence()
+		if c.GetCertified() && haltOf(d, c) == nil {
+			due = s.broken(st, c, p)
+		}
+	}
+	if confidence <= 0 || confidence >= 1 {
+		confidence = 0.95
+	}
+	r := s.reviewers(p, 1-confidence)
+	total := st.Detector.Total()
+	lower, upper := r.Correct(total.Interval(1 - confidence - r.Delta))
+	audits, _ := total.Audits()
+	data, err := json.Marshal(st)
+	if err != nil {
+		return false, fmt.Errorf("encode state of %s: %w", k.root, err)
+	}
+	_, err = tx.Exec(`INSERT INTO monitoring_states (project, root, operation, deployment, state, audits, live, lower, upper, due, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, root) DO UPDATE SET state = excluded.state, audits = excluded.audits, live = excluded.live,
+		lower = excluded.lower, upper = excluded.upper, due = excluded.due, updated = excluded.updated`,
+		k.project, k.root, k.operation, k.deployment, data, audits, r.Estimate(total.Rate()), lower, upper, due, now)
+	return due != "", err
+}
+
+// broken says in a sentence why automation under a certificate has to be stopped; empty when it has not.
+func (s *Service) broken(st *state, c *modelsv1.Certificate, p *people) string {
+	r := s.reviewers(p, 1-c.GetConfidence())
+	if !st.Detector.Exceeded(c.GetMaxError(), 1-c.GetConfidence(), r) {
+		return ""
+	}
+	recent := st.Detector.Strongest(r.Alarm(c.GetMaxError()))
+	n, k := recent.Audits()
+	return fmt.Sprintf("audits show an error above %s (%s): people disagreed with %d of the last %d automated decisions that they checked, about %s wrong",
+		percent(c.GetMaxError()), percent(c.GetConfidence()), k, n, percent(r.Estimate(recent.Rate())))
+}
+
+// reviewers returns the bounds of the reviewers' errors: measured on test items when there are enough answers, which takes a fifth of delta, and
+// else assumed.
+func (s *Service) reviewers(p *people, delta float64) risk.ReviewerError {
+	if p.answers < int64(s.config.ReviewerAnswers) {
+		return risk.ReviewerError{High: s.config.ReviewerError, Rate: s.config.ReviewerError}
+	}
+	r := risk.MeasureReviewers(int(p.wrong), int(p.answers), delta/5)
+	r.Low = 0 // they may be better on what is automated, which is easier than test items are
+	if !r.Valid() {
+		r.High = 0.49 // worse than that no audit tells anything
+	}
+	return r
+}
+
+// haltOf returns the halt that stops what a certificate automates; nil when it goes on.
+func haltOf(d *modelsv1.Deployment, c *modelsv1.Certificate) *modelsv1.Halt {
+	for _, h := range d.GetHalts() {
+		if h.GetSide() == c.GetSide() {
+			return h
+		}
+	}
+	return nil
+}
