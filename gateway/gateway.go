@@ -151,7 +151,7 @@ func registerConsole(mux *http.ServeMux, d Deps) error {
 		return nil
 	}
 	conns := map[string]grpc.ClientConnInterface{}
-	for _, name := range []string{"review", "decisions", "models", "training", "identity"} {
+	for _, name := range []string{"review", "decisions", "models", "monitoring", "training", "identity"} {
 		conn, err := d.Conn(name)
 		if err != nil {
 			return fmt.Errorf("connect the console: %w", err)
@@ -160,7 +160,8 @@ func registerConsole(mux *http.ServeMux, d Deps) error {
 	}
 	pages, err := console.New(console.Deps{
 		Review: reviewv1.NewReviewServiceClient(conns["review"]), Decisions: decisionsv1.NewDecisionServiceClient(conns["decisions"]),
-		Models: modelsv1.NewModelServiceClient(conns["models"]), Identity: identityv1.NewIdentityServiceClient(conns["identity"]),
+		Models: modelsv1.NewModelServiceClient(conns["models"]), Monitoring: monitoringv1.NewMonitoringServiceClient(conns["monitoring"]),
+		Identity: identityv1.NewIdentityServiceClient(conns["identity"]),
 		Training: trainingv1.NewRunServiceClient(conns["training"]), Datasets: trainingv1.NewDatasetServiceClient(conns["training"]),
 		SessionKey: d.SessionKey, Log: d.Log,
 	})

@@ -41,6 +41,8 @@ var acts = map[string]act{
 	"promote":  {Title: "Promote", Button: "Promote", Done: "promoted", Needs: true, do: promote},
 	"stop":     {Title: "Stop a trial", Button: "Stop the trial", Done: "stopped", Needs: true, do: stopTrial},
 	"rollback": {Title: "Roll back", Button: "Roll back", Done: "rolled-back", do: rollback},
+	"halt":     {Title: "Stop automation", Button: "Stop automation", Done: "halted", do: halt},
+	"resume":   {Title: "Resume automation", Button: "Resume automation", Done: "resumed", do: resume},
 }
 
 var doneNotices = map[string]string{
@@ -84,6 +86,17 @@ func stopTrial(ctx context.Context, c *Console, d deploymentRef, f actForm, reas
 
 func rollback(ctx context.Context, c *Console, d deploymentRef, f actForm, reason string) error {
 	_, err := c.models.Rollback(ctx, &modelsv1.RollbackRequest{Operation: d.Operation, Deployment: d.Name, Revision: f.Target, Reason: reason, ExpectedRevision: f.Revision})
+	return err
+}
+
+// halt stops automation. It names no revision: whoever stops it wants it stopped, whatever has changed meanwhile.
+func halt(ctx context.Context, c *Console, d deploymentRef, _ actForm, reason string) error {
+	_, err := c.models.HaltAutomation(ctx, &modelsv1.HaltAutomationRequest{Operation: d.Operation, Deployment: d.Name, Reason: reason})
+	return err
+}
+
+func resume(ctx context.Context, c *Console, d deploymentRef, f actForm, reason string) error {
+	_, err := c.models.ResumeAutomation(ctx, &modelsv1.ResumeAutomationRequest{Operation: d.Operation, Deployment: d.Name, Reason: reason, ExpectedRevision: f.Revision})
 	return err
 }
 

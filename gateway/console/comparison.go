@@ -18,6 +18,7 @@ const (
 // comparison is how a version on trial has done beside the champion, ready to be shown. Shares are between 0 and 1.
 type comparison struct {
 	*modelsv1.Comparison
+	Probation  bool  // the champion beside the one before, whose certificates are no longer in force
 	Seen, Need int64 // decisions that say something, and how many the guardrails ask for
 	Ready      bool
 	Same       float64 // same labels, of what both scored
@@ -60,7 +61,7 @@ func compare(of *modelsv1.Comparison, rails *modelsv1.Guardrails, probation bool
 		other = "the one before"
 	}
 	out := &comparison{
-		Comparison: of, Need: rails.GetMinDecisions(), Same: share(of.GetSameLabels(), of.GetCompared()), Flipped: share(of.GetFlips(), of.GetAutomatedBoth()),
+		Comparison: of, Probation: probation, Need: rails.GetMinDecisions(), Same: share(of.GetSameLabels(), of.GetCompared()), Flipped: share(of.GetFlips(), of.GetAutomatedBoth()),
 		Sides: [2]armView{viewArm("champion", of.GetChampion()), viewArm(other, of.GetChallenger())},
 		Seen:  max(of.GetCompared(), min(of.GetChampion().GetDecisions(), of.GetChallenger().GetDecisions())),
 	}

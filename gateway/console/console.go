@@ -23,6 +23,7 @@ import (
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
 	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	monitoringv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/monitoring/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
@@ -48,6 +49,8 @@ type Deps struct {
 	Decisions decisionsv1.DecisionServiceClient
 	// Models explains what weighed on a suggestion, and serves the pages of deployments and models.
 	Models modelsv1.ModelServiceClient
+	// Monitoring knows the live error of what is promised.
+	Monitoring monitoringv1.MonitoringServiceClient
 	// Training and Datasets serve the pages of runs.
 	Training trainingv1.RunServiceClient
 	Datasets trainingv1.DatasetServiceClient
@@ -62,17 +65,18 @@ type Deps struct {
 
 // Console serves the pages.
 type Console struct {
-	review    reviewv1.ReviewServiceClient
-	decisions decisionsv1.DecisionServiceClient
-	models    modelsv1.ModelServiceClient
-	training  trainingv1.RunServiceClient
-	datasets  trainingv1.DatasetServiceClient
-	identity  identityv1.IdentityServiceClient
-	sessions  *sessions
-	now       func() time.Time
-	log       *slog.Logger
-	pages     map[string]*template.Template
-	assets    map[string]asset
+	review     reviewv1.ReviewServiceClient
+	decisions  decisionsv1.DecisionServiceClient
+	models     modelsv1.ModelServiceClient
+	monitoring monitoringv1.MonitoringServiceClient
+	training   trainingv1.RunServiceClient
+	datasets   trainingv1.DatasetServiceClient
+	identity   identityv1.IdentityServiceClient
+	sessions   *sessions
+	now        func() time.Time
+	log        *slog.Logger
+	pages      map[string]*template.Template
+	assets     map[string]asset
 }
 
 // asset is one static file. Its address holds its digest, so that it may be cached for ever.
@@ -88,7 +92,7 @@ func New(d Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	c := &Console{review: d.Review, decisions: d.Decisions, models: d.Models, training: d.Training, datasets: d.Datasets, identity: d.Identity, sessions: sealed, now: d.Now, log: d.Log}
+	c := &Console{review: d.Review, decisions: d.Decisions, models: d.Models, monitoring: d.Monitoring, training: d.Training, datasets: d.Datasets, identity: d.Identity, sessions: sealed, now: d.Now, log: d.Log}
 	if c.now == nil {
 		c.now = time.Now
 	}

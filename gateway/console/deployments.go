@@ -89,7 +89,7 @@ func (c *Console) deployments(w http.ResponseWriter, r *http.Request, s *session
 		return err
 	}
 	page := deploymentsPage{More: res.GetPage().GetNextToken() != ""}
-	promises, note := c.promises(r.Context(), s)
+	promises, note := c.promises(r.Context())
 	if note != "" {
 		page.Notes = append(page.Notes, note)
 	}
@@ -153,7 +153,7 @@ func (c *Console) deployment(w http.ResponseWriter, r *http.Request, s *session)
 		page.Probation = c.comparison(ctx, ref, nil, d.GetProbation())
 	}
 	var note string
-	if page.Promise, note = c.promise(ctx, s, ref); note != "" {
+	if page.Promise, note = c.promise(ctx, ref); note != "" {
 		page.Notes = append(page.Notes, note)
 	}
 	c.render(w, http.StatusOK, "deployment.html", frame{Title: ref.Name, Session: s, Notice: doneNotices[r.URL.Query().Get("done")], Page: page})
