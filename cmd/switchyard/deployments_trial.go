@@ -171,7 +171,7 @@ func newDeploymentsCompare() *cobra.Command {
 			}
 			defer done()
 			models := modelsv1.NewModelServiceClient(conn)
-			req, other := &modelsv1.GetComparisonRequest{Operation: op, Deployment: name}, "before"
+			req, other := &modelsv1.GetComparisonRequest{Operation: op, Deployment: name}, before
 			if len(args) == 2 {
 				now, err := models.GetDeployment(c.Context(), &modelsv1.GetDeploymentRequest{Operation: op, Deployment: name})
 				if err != nil {
@@ -197,6 +197,9 @@ func newDeploymentsCompare() *cobra.Command {
 	return c
 }
 
+// before names the champion of before in a comparison.
+const before = "before"
+
 // comparedLabels is how many labels are printed; JSON has them all.
 const comparedLabels = 20
 
@@ -205,8 +208,10 @@ func showComparison(c *cobra.Command, of *modelsv1.Comparison, other string) err
 	rows := [][]string{
 		{"compared", fmt.Sprintf("%d since %s", of.GetCompared(), when(of.GetStartTime()))},
 		{"same labels", portion(of.GetSameLabels(), of.GetCompared())},
-		{"automated by", fmt.Sprintf("both %d, champion alone %d, %s alone %d", of.GetAutomatedBoth(), of.GetAutomatedChampion(), other, of.GetAutomatedChallenger())},
-		{"flips", portion(of.GetFlips(), of.GetAutomatedBoth())},
+	}
+	if other != before { // whose certificates are no longer in force
+		rows = append(rows, []string{"automated by", fmt.Sprintf("both %d, champion alone %d, %s alone %d", of.GetAutomatedBoth(), of.GetAutomatedChampion(), other, of.GetAutomatedChallenger())},
+			[]string{"flips", portion(of.GetFlips(), of.GetAutomatedBoth())})
 	}
 	if n := of.GetDropped(); n > 0 {
 		rows = append(rows, []string{"not compared", fmt.Sprintf("%d, the process was busy", n)})
@@ -217,9 +222,11 @@ func showComparison(c *cobra.Command, of *modelsv1.Comparison, other string) err
 	fmt.Fprintln(out)
 	rows = [][]string{
 		{"decisions", fmt.Sprint(a.GetDecisions()), fmt.Sprint(b.GetDecisions())},
-		{"automated", portion(a.GetAutomated(), a.GetDecisions()), portion(b.GetAutomated(), b.GetDecisions())},
 		{"could not score", fmt.Sprint(a.GetErrors()), fmt.Sprint(b.GetErrors())},
 		{"median time", medianText(a.GetTimes()), medianText(b.GetTimes())},
+	}
+	if other != before {
+		rows = slices.Insert(rows, 1, []string{"automated", portion(a.GetAutomated(), a.GetDecisions()), portion(b.GetAutomated(), b.GetDecisions())})
 	}
 	labels := slices.Collect(maps.Keys(a.GetLabels()))
 	for l := range b.GetLabels() {

@@ -13,6 +13,7 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 	"github.com/switchyard-ai/switchyard/internal/testkit/browser"
 )
@@ -342,11 +343,20 @@ func TestPagesOfModelsFitATelephone(t *testing.T) {
 	}
 	y.traffic(t, 20)
 	y.compared(t, 20)
+	y.imported(t, "tickets", tickets(600, 0))
+	run, err := trainingv1.NewRunServiceClient(y.conn).StartRun(t.Context(), &trainingv1.StartRunRequest{Reason: "a look", Spec: &trainingv1.RunSpec{
+		Operation: routing, Deployment: "support", Data: &trainingv1.RunSpec_Dataset{Dataset: &trainingv1.DatasetRef{Name: "tickets"}}, RegisterOnly: true,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.key, _ = testkit.NewKey(t, y.conn, "everybody", 0, "*")
 	b := browser.Start(t, 360, 740)
 	y.signIn(b, "carla@example.com")
 	for _, page := range []string{
 		"/deployments", "/deployments/routing/support", "/deployments/routing/support/promote?version=support/2", "/deployments/routing/support/try", "/deployments/routing/support/rollback",
-		"/models", "/models/support", "/models/support/versions/2", "/models/support/compare?a=1&b=2",
+		"/deployments/routing/support/halt", "/models", "/models/support", "/models/support/versions/2", "/models/support/compare?a=1&b=2", "/runs", "/runs/start",
+		"/runs/" + run.GetRun().GetRunId(),
 	} {
 		b.Open(y.base + page)
 		b.WaitFor("main h1")

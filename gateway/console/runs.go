@@ -110,7 +110,11 @@ func (c *Console) showRun(w http.ResponseWriter, r *http.Request, s *session, p 
 		Run: run, Ref: deploymentRef{run.GetSpec().GetOperation(), run.GetSpec().GetDeployment()}, Steps: stepsOf(run, c.now()), Log: log, Open: runOpen(run), May: s.Can("training:write"),
 		Report: len(run.GetGates()) > 0, Problem: p,
 	}
-	c.render(w, code, "run.html", frame{Title: "Run of " + page.Ref.Name, Session: s, Notice: runNotices[r.URL.Query().Get("done")], Page: page})
+	notice := ""
+	if done := r.URL.Query().Get("done"); done == "cancelled" || page.Open {
+		notice = runNotices[done]
+	}
+	c.render(w, code, "run.html", frame{Title: "Run of " + page.Ref.Name, Session: s, Notice: notice, Page: page})
 	return nil
 }
 
