@@ -33,9 +33,6 @@ type act struct {
 	do    func(ctx context.Context, c *Console, d deploymentRef, f actForm, reason string) error
 }
 
-// maxReason leaves room for the name of who gives it.
-const maxReason = 350
-
 var acts = map[string]act{
 	"try":      {Title: "Start a trial", Button: "Start the trial", Done: "started", do: startTrial},
 	"promote":  {Title: "Promote", Button: "Promote", Done: "promoted", Needs: true, do: promote},
@@ -224,10 +221,10 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, s *session) error 
 		err = a.do(r.Context(), c, ref, f, s.Reviewer+": "+f.Reason)
 	}
 	if err == nil {
-		http.Redirect(w, r, ref.Path()+"?done="+url.QueryEscape(a.Done), http.StatusSeeOther)
+		http.Redirect(w, r, ref.Path()+"?done="+url.QueryEscape(a.Done), http.StatusSeeOther) //nolint:gosec // begins with /console/deployments/
 		return nil
 	}
-	code := 0
+	var code int
 	switch asFault(err).ReasonName() {
 	case "PROMOTION_REFUSED", "VERSION_CONFLICT", "QUOTA_EXCEEDED", "REVISION_NOT_FOUND", "OPERATION_MISMATCH", "NOT_FOUND":
 		code = http.StatusConflict

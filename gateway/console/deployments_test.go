@@ -263,11 +263,17 @@ func TestAKeyOpensOnlyWhatItsScopesAllow(t *testing.T) {
 		refused    map[string]string // page: what it says
 	}{
 		"reviewer": {
-			[]string{"review:read", "review:work"}, "/console/queues", []string{"/console/queues", "/console/items"}, []string{"/console/deployments", "/console/models"},
+			[]string{"review:read", "review:work"},
+			"/console/queues",
+			[]string{"/console/queues", "/console/items"},
+			[]string{"/console/deployments", "/console/models"},
 			map[string]string{"/deployments": "lacks the scope models:read", "/models": "lacks the scope models:read", "/deployments/routing/support": "lacks the scope models:read"},
 		},
 		"onlooker": {
-			[]string{"models:read"}, "/console/deployments", []string{"/console/deployments", "/console/models"}, []string{"/console/queues"},
+			[]string{"models:read"},
+			"/console/deployments",
+			[]string{"/console/deployments", "/console/models"},
+			[]string{"/console/queues"},
 			map[string]string{"/queues": "lacks the scope review:read", "/deployments/routing/support/rollback": "lacks the scope models:write"},
 		},
 	} {

@@ -34,7 +34,7 @@ func (y *trials) auditAll(t *testing.T) {
 }
 
 // audited has n inquiries about hardware decided, and a person say that each belongs to label.
-func (y *trials) audited(t *testing.T, n int, label string) *monitoringv1.SidePromise {
+func (y *trials) audited(t *testing.T, n int, label string) {
 	t.Helper()
 	route, review, watch := routingv1.NewRoutingServiceClient(y.conn), reviewv1.NewReviewServiceClient(y.conn), monitoringv1.NewMonitoringServiceClient(y.conn)
 	promise := func() *monitoringv1.SidePromise {
@@ -70,7 +70,6 @@ func (y *trials) audited(t *testing.T, n int, label string) *monitoringv1.SidePr
 			answered++
 		}
 	}
-	return promise()
 }
 
 func TestTheLivePromiseIsDrawnUntilAutomationStops(t *testing.T) {

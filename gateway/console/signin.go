@@ -101,7 +101,7 @@ func (c *Console) preferences(w http.ResponseWriter, r *http.Request, s *session
 	if b := r.PostFormValue("back"); inside(b) {
 		back = b
 	}
-	http.Redirect(w, r, back, http.StatusSeeOther) //nolint:gosec // inside has looked at it
+	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
-func (w *watchtower) history(t *testing.T, project string, from *timestamppb.Timestamp) []*monitoringv1.PromisePoint {
+func (w *watchtower) history(t *testing.T, from *timestamppb.Timestamp) []*monitoringv1.PromisePoint {
 	t.Helper()
-	res, err := w.GetPromiseHistory(as(t.Context(), project), &monitoringv1.GetPromiseHistoryRequest{Operation: routing, Deployment: "support", From: from})
+	res, err := w.GetPromiseHistory(as(t.Context(), "p1"), &monitoringv1.GetPromiseHistoryRequest{Operation: routing, Deployment: "support", From: from})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestTheLiveErrorIsRememberedOverTime(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	w.deploy(t, support(1, "c1"))
-	if points := w.history(t, "p1", nil); len(points) != 0 {
+	if points := w.history(t, nil); len(points) != 0 {
 		t.Errorf("points before any audit: %v", points)
 	}
 	begin := w.now()
@@ -32,7 +32,7 @@ func TestTheLiveErrorIsRememberedOverTime(t *testing.T) {
 		w.clock.Add(int64(time.Hour))
 		w.audit(t, string(rune('a'+i)), "c1", 50, wrong)
 	}
-	points := w.history(t, "p1", nil)
+	points := w.history(t, nil)
 	last := points[len(points)-1]
 	promise := w.promise(t).GetSides()[0]
 	if last.GetAudits() != 200 || last.GetLiveError() != promise.GetLiveError() || last.GetLower() != promise.GetLiveErrorLower() || last.GetUpper() != promise.GetLiveErrorUpper() || last.GetMaxError() != 0.05 {
@@ -46,20 +46,20 @@ func TestTheLiveErrorIsRememberedOverTime(t *testing.T) {
 	if first := points[0]; first.GetUpper()-first.GetLower() <= last.GetUpper()-last.GetLower() {
 		t.Errorf("more audits did not narrow the interval: %v, %v", first, last)
 	}
-	if late := w.history(t, "p1", timestamppb.New(begin.Add(3*time.Hour))); len(late) == 0 || len(late) >= len(points) {
+	if late := w.history(t, timestamppb.New(begin.Add(3*time.Hour))); len(late) == 0 || len(late) >= len(points) {
 		t.Errorf("%d of %d points are from the last hours", len(late), len(points))
 	}
 	// Another version begins a series of its own; what was stays.
 	w.clock.Add(int64(time.Hour))
 	w.deploy(t, support(2, "c2"))
 	w.audit(t, "z", "c2", 10, 0)
-	after := w.history(t, "p1", nil)
+	after := w.history(t, nil)
 	if newest := after[len(after)-1]; len(after) <= len(points) || newest.GetSeries() == last.GetSeries() || newest.GetAudits() != 10 {
 		t.Errorf("after another version: %d points, the newest %v", len(after), newest)
 	}
 	// Audits that are counted later, under the old certificate, do not change what is promised now.
 	w.audit(t, "late", "c1", 5, 0)
-	if got := w.history(t, "p1", nil); got[len(got)-1].GetAudits() != 10 {
+	if got := w.history(t, nil); got[len(got)-1].GetAudits() != 10 {
 		t.Errorf("audits of the version before stand in the history of the new one: %v", got[len(got)-1])
 	}
 }
@@ -72,7 +72,7 @@ func TestAHistoryIsThinnedOutAndOnlyOnesOwn(t *testing.T) {
 		w.clock.Add(int64(time.Minute))
 		w.audit(t, string(rune('a'+i/26))+string(rune('a'+i%26)), "c1", 20, 0)
 	}
-	points := w.history(t, "p1", nil)
+	points := w.history(t, nil)
 	if len(points) > 60 || len(points) < 20 || points[len(points)-1].GetAudits() != 1200 {
 		t.Errorf("%d points of 60 batches, the newest %v", len(points), points[len(points)-1])
 	}
