@@ -24,6 +24,7 @@ const (
 
 type runsPage struct {
 	Runs []*trainingv1.Run
+	Of   string // only those of this deployment; empty for all
 	Next string
 	May  bool
 }
@@ -38,7 +39,11 @@ func (c *Console) runs(w http.ResponseWriter, r *http.Request, s *session) error
 	if err != nil {
 		return err
 	}
-	page := runsPage{Runs: res.GetRuns(), Next: nextPage(root+"/runs", res.GetPage().GetNextToken()), May: s.Can("training:write")}
+	page := runsPage{Runs: res.GetRuns(), Of: req.GetDeployment(), May: s.Can("training:write")}
+	if token := res.GetPage().GetNextToken(); token != "" {
+		q.Set("page", token)
+		page.Next = root + "/runs?" + q.Encode()
+	}
 	c.render(w, http.StatusOK, "runs.html", frame{Title: "Runs", Session: s, Page: page})
 	return nil
 }
