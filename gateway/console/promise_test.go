@@ -47,9 +47,7 @@ func (y *trials) audited(t *testing.T, n int, label string) {
 	before := promise().GetAudits()
 	for i := range n {
 		body := fmt.Sprintf("laptop screen keyboard mouse broken replaced monitor battery charger %d %d", before, i)
-		if _, err := route.RouteInquiry(t.Context(), &routingv1.RouteInquiryRequest{Deployment: "support", Body: body}); err != nil {
-			t.Fatal(err)
-		}
+		ask(t, route, &routingv1.RouteInquiryRequest{Deployment: "support", Body: body})
 	}
 	deadline := time.Now().Add(60 * time.Second)
 	for answered := 0; answered < n || promise().GetAudits() < before+int64(n); {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
@@ -56,6 +57,26 @@ func (y *trials) imported(t *testing.T, name string, rows []byte) {
 	}
 }
 
+// ended waits until the run whose page that is has ended.
+func (y *trials) ended(t *testing.T, page string) {
+	t.Helper()
+	id, _, _ := strings.Cut(page[strings.LastIndex(page, "/")+1:], "?")
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		res, err := trainingv1.NewRunServiceClient(y.conn).GetRun(t.Context(), &trainingv1.GetRunRequest{RunId: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.GetRun().GetEndTime() != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the run does not end: %v", res)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 func TestARunIsStartedFollowedAndReadInTheConsole(t *testing.T) {
 	t.Parallel()
 	y := startTrials(t)
@@ -73,6 +94,7 @@ func TestARunIsStartedFollowedAndReadInTheConsole(t *testing.T) {
 	follow(b, "Start the run")
 	b.WaitFor("#run")
 	b.Screenshot("run-open")
+	y.ended(t, b.URL())
 	b.Wait("the run ends, and the page tells it by itself", `return /^(succeeded|refused|failed)/.test(document.querySelector("#run .statement").innerText)`)
 	b.Screenshot("run-ended")
 	got := b.Text("#run")
