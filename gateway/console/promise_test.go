@@ -83,7 +83,7 @@ func TestTheLivePromiseIsDrawnUntilAutomationStops(t *testing.T) {
 	b.Open(y.base + "/deployments/routing/support")
 	b.WaitFor("#promise svg.plot")
 	b.Screenshot("promise")
-	if got := b.Text("#promise"); !strings.Contains(got, "0 of 60") || !strings.Contains(got, "At most 5 % is promised") || strings.Contains(got, "stopped") {
+	if got := b.Text("#promise"); !strings.Contains(got, "disagreed with 0 of") || !strings.Contains(got, "At most 5 % is promised") || strings.Contains(got, "stopped") {
 		t.Errorf("the promise says %q", got)
 	}
 	if line, _ := b.Run(`return document.querySelector("#promise .curve").getAttribute("d")`).(string); strings.Count(line, "L") < 2 {
