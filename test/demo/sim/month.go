@@ -95,8 +95,8 @@ func OpenMonth(ctx context.Context, o MonthOptions) (_ *Month, err error) {
 	m := &Month{o: o, w: w, stream: stream, seen: map[string]bool{}, report: &summary.Month{
 		Seed: o.Seed, Started: w.started, MaxError: o.MaxError, AuditRate: o.AuditRate, Examples: len(examples), DriftDay: o.DriftDay, Swapped: o.Swapped,
 	}}
-	// What a night waits for comes quickly: the lake is written and schedules are looked at several times a second.
-	w.product, err = startProduct(ctx, o.Bin, o.Dir, "SWITCHYARD_LAKE_FLUSH=200ms", "SWITCHYARD_TRAINING_POLL_INTERVAL=20ms")
+	// What a night waits for comes quickly: the lake is written twice a second, and schedules are looked at once.
+	w.product, err = startProduct(ctx, o.Bin, o.Dir, "SWITCHYARD_LAKE_FLUSH=500ms", "SWITCHYARD_TRAINING_POLL_INTERVAL=100ms")
 	if err != nil {
 		return nil, err
 	}
