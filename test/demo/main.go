@@ -52,6 +52,10 @@ func main() {
 	flag.StringVar(&s.report, "report", "demo-report.html", "write the HTML report to this file; empty for none")
 	flag.StringVar(&s.monthReport, "month-report", "demo-month.html", "write the HTML report of the month to this file; empty for none")
 	flag.IntVar(&s.month.Days, "days", s.month.Days, "days of the month")
+	flag.BoolFunc("small", "a month of fewer inquiries and a laxer promise, in a third of the time; before the flags that change it", func(string) error {
+		s.month = sim.SmallMonth()
+		return nil
+	})
 	flag.IntVar(&s.month.PerDay, "per-day", s.month.PerDay, "inquiries of each of them")
 	flag.IntVar(&s.month.DriftDay, "drift", s.month.DriftDay, "day on which the world changes; 0 for never")
 	flag.BoolVar(&s.json, "json", false, "print the report as JSON, and progress on standard error")

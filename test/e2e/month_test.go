@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/switchyard-ai/switchyard/internal/testkit/data"
@@ -14,10 +15,9 @@ import (
 func TestAModelThatLearnsFromItsTrafficKeepsItsPromise(t *testing.T) {
 	data.Path(t, "it_tickets/train.jsonl.gz")
 	data.Path(t, "it_tickets/valid.jsonl.gz")
-	o := sim.DefaultMonth()
-	if os.Getenv("SWITCHYARD_MONTH") != "full" {
-		o.Days, o.PerDay, o.DriftDay, o.NewLabels = 22, 250, 12, 500
-		o.MaxError, o.AuditRate = 0.1, 0.2
+	o := sim.SmallMonth()
+	if os.Getenv("SWITCHYARD_MONTH") == "full" {
+		o = sim.DefaultMonth()
 	}
 	o.Bin, o.Data, o.Dir, o.Say = binary, data.Dir(), t.TempDir(), t.Logf
 	o.Tick = func(d summary.MonthDay) {
@@ -40,6 +40,14 @@ func TestAModelThatLearnsFromItsTrafficKeepsItsPromise(t *testing.T) {
 		if !c.OK {
 			t.Errorf("%s: %s", c.What, c.Detail)
 		}
+	}
+	before, stop := r.Between(1, o.DriftDay-1), r.Halts
+	if before.Automated < before.Inquiries/20 || len(stop) == 0 || stop[0].Day < o.DriftDay || !stop[0].ByItself || r.MaxError != o.MaxError {
+		t.Errorf("%d of %d automated before day %d, stops %+v", before.Automated, before.Inquiries, o.DriftDay, stop)
+	}
+	var page strings.Builder
+	if err := summary.MonthHTML(&page, r); err != nil || !strings.Contains(page.String(), "everything is as it was written") {
+		t.Errorf("the page: %v", err)
 	}
 	t.Logf("%.1f s, reviewers err in %.2f %%", r.TookSeconds, 100*r.ReviewerError)
 }

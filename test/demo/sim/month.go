@@ -51,6 +51,13 @@ func DefaultMonth() MonthOptions {
 	}
 }
 
+// SmallMonth returns a month of fewer inquiries and a laxer promise, which fewer labels certify.
+func SmallMonth() MonthOptions {
+	o := DefaultMonth()
+	o.Days, o.PerDay, o.DriftDay, o.NewLabels, o.MaxError, o.AuditRate = 20, 250, 9, 600, 0.12, 0.2
+	return o
+}
+
 // CarefulTeam is a team that errs in 2 % of the answers: what people say is what the model learns.
 func CarefulTeam() []Person {
 	return []Person{

@@ -15,7 +15,7 @@ var source string
 var style string
 
 var functions = template.FuncMap{
-	"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // a file of this package
+	"style": func() template.CSS { return template.CSS(style) }, // a file of this package
 	"words": words, "percent": percent, "whole": whole, "between": between, "span": span, "size": size, "clock": clock, "title": title,
 	"number": func(n any) string {
 		switch n := n.(type) {
