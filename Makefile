@@ -5,6 +5,9 @@ SHELL := /bin/bash
 BIN     := $(CURDIR)/.bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# Libraries that no call waits for are compiled without inlining, which makes the binary a megabyte smaller.
+COLD    := github.com/jackc github.com/andybalholm github.com/prometheus github.com/spf13 github.com/antlr4-go cel.dev go.opentelemetry.io go.yaml.in github.com/nats-io/jwt
+GCFLAGS := $(foreach path,$(COLD),'-gcflags=$(path)/...=-l')
 
 # Tools that are not part of the module: installed once, by version, into .bin.
 BUF_VERSION           := v1.59.0
@@ -27,7 +30,7 @@ help: ## Show this list
 .PHONY: build
 build: ## Build bin/switchyard, one static binary
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/switchyard ./cmd/switchyard
+	go build -trimpath -ldflags '$(LDFLAGS)' $(GCFLAGS) -o bin/switchyard ./cmd/switchyard
 
 .PHONY: run
 run: build ## Start Switchyard on this machine, with starter models
@@ -61,6 +64,8 @@ generate: $(BUF) ## Write gen/ anew from proto/
 	PATH="$(BIN):$$PATH" $(BUF) generate
 	mkdir -p gen/descriptors
 	$(BUF) build proto --exclude-imports --as-file-descriptor-set -o gen/descriptors/switchyard.binpb
+	go run ./gen/pack gen/openapi/switchyard.swagger.json gen/descriptors/switchyard.binpb
+	rm gen/descriptors/switchyard.binpb
 
 .PHONY: check-generated
 check-generated: generate ## Fail when gen/ is not what proto/ says

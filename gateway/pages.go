@@ -26,8 +26,13 @@ var pageFiles embed.FS
 // registerPages serves the OpenAPI document and the API reference, both from the binary.
 func registerPages(mux *http.ServeMux, rs *routes) {
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		document, err := gen.OpenAPI()
+		if err != nil {
+			writeText(w, http.StatusInternalServerError, "the OpenAPI document cannot be read\n")
+			return
+		}
 		w.Header().Set("Content-Type", jsonType)
-		_, _ = w.Write(gen.OpenAPI)
+		_, _ = w.Write(document)
 	})
 	reference := sync.OnceValues(func() ([]byte, error) { return renderReference(rs) })
 	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
@@ -106,7 +111,11 @@ func renderReference(rs *routes) ([]byte, error) {
 // describedFiles returns the contracts with comments, the operations first.
 func describedFiles() ([]protoreflect.FileDescriptor, error) {
 	var set descriptorpb.FileDescriptorSet
-	if err := proto.Unmarshal(gen.Descriptors, &set); err != nil {
+	described, err := gen.Descriptors()
+	if err != nil {
+		return nil, fmt.Errorf("unpack the descriptors of the contracts: %w", err)
+	}
+	if err := proto.Unmarshal(described, &set); err != nil {
 		return nil, fmt.Errorf("read the descriptors of the contracts: %w", err)
 	}
 	var files []protoreflect.FileDescriptor

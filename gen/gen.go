@@ -1,14 +1,29 @@
-// Package gen holds what is generated from the contracts. Only this file is written by hand.
+// Package gen holds what is generated from the contracts. Only this file and the folder pack are written by hand.
 package gen
 
-import _ "embed"
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"io"
+)
 
-// OpenAPI is the OpenAPI 2.0 document of the REST interface, as JSON.
-//
-//go:embed openapi/switchyard.swagger.json
-var OpenAPI []byte
+//go:embed openapi/switchyard.swagger.json.gz
+var openAPI []byte
 
-// Descriptors is a FileDescriptorSet of the contracts with their comments, which compiled descriptors lack.
-//
-//go:embed descriptors/switchyard.binpb
-var Descriptors []byte
+//go:embed descriptors/switchyard.binpb.gz
+var descriptors []byte
+
+// OpenAPI returns the OpenAPI 2.0 document of the REST interface, as JSON. It is unpacked anew at each call: nobody needs it often.
+func OpenAPI() ([]byte, error) { return unpack(openAPI) }
+
+// Descriptors returns a FileDescriptorSet of the contracts with their comments, which compiled descriptors lack.
+func Descriptors() ([]byte, error) { return unpack(descriptors) }
+
+func unpack(packed []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}

@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
+	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/services/jobs"
 )
 
@@ -22,8 +24,20 @@ func (a *App) startJobs(ctx context.Context) error {
 		return err
 	}
 	a.tasks.Register(a.server)
+	var inputs jobs.Inputs
+	if url := a.config.Jobs.Batches.InputURL; url != "" {
+		store, err := OpenLakeStore(a.config.DataDir, lake.Config{URL: url, S3: a.config.Lake.S3})
+		if err != nil {
+			return fmt.Errorf("jobs.batches.input_url: %w", err)
+		}
+		if folder, ok := store.(interface{ Close() error }); ok {
+			a.closers = append(a.closers, folder.Close)
+		}
+		inputs = store
+	}
 	a.jobs = jobs.NewJobs(jobs.JobDeps{
-		DB: a.db, Dir: filepath.Join(a.config.DataDir, "jobs"), Deciders: a.deciders(), Config: a.config.Jobs.Batches, Log: a.log,
+		Inputs: inputs,
+		DB:     a.db, Dir: filepath.Join(a.config.DataDir, "jobs"), Deciders: a.deciders(), Config: a.config.Jobs.Batches, Log: a.log,
 		Waited: a.pace.Waited,
 	})
 	a.closers = append(a.closers, a.jobs.Close)

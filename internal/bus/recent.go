@@ -134,6 +134,12 @@ func (r *recent) after(seq uint64, n int, into []Delivery) (batch []Delivery, kn
 	return into, len(into) > 0, grew
 }
 
+// holds says whether the message of a sequence is here.
+func (r *recent) holds(seq uint64) bool {
+	batch, _, _ := r.after(seq, 1, nil)
+	return len(batch) > 0
+}
+
 // covers says whether a follower who has everything before a sequence can go on from here.
 func (r *recent) covers(seq uint64) bool {
 	_, known, _ := r.after(seq, 1, nil)
@@ -185,8 +191,12 @@ func (b *Bus) followRecent(ctx, up context.Context, from *Position, want *chosen
 				continue
 			}
 			verified = time.Now()
-			if bounds, err := b.Bounds(up); err != nil || bounds.Last >= from.Seq && !b.recent.covers(bounds.Last) {
-				return err // somebody else publishes to this stream
+			bounds, err := b.Bounds(up)
+			if err != nil {
+				return err
+			}
+			if bounds.Last >= from.Seq && !b.recent.holds(from.Seq) {
+				return nil // somebody else publishes to this stream
 			}
 		}
 	}

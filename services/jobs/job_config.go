@@ -16,6 +16,9 @@ type JobConfig struct {
 	MaxJobs int64 `yaml:"max_jobs"`
 	// MaxInputBytes bounds the items of a job, 1 MiB to 1 TiB.
 	MaxInputBytes int64 `yaml:"max_input_bytes"`
+	// InputURL is where files with items may be, which JobSpec.input names: the path of a folder, or s3://bucket/prefix with the access of lake.s3; empty for none. A project reads
+	// what is below its own name.
+	InputURL string `yaml:"input_url"`
 	// FrameItems is how many items are decided in one call, 1 to 1,000. Whoever calls meanwhile waits for at most such a call.
 	FrameItems int `yaml:"frame_items"`
 	// Slice is how long a job runs before another has its turn, 10 milliseconds to 1 minute.

@@ -27,6 +27,8 @@ type JobDeps struct {
 	Dir string
 	// Deciders answer.
 	Deciders Deciders
+	// Inputs is where files with items are; nil when callers send all items themselves.
+	Inputs Inputs
 	// Config holds the limits; the zero value stands for DefaultJobs.
 	Config JobConfig
 	// Log receives what callers do not see; nil for none.
@@ -48,6 +50,7 @@ type Jobs struct {
 	db       *db.DB
 	dir      string
 	deciders Deciders
+	inputs   Inputs
 	config   JobConfig
 	log      *slog.Logger
 	now      func() time.Time
@@ -80,7 +83,7 @@ func NewJobs(d JobDeps) *Jobs {
 		d.Config = DefaultJobs()
 	}
 	s := &Jobs{
-		db: d.DB, dir: d.Dir, deciders: d.Deciders, config: d.Config, log: d.Log, now: d.Now,
+		db: d.DB, dir: d.Dir, deciders: d.Deciders, inputs: d.Inputs, config: d.Config, log: d.Log, now: d.Now,
 		active: map[jobKey]*job{}, wake: make(chan struct{}, 1),
 	}
 	s.turns.most = s.config.running

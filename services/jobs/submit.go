@@ -29,11 +29,17 @@ const (
 
 // SubmitBatch stores a job and lets it run.
 func (s *Jobs) SubmitBatch(stream grpc.ClientStreamingServer[jobsv1.SubmitBatchRequest, jobsv1.SubmitBatchResponse]) error {
-	j, err := s.begin(stream)
+	j, input, err := s.begin(stream)
 	if err != nil {
 		return err
 	}
-	stored, err := s.store(stream.Context(), j, stream.Recv)
+	recv := stream.Recv
+	if input != "" {
+		if recv, err = s.fromStorage(stream, j.project, input); err != nil {
+			return err
+		}
+	}
+	stored, err := s.store(stream.Context(), j, recv)
 	if stored != j {
 		if err := os.RemoveAll(s.folder(j)); err != nil {
 			s.log.WarnContext(stream.Context(), "files of a job that was not taken stay until the next start", "error", err)
@@ -46,31 +52,48 @@ func (s *Jobs) SubmitBatch(stream grpc.ClientStreamingServer[jobsv1.SubmitBatchR
 	return stream.SendAndClose(&jobsv1.SubmitBatchResponse{Job: m})
 }
 
-// begin reads the specification and checks what the caller may ask.
-func (s *Jobs) begin(stream grpc.ClientStreamingServer[jobsv1.SubmitBatchRequest, jobsv1.SubmitBatchResponse]) (*job, error) {
+// fromStorage returns the pieces of a file in blob storage, for a caller who sends nothing further.
+func (s *Jobs) fromStorage(
+	stream grpc.ClientStreamingServer[jobsv1.SubmitBatchRequest, jobsv1.SubmitBatchResponse], project, input string,
+) (func() (*jobsv1.SubmitBatchRequest, error), error) {
+	switch _, err := stream.Recv(); {
+	case err == nil:
+		return nil, fault.InvalidField("lines", "must be absent when spec.input names a file")
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	o, err := s.openInput(stream.Context(), project, input)
+	if err != nil {
+		return nil, err
+	}
+	return o.recv, nil
+}
+
+// begin reads the specification and checks what the caller may ask. It returns the name of the file that holds the items, "" when the caller sends them.
+func (s *Jobs) begin(stream grpc.ClientStreamingServer[jobsv1.SubmitBatchRequest, jobsv1.SubmitBatchResponse]) (*job, string, error) {
 	ctx := stream.Context()
 	of, err := project(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	first, err := stream.Recv()
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, "", err
 	}
 	spec := first.GetSpec()
 	if spec == nil {
-		return nil, fault.InvalidField("spec", "must be in the first message")
+		return nil, "", fault.InvalidField("spec", "must be in the first message")
 	}
 	c := auth.FromContext(ctx)
 	if scope := scopeOf(spec.GetOperation()); !c.Has(scope) {
-		return nil, fault.ScopeMissing(scope)
+		return nil, "", fault.ScopeMissing(scope)
 	}
 	if !s.deciders.has(spec.GetOperation()) {
-		return nil, fault.Unimplemented(fault.OperationName(spec.GetOperation()) + " of a job")
+		return nil, "", fault.Unimplemented(fault.OperationName(spec.GetOperation()) + " of a job")
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return nil, fmt.Errorf("make the id of a job: %w", err)
+		return nil, "", fmt.Errorf("make the id of a job: %w", err)
 	}
 	j := &job{
 		jobKey: jobKey{of, spec.GetJobId()}, uuid: id.String(), operation: spec.GetOperation(), deployment: spec.GetDeployment(), caller: c.KeyID,
@@ -82,7 +105,7 @@ func (s *Jobs) begin(stream grpc.ClientStreamingServer[jobsv1.SubmitBatchRequest
 	if spec.GetPaused() {
 		j.state = jobsv1.JobState_JOB_STATE_PAUSED
 	}
-	return j, nil
+	return j, spec.GetInput(), nil
 }
 
 // store writes the items and the job. It returns the job that counts: an earlier one of the same id and content.

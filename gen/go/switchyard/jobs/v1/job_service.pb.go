@@ -380,7 +380,10 @@ type JobSpec struct {
 	// The deployment that answers.
 	Deployment string `protobuf:"bytes,3,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// True to store the job and its estimate only; ResumeJob starts it.
-	Paused        bool `protobuf:"varint,4,opt,name=paused,proto3" json:"paused,omitempty"`
+	Paused bool `protobuf:"varint,4,opt,name=paused,proto3" json:"paused,omitempty"`
+	// Instead of sending the lines: the path of a JSONL file in the storage of jobs.batches.input_url, below the project's folder there, such as "night/mails.jsonl"; packed where it ends
+	// with ".gz". It is read before the call returns, and not needed afterwards. At most 512 bytes.
+	Input         string `protobuf:"bytes,5,opt,name=input,proto3" json:"input,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -441,6 +444,13 @@ func (x *JobSpec) GetPaused() bool {
 		return x.Paused
 	}
 	return false
+}
+
+func (x *JobSpec) GetInput() string {
+	if x != nil {
+		return x.Input
+	}
+	return ""
 }
 
 // SubmitBatchRequest is a piece of a job: first the specification, then the items.
@@ -1500,7 +1510,7 @@ const file_switchyard_jobs_v1_job_service_proto_rawDesc = "" +
 	"\bduration\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1f\n" +
 	"\vcost_micros\x18\x02 \x01(\x03R\n" +
 	"costMicros\x12\x14\n" +
-	"\x05basis\x18\x03 \x01(\x03R\x05basis\"\x87\x02\n" +
+	"\x05basis\x18\x03 \x01(\x03R\x05basis\"\xa7\x02\n" +
 	"\aJobSpec\x12M\n" +
 	"\x06job_id\x18\x01 \x01(\tB6\xbaH3r1\x18@2-^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$R\x05jobId\x12I\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
@@ -1508,7 +1518,8 @@ const file_switchyard_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x03 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
 	"deployment\x12\x16\n" +
-	"\x06paused\x18\x04 \x01(\bR\x06paused\"w\n" +
+	"\x06paused\x18\x04 \x01(\bR\x06paused\x12\x1e\n" +
+	"\x05input\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80\x04R\x05input\"w\n" +
 	"\x12SubmitBatchRequest\x121\n" +
 	"\x04spec\x18\x01 \x01(\v2\x1b.switchyard.jobs.v1.JobSpecH\x00R\x04spec\x12&\n" +
 	"\x05lines\x18\x02 \x01(\fB\x0e\xbaH\az\x05\x18\x80\x80\x80\x02\xa0\xd6\x18\x01H\x00R\x05linesB\x06\n" +

@@ -26,6 +26,7 @@ final class JobSpec implements Message
         'operation' => 2,
         'deployment' => 3,
         'paused' => 4,
+        'input' => 5,
         'job_id' => 1,
     ];
 
@@ -38,6 +39,11 @@ final class JobSpec implements Message
         public readonly string $deployment = '',
         /** True to store the job and its estimate only; ResumeJob starts it. */
         public readonly bool $paused = false,
+        /**
+         * Instead of sending the lines: the path of a JSONL file in the storage of jobs.batches.input_url, below the project's folder there, such as "night/mails.jsonl"; packed where it ends
+         * with ".gz". It is read before the call returns, and not needed afterwards. At most 512 bytes.
+         */
+        public readonly string $input = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -50,8 +56,8 @@ final class JobSpec implements Message
 
     public function encode(): string
     {
-        $v = "{$this->jobId}\0{$this->deployment}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $this->jobId, 'switchyard.jobs.v1.JobSpec.deployment' => $this->deployment]);
+        $v = "{$this->jobId}\0{$this->deployment}\0{$this->input}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $this->jobId, 'switchyard.jobs.v1.JobSpec.deployment' => $this->deployment, 'switchyard.jobs.v1.JobSpec.input' => $this->input]);
         $b = '';
         if ('' !== $v = $this->jobId) {
             $n = \strlen($v);
@@ -67,6 +73,10 @@ final class JobSpec implements Message
         if ($this->paused) {
             $b .= "\x20\x01";
         }
+        if ('' !== $v = $this->input) {
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -80,6 +90,7 @@ final class JobSpec implements Message
         $f2 = Operation::UNSPECIFIED;
         $f3 = '';
         $f4 = false;
+        $f5 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -128,6 +139,16 @@ final class JobSpec implements Message
                     }
                     $f4 = 0 !== $v;
                     break;
+                case 42: // input
+                    $f5 && Wire::checkText($f5, 'switchyard.jobs.v1.JobSpec.input');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.jobs.v1.JobSpec.input');
+                    }
+                    $f5 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -138,14 +159,15 @@ final class JobSpec implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f1}\0{$f3}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $f1, 'switchyard.jobs.v1.JobSpec.deployment' => $f3]);
+        $v = "{$f1}\0{$f3}\0{$f5}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.jobs.v1.JobSpec.job_id' => $f1, 'switchyard.jobs.v1.JobSpec.deployment' => $f3, 'switchyard.jobs.v1.JobSpec.input' => $f5]);
 
         return new self(
             $f1,
             $f2,
             $f3,
             $f4,
+            $f5,
             $unknown,
         );
     }
@@ -159,6 +181,7 @@ final class JobSpec implements Message
         $f2 = Operation::UNSPECIFIED;
         $f3 = '';
         $f4 = false;
+        $f5 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.jobs.v1.JobSpec') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -186,6 +209,9 @@ final class JobSpec implements Message
                 case 4:
                     $f4 = JsonIn::bool($x, 'switchyard.jobs.v1.JobSpec.paused');
                     break;
+                case 5:
+                    $f5 = JsonIn::string($x, 'switchyard.jobs.v1.JobSpec.input');
+                    break;
             }
         }
 
@@ -194,6 +220,7 @@ final class JobSpec implements Message
             $f2,
             $f3,
             $f4,
+            $f5,
         );
     }
 
@@ -211,6 +238,9 @@ final class JobSpec implements Message
         }
         if ($this->paused || $options->emitDefaults) {
             $j .= ',"paused":' . ($this->paused ? 'true' : 'false');
+        }
+        if ('' !== $this->input || $options->emitDefaults) {
+            $j .= ',"input":' . JsonOut::string($this->input, 'switchyard.jobs.v1.JobSpec.input');
         }
 
         return '{' . \substr($j, 1) . '}';
