@@ -54,7 +54,7 @@ func DefaultMonth() MonthOptions {
 // SmallMonth returns a month of fewer inquiries and a laxer promise, which fewer labels certify.
 func SmallMonth() MonthOptions {
 	o := DefaultMonth()
-	o.Days, o.PerDay, o.DriftDay, o.NewLabels, o.MaxError, o.AuditRate = 20, 250, 9, 600, 0.12, 0.2
+	o.Days, o.PerDay, o.DriftDay, o.NewLabels, o.MaxError, o.AuditRate = 22, 250, 10, 600, 0.12, 0.2
 	return o
 }
 

@@ -61,6 +61,9 @@ func monthTiles(m *Month) []tile {
 			out = append(out, tile{"True error since it goes on", percent(after.Error()), fmt.Sprintf("of %s, after day %d", number(after.Automated), h.ResumedDay)})
 		}
 	}
+	for i := range out {
+		out[i].Note = strings.ReplaceAll(out[i].Note, " %", "\u00a0%")
+	}
 	return out
 }
 
@@ -84,6 +87,7 @@ type block struct{ At, Width float64 }
 type mark struct {
 	Class, Name string
 	At, Y       float64
+	Shift       int // of the name from the line: to the left when negative
 }
 
 type auditBar struct {
@@ -110,14 +114,14 @@ func frame(m *Month, most float64) (p monthPlot) {
 		}
 	}
 	if m.DriftDay > 0 {
-		p.Marks = append(p.Marks, mark{"drift", "the world changes", monthX(m, float64(m.DriftDay)-0.5), 2})
+		p.Marks = append(p.Marks, mark{"drift", "the world changes", monthX(m, float64(m.DriftDay)-0.5), 2, -4})
 	}
 	for _, h := range m.Halts {
 		from, to := monthX(m, float64(h.Day)+0.5), monthRight
-		p.Marks = append(p.Marks, mark{"halt", "stopped", from, 14})
+		p.Marks = append(p.Marks, mark{"halt", "stopped", from, 2, 4})
 		if h.ResumedDay > 0 {
 			to = monthX(m, float64(h.ResumedDay)+0.5)
-			p.Marks = append(p.Marks, mark{"resume", "goes on", to, 2})
+			p.Marks = append(p.Marks, mark{"resume", "goes on", to, 14, 4})
 		}
 		p.Stopped = append(p.Stopped, block{from, to - from})
 	}
