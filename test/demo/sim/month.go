@@ -26,6 +26,8 @@ type MonthOptions struct {
 	Seed uint64
 	// Days is how many there are, PerDay how many inquiries come on each.
 	Days, PerDay int
+	// Enough is how many days are played after automation went on again; the month ends then. All days when 0.
+	Enough int
 	// Examples is how many labelled inquiries of each queue the first version is trained on.
 	Examples int
 	// DriftDay is the day from whose morning on what belonged to one of two queues belongs to the other; none when 0.
@@ -54,7 +56,8 @@ func DefaultMonth() MonthOptions {
 // SmallMonth returns a month of fewer inquiries and a laxer promise, which fewer labels certify.
 func SmallMonth() MonthOptions {
 	o := DefaultMonth()
-	o.Days, o.PerDay, o.DriftDay, o.NewLabels, o.MaxError, o.AuditRate = 22, 250, 10, 600, 0.12, 0.2
+	o.Days, o.PerDay, o.DriftDay, o.NewLabels, o.MaxError, o.AuditRate = 28, 250, 10, 600, 0.12, 0.2
+	o.Enough = 3
 	return o
 }
 
@@ -194,6 +197,9 @@ func (m *Month) Play() (*summary.Month, error) {
 	for day := 1; day <= m.o.Days; day++ {
 		if err := m.day(m.w.ctx, day); err != nil {
 			return nil, fmt.Errorf("day %d: %w", day, err)
+		}
+		if n := len(m.report.Halts); m.o.Enough > 0 && n > 0 && m.report.Halts[n-1].ResumedDay > 0 && day >= m.report.Halts[n-1].ResumedDay+m.o.Enough {
+			break
 		}
 	}
 	r := m.report
