@@ -145,25 +145,24 @@ func New(c Config, d Deps) (http.Handler, error) {
 	return outside(c, d.Log, answers, mux), nil
 }
 
-// registerConsole serves the pages of the reviewers.
+// registerConsole serves the pages for people.
 func registerConsole(mux *http.ServeMux, d Deps) error {
 	if d.SessionKey == nil {
 		return nil
 	}
-	review, err := d.Conn("review")
-	if err != nil {
-		return fmt.Errorf("connect the console: %w", err)
-	}
-	decisions, err := d.Conn("decisions")
-	if err != nil {
-		return fmt.Errorf("connect the console: %w", err)
-	}
-	models, err := d.Conn("models")
-	if err != nil {
-		return fmt.Errorf("connect the console: %w", err)
+	conns := map[string]grpc.ClientConnInterface{}
+	for _, name := range []string{"review", "decisions", "models", "monitoring", "training", "identity"} {
+		conn, err := d.Conn(name)
+		if err != nil {
+			return fmt.Errorf("connect the console: %w", err)
+		}
+		conns[name] = conn
 	}
 	pages, err := console.New(console.Deps{
-		Review: reviewv1.NewReviewServiceClient(review), Decisions: decisionsv1.NewDecisionServiceClient(decisions), Models: modelsv1.NewModelServiceClient(models),
+		Review: reviewv1.NewReviewServiceClient(conns["review"]), Decisions: decisionsv1.NewDecisionServiceClient(conns["decisions"]),
+		Models: modelsv1.NewModelServiceClient(conns["models"]), Monitoring: monitoringv1.NewMonitoringServiceClient(conns["monitoring"]),
+		Identity: identityv1.NewIdentityServiceClient(conns["identity"]),
+		Training: trainingv1.NewRunServiceClient(conns["training"]), Datasets: trainingv1.NewDatasetServiceClient(conns["training"]),
 		SessionKey: d.SessionKey, Log: d.Log,
 	})
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 )
 
 func newDeployments() *cobra.Command {
-	c := &cobra.Command{Use: "deployments", Short: "See what answers, what answered when, and go back"}
-	c.AddCommand(newDeploymentsList(), newDeploymentsShow(), newHistory("deployments"), newDeploymentsRollback())
+	c := &cobra.Command{Use: "deployments", Short: "See what answers and what answered when, try another version, promote it, go back"}
+	c.AddCommand(newDeploymentsList(), newDeploymentsShow(), newHistory("deployments"), newDeploymentsRollback(),
+		newDeploymentsTry(), newDeploymentsCompare(), newDeploymentsPromote(), newDeploymentsStop())
 	return c
 }
 
@@ -146,6 +147,19 @@ func showDeployment(c *cobra.Command, d *modelsv1.Deployment) error {
 	rows = append(rows, []string{"promise", d.GetStatement()})
 	rows = append(rows, []string{"policy", fmt.Sprintf("error at most %g %%, confidence %g %%, audits %g %%", 100*p.GetMaxError(), 100*p.GetConfidence(), 100*p.GetAuditRate())})
 	rows = append(rows, []string{"", d.GetPolicyDigest()})
+	for _, t := range d.GetChallengers() {
+		does := "in shadow"
+		if t.GetShare() > 0 {
+			does = fmt.Sprintf("answers %g %%", 100*t.GetShare())
+		}
+		rows = append(rows, []string{"on trial", answering(t.GetVersion().GetModel(), t.GetVersion().GetVersion()) + ", " + does + ", since " + when(t.GetStartTime())})
+	}
+	if p := d.GetPrevious(); p != nil {
+		rows = append(rows, []string{"before", answering(p.GetModel(), p.GetVersion())})
+	}
+	if d.GetProbation() != nil {
+		rows = append(rows, []string{"probation", "guardrails may take the champion back"})
+	}
 	for _, cert := range d.GetCertificates() {
 		text := "not certified"
 		if cert.GetCertified() {

@@ -1,5 +1,6 @@
-// Package console is the page of the people who decide: queues, one item at a time, and the history of a decision. It is plain HTML from the server over the contracts, with a
-// little script for the keyboard; it can do nothing that a caller with the same API key cannot do over gRPC.
+// Package console is the pages of the people behind the decisions. Those who review have queues, one item at a time, and the history of a decision; those who look after models have
+// deployments with what they promise, versions and runs. It is plain HTML from the server over the contracts, with a little script for the keyboard; it can do nothing that a caller with the same API
+// key cannot do over gRPC.
 package console
 
 import (
@@ -20,8 +21,11 @@ import (
 	"google.golang.org/grpc/status"
 
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	monitoringv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/monitoring/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
@@ -43,8 +47,15 @@ const (
 type Deps struct {
 	Review    reviewv1.ReviewServiceClient
 	Decisions decisionsv1.DecisionServiceClient
-	// Models explains what weighed on a suggestion; nil highlights nothing.
+	// Models explains what weighed on a suggestion, and serves the pages of deployments and models.
 	Models modelsv1.ModelServiceClient
+	// Monitoring knows the live error of what is promised.
+	Monitoring monitoringv1.MonitoringServiceClient
+	// Training and Datasets serve the pages of runs.
+	Training trainingv1.RunServiceClient
+	Datasets trainingv1.DatasetServiceClient
+	// Identity tells what a key may do.
+	Identity identityv1.IdentityServiceClient
 	// SessionKey seals the sessions: 32 bytes that outlive a restart, so that nobody is signed out by one.
 	SessionKey []byte
 	// Now is the clock; nil for time.Now.
@@ -54,14 +65,18 @@ type Deps struct {
 
 // Console serves the pages.
 type Console struct {
-	review    reviewv1.ReviewServiceClient
-	decisions decisionsv1.DecisionServiceClient
-	models    modelsv1.ModelServiceClient
-	sessions  *sessions
-	now       func() time.Time
-	log       *slog.Logger
-	pages     map[string]*template.Template
-	assets    map[string]asset
+	review     reviewv1.ReviewServiceClient
+	decisions  decisionsv1.DecisionServiceClient
+	models     modelsv1.ModelServiceClient
+	monitoring monitoringv1.MonitoringServiceClient
+	training   trainingv1.RunServiceClient
+	datasets   trainingv1.DatasetServiceClient
+	identity   identityv1.IdentityServiceClient
+	sessions   *sessions
+	now        func() time.Time
+	log        *slog.Logger
+	pages      map[string]*template.Template
+	assets     map[string]asset
 }
 
 // asset is one static file. Its address holds its digest, so that it may be cached for ever.
@@ -77,7 +92,7 @@ func New(d Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	c := &Console{review: d.Review, decisions: d.Decisions, models: d.Models, sessions: sealed, now: d.Now, log: d.Log}
+	c := &Console{review: d.Review, decisions: d.Decisions, models: d.Models, monitoring: d.Monitoring, training: d.Training, datasets: d.Datasets, identity: d.Identity, sessions: sealed, now: d.Now, log: d.Log}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -85,13 +100,13 @@ func New(d Deps) (http.Handler, error) {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET "+root, http.RedirectHandler(root+"/queues", http.StatusSeeOther))
-	mux.Handle("GET "+root+"/{$}", http.RedirectHandler(root+"/queues", http.StatusSeeOther))
 	mux.HandleFunc("GET "+root+"/static/{name}", c.asset)
 	mux.HandleFunc("GET "+root+"/sign-in", c.signInPage)
 	mux.HandleFunc("POST "+root+"/sign-in", c.signIn)
 	mux.HandleFunc("POST "+root+"/sign-out", c.signOut)
 	for pattern, h := range map[string]page{
+		"GET " + root:                                         c.home,
+		"GET " + root + "/{$}":                                c.home,
 		"GET " + root + "/queues":                             c.queues,
 		"GET " + root + "/items":                              c.items,
 		"GET " + root + "/decisions/{id}":                     c.decision,
@@ -105,6 +120,21 @@ func New(d Deps) (http.Handler, error) {
 		"POST " + root + "/items/{id}/reopen":                 c.reopen,
 		"POST " + root + "/items/{id}/withdraw":               c.withdraw,
 		"POST " + root + "/preferences":                       c.preferences,
+
+		"GET " + root + "/deployments":                                 c.deployments,
+		"GET " + root + "/deployments/{operation}/{deployment}":        c.deployment,
+		"GET " + root + "/deployments/{operation}/{deployment}/{act}":  c.actPage,
+		"POST " + root + "/deployments/{operation}/{deployment}/{act}": c.act,
+		"GET " + root + "/runs":                                        c.runs,
+		"GET " + root + "/runs/start":                                  c.startRunPage,
+		"POST " + root + "/runs/start":                                 c.startRun,
+		"GET " + root + "/runs/{id}":                                   c.run,
+		"GET " + root + "/runs/{id}/report":                            c.runReport,
+		"POST " + root + "/runs/{id}/cancel":                           c.cancelRun,
+		"GET " + root + "/models":                                      c.modelList,
+		"GET " + root + "/models/{model}":                              c.model,
+		"GET " + root + "/models/{model}/compare":                      c.compareVersions,
+		"GET " + root + "/models/{model}/versions/{version}":           c.version,
 	} {
 		mux.Handle(pattern, c.signedIn(h))
 	}
@@ -151,7 +181,7 @@ func (c *Console) asset(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.data)
 }
 
-// parse reads each page together with the frame around it.
+// parse reads each page together with the frame around it, and the parts that several share.
 func (c *Console) parse() error {
 	c.pages = map[string]*template.Template{}
 	names, err := fs.Glob(templates, "template/*.html")
@@ -160,10 +190,10 @@ func (c *Console) parse() error {
 	}
 	for _, path := range names {
 		name := path[len("template/"):]
-		if name == "frame.html" {
+		if name == "frame.html" || name == "parts.html" {
 			continue
 		}
-		t, err := template.New("frame.html").Funcs(c.funcs()).ParseFS(templates, "template/frame.html", path)
+		t, err := template.New("frame.html").Funcs(c.funcs()).ParseFS(templates, "template/frame.html", "template/parts.html", path)
 		if err != nil {
 			return err
 		}
@@ -234,10 +264,12 @@ func (c *Console) failed(w http.ResponseWriter, r *http.Request, s *session, err
 		code, say = http.StatusConflict, "This item is not yours any more: your time with it ended, and it waits again or somebody else has it. Nothing was saved."
 	case "ITEM_CLOSED":
 		code, say = http.StatusConflict, "This item has been answered in the meantime. Nothing was saved."
+	case "DEPLOYMENT_NOT_FOUND", "MODEL_NOT_FOUND", "VERSION_NOT_FOUND", "REVISION_NOT_FOUND":
+		code = http.StatusNotFound
 	case "INVALID_ARGUMENT", "LABEL_UNKNOWN", "VERSION_CONFLICT":
 		code = http.StatusBadRequest
 	case "DEADLINE_EXCEEDED", "DEPENDENCY_UNAVAILABLE", "SHUTTING_DOWN", "UNIMPLEMENTED":
-		code, say = http.StatusServiceUnavailable, "The review service cannot be reached at the moment. Nothing was saved; try again in a moment."
+		code, say = http.StatusServiceUnavailable, "The service behind this page cannot be reached at the moment. Nothing was saved; try again in a moment."
 	case "INTERNAL":
 		c.log.Error("console call failed", "path", r.URL.Path, "error", err)
 		say = "Something went wrong on the server. Nothing was saved. Request " + f.Metadata("requestId") + " is in its log."

@@ -122,8 +122,9 @@ func TestAReviewerWorksTheQueueWithTheKeyboardAlone(t *testing.T) {
 	b.Press("A", "c", "c", "e", "s", "s")
 	b.Press(browser.Enter)
 	b.Wait("the next item", `return document.querySelector("#content") && document.querySelector("#content").innerText !== arguments[0]`, first)
+	second := b.Text("#content")
 	b.Press("n") // not sure
-	b.WaitFor("#answer")
+	b.Wait("the last item", `return document.readyState === "complete" && document.querySelector("#content") && document.querySelector("#content").innerText !== arguments[0]`, second)
 	b.Press("0") // none of the labels
 	b.WaitFor("form[data-again]")
 	b.Screenshot("waiting")

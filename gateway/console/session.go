@@ -23,6 +23,8 @@ type session struct {
 	Reviewer string `json:"r"`
 	Since    int64  `json:"s"` // start of the shift, Unix seconds
 	Blur     string `json:"b"` // "moderation", "always" or "never"
+	// Scopes are those of the key, which never change: a key with others is another key.
+	Scopes []string `json:"c"`
 }
 
 // Start is when the shift began.
@@ -60,7 +62,7 @@ func (c *sessions) read(r *http.Request, now time.Time) *session {
 		return nil
 	}
 	s := &session{}
-	if json.Unmarshal(plain, s) != nil || now.Sub(s.Start()) > sessionTime {
+	if json.Unmarshal(plain, s) != nil || now.Sub(s.Start()) > sessionTime || len(s.Scopes) == 0 {
 		return nil
 	}
 	return s

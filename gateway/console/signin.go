@@ -10,8 +10,7 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
-	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
-	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	identityv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/identity/v1"
 )
 
 const maxReviewer = 100
@@ -44,7 +43,7 @@ func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
 	c.render(w, http.StatusOK, "sign-in.html", frame{Title: "Sign in", Page: form})
 }
 
-// signIn checks the key by using it: listing queues needs review:read, which every page needs.
+// signIn asks whose key it is. It must open at least one page.
 func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	form := signInForm{Back: r.PostFormValue("back"), Reviewer: strings.TrimSpace(r.PostFormValue("reviewer"))}
 	key := strings.TrimSpace(r.PostFormValue("key"))
@@ -62,18 +61,23 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(r.Context(), "authorization", "Bearer "+key), callTimeout)
 	defer cancel()
-	if _, err := c.review.ListQueues(ctx, &reviewv1.ListQueuesRequest{Page: &commonv1.PageRequest{Size: 1}}); err != nil {
+	caller, err := c.identity.GetCaller(ctx, &identityv1.GetCallerRequest{})
+	if err != nil {
 		f := asFault(err)
 		refuse(http.StatusForbidden, keyProblem(f.ReasonName(), f.Metadata("scope")))
 		return
 	}
-	s := &session{Key: key, Reviewer: form.Reviewer, Since: c.now().Unix(), Blur: "moderation"}
+	s := &session{Key: key, Reviewer: form.Reviewer, Since: c.now().Unix(), Blur: "moderation", Scopes: pageScopes(caller.GetKey().GetScopes())}
+	if s.Home() == "" {
+		refuse(http.StatusForbidden, keyProblem("SCOPE_MISSING", "review:read"))
+		return
+	}
 	if err := c.sessions.write(w, r, s); err != nil {
 		c.log.Error("console session", "error", err)
 		refuse(http.StatusInternalServerError, "Signing in failed on the server.")
 		return
 	}
-	target := root + "/queues"
+	target := s.Home()
 	if inside(form.Back) {
 		target = form.Back
 	}
@@ -93,11 +97,11 @@ func (c *Console) preferences(w http.ResponseWriter, r *http.Request, s *session
 			return err
 		}
 	}
-	back := root + "/queues"
+	back := s.Home()
 	if b := r.PostFormValue("back"); inside(b) {
 		back = b
 	}
-	http.Redirect(w, r, back, http.StatusSeeOther) //nolint:gosec // inside has looked at it
+	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
 }
 
@@ -124,7 +128,7 @@ func keyProblem(reason, scope string) string {
 	case "KEY_INVALID", "KEY_MISSING":
 		return "This is not a valid API key. Copy it whole: it begins with syk_."
 	case "SCOPE_MISSING":
-		return "This API key lacks the scope " + scope + ". Reviewers need review:read and review:work."
+		return "This API key lacks the scope " + scope + ". Reviewers need review:read and review:work, people who look after models models:read and models:write."
 	}
-	return "The review service cannot be reached at the moment. Try again in a moment."
+	return "The server cannot be reached at the moment. Try again in a moment."
 }

@@ -13,7 +13,9 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	monitoringv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/monitoring/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	"github.com/switchyard-ai/switchyard/internal/chart"
 )
 
 // funcs are what templates may call.
@@ -33,6 +35,9 @@ func (c *Console) funcs() template.FuncMap {
 		},
 		"undoOnly": func(u *undoRef) workPage { return workPage{Undo: u} },
 		"answered": answered, "join": strings.Join, "action": actionName,
+		"share": chart.Percent, "signed": signed, "decimal": decimal, "width": width, "digest": digest, "change": changeName, "side": sideName, "mode": modeName, "took": took,
+		"step": stepName, "runState": runState,
+		"automation": func(s monitoringv1.AutomationState) string { return automationStates[s] },
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/inbox"
 	"github.com/switchyard-ai/switchyard/internal/journal"
 	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/internal/ledger"
@@ -149,8 +150,19 @@ type reviewTables struct {
 
 var _ ledger.Reviews = reviewTables{}
 
-// Applied returns up to which message of the stream the queue has acknowledged.
+// Applied returns up to which message of the stream everything is in the queue: its place, which is kept beside its tables, or what its consumer has acknowledged.
 func (r reviewTables) Applied(ctx context.Context) (uint64, error) {
+	if ok, err := r.DB.HasTable(ctx, "inbox_places"); err != nil {
+		return 0, err
+	} else if ok {
+		stream, err := (eventLog{r.bus}).Identity(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if seq, known, err := inbox.Place(ctx, r.DB, reviewConsumer, stream); err != nil || known {
+			return seq, err
+		}
+	}
 	c, err := r.bus.JetStream().Consumer(ctx, bus.Stream, reviewConsumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return 0, nil

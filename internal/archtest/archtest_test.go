@@ -33,7 +33,7 @@ var rules = []rule{
 	{
 		"internal/engine",
 		[]string{"gen/", "internal/", "services/", "gateway"},
-		[]string{"internal/engine", "internal/fault", "internal/telemetry", "internal/testkit", "internal/dataset"},
+		[]string{"internal/engine", "internal/fault", "internal/telemetry", "internal/testkit", "internal/dataset", "internal/chart"},
 		"the engine turns inputs into probabilities and knows nothing of projects, contracts or transports",
 	},
 	{
@@ -93,8 +93,14 @@ var rules = []rule{
 	{
 		"gateway",
 		[]string{"services/", "internal/"},
-		[]string{"internal/fault", "internal/telemetry", "internal/testkit"},
+		[]string{"internal/fault", "internal/telemetry", "internal/testkit", "internal/chart"},
 		"the gateway is one caller among others: what it can do, every gRPC client can do",
+	},
+	{
+		"internal/chart",
+		[]string{"gen/", "internal/", "services/", "gateway"},
+		[]string{"internal/chart"},
+		"plots are geometry; what they show is told to them",
 	},
 	{
 		"internal/answer",

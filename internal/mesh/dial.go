@@ -37,6 +37,8 @@ type DialOptions struct {
 	Key string
 	// Forward sends the key of the call that is being answered, so that the peer answers the same caller.
 	Forward bool
+	// Patience is the least time that a unary call without a deadline is given, for callers who had rather wait than fail; 0 for what the contract says.
+	Patience time.Duration
 	// MaxMessageBytes is the size of one message; 0 for 64 MiB.
 	MaxMessageBytes int
 	// TracerProvider receives spans; nil for none.
@@ -64,7 +66,7 @@ func Dial(target string, o DialOptions) (*grpc.ClientConn, error) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(size), grpc.MaxCallSendMsgSize(size)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithIdleTimeout(0),
-		grpc.WithChainUnaryInterceptor(deadlines(), f.unary),
+		grpc.WithChainUnaryInterceptor(deadlines(o.Patience), f.unary),
 		grpc.WithChainStreamInterceptor(f.stream),
 	}
 	if o.TracerProvider != nil {
@@ -149,7 +151,7 @@ func serviceConfig() string {
 
 // deadlines gives unary calls without a deadline that of the contract. A service config cannot: there a caller's longer deadline would
 // be cut to it.
-func deadlines() grpc.UnaryClientInterceptor {
+func deadlines(least time.Duration) grpc.UnaryClientInterceptor {
 	timeouts := map[string]time.Duration{}
 	eachMethod(func(full string, d protoreflect.MethodDescriptor) {
 		if t := PolicyOf(d).GetTimeout().AsDuration(); t > 0 {
@@ -160,7 +162,7 @@ func deadlines() grpc.UnaryClientInterceptor {
 		if t, ok := timeouts[method]; ok {
 			if _, has := ctx.Deadline(); !has {
 				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, t)
+				ctx, cancel = context.WithTimeout(ctx, max(t, least))
 				defer cancel()
 			}
 		}

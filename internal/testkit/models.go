@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -138,9 +139,16 @@ func Register(tb testing.TB, conn grpc.ClientConnInterface, name string, model f
 	if err != nil {
 		tb.Fatalf("train %s: %v", name, err)
 	}
+	e := t.Result.Evaluation
+	evaluation, err := json.Marshal(e)
+	if err != nil {
+		tb.Fatalf("evaluation of %s: %v", name, err)
+	}
 	spec := &modelsv1.VersionSpec{
 		Model: name, Operation: t.Operation, Digest: t.Result.Info.Digest,
-		Lineage: &modelsv1.Lineage{CertificationRows: int64(len(t.Result.Sample))},
+		Metrics:        &modelsv1.Metrics{Rows: int64(e.Rows), Accuracy: e.Accuracy, MacroF1: e.MacroF1, CalibrationError: e.CalibrationError},
+		Lineage:        &modelsv1.Lineage{TrainRows: int64(e.Data.TrainingRows), CertificationRows: int64(len(t.Result.Sample)), Seed: 1},
+		EvaluationJson: string(evaluation),
 	}
 	for _, i := range t.Result.Harmless {
 		spec.HarmlessLabels = append(spec.HarmlessLabels, t.Result.Info.Labels[i])

@@ -159,6 +159,7 @@ func (s *System) DialTLS(key, caFile string) *grpc.ClientConn {
 
 func (s *System) dial(target string, o mesh.DialOptions) *grpc.ClientConn {
 	s.tb.Helper()
+	o.Patience = 20 * time.Second // on a busy machine a test waits; what deadlines do is tested where they are made
 	conn, err := mesh.Dial(target, o)
 	if err != nil {
 		s.tb.Fatal(err)

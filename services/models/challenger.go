@@ -75,7 +75,7 @@ func (s *Service) StartChallenger(ctx context.Context, req *modelsv1.StartChalle
 	}
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: challengerKind,
-		reason: req.GetSkipShadow(), expected: req.GetExpectedRevision(),
+		reason: trialReason(req), expected: req.GetExpectedRevision(),
 		edit: func(tx *db.Tx, next *modelsv1.Deployment) error {
 			v, err := s.find(tx, project, req.GetModel(), req.GetVersion())
 			if err != nil {
@@ -98,6 +98,18 @@ func (s *Service) StartChallenger(ctx context.Context, req *modelsv1.StartChalle
 		return nil, err
 	}
 	return &modelsv1.StartChallengerResponse{Deployment: d}, nil
+}
+
+// trialReason is what the history says about a trial: why it was started, and why without a shadow.
+func trialReason(req *modelsv1.StartChallengerRequest) string {
+	switch reason, skip := req.GetReason(), req.GetSkipShadow(); {
+	case skip == "":
+		return reason
+	case reason == "":
+		return "without a shadow: " + skip
+	default:
+		return reason + "; without a shadow: " + skip
+	}
 }
 
 // trial returns the challenger of that version, which is added when it is not on trial yet.

@@ -81,6 +81,23 @@ var steps = []string{
 		source TEXT NOT NULL PRIMARY KEY,
 		seen   BLOB NOT NULL
 	)`,
+	`CREATE TABLE monitoring_points (
+		project    TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		deployment TEXT   NOT NULL,
+		side       TEXT   NOT NULL,
+		root       TEXT   NOT NULL,
+		since      BIGINT NOT NULL,
+		step       BIGINT NOT NULL,
+		time       BIGINT NOT NULL,
+		max_error  DOUBLE PRECISION NOT NULL,
+		audits     BIGINT NOT NULL,
+		live       DOUBLE PRECISION NOT NULL,
+		lower      DOUBLE PRECISION NOT NULL,
+		upper      DOUBLE PRECISION NOT NULL,
+		PRIMARY KEY (project, operation, deployment, side, root, since, step)
+	);
+	CREATE INDEX monitoring_points_time ON monitoring_points (project, operation, deployment, time)`,
 }
 
 // key names a deployment over all projects.

@@ -90,6 +90,7 @@ func (s *Service) judge(tx *db.Tx, k stateKey, st *state, now int64) (stops bool
 		return false, err
 	}
 	due, confidence := "", d.GetPolicy().GetConfidence()
+	var inForce []*modelsv1.Certificate // that the audits are counted for
 	for _, c := range d.GetCertificates() {
 		root, err := rootOf(tx, k.project, c.GetCertificateId())
 		if err != nil {
@@ -99,6 +100,7 @@ func (s *Service) judge(tx *db.Tx, k stateKey, st *state, now int64) (stops bool
 			continue
 		}
 		confidence = c.GetConfidence()
+		inForce = append(inForce, c)
 		if c.GetCertified() && haltOf(d, c) == nil {
 			due = s.broken(st, c, p)
 		}
@@ -118,7 +120,16 @@ func (s *Service) judge(tx *db.Tx, k stateKey, st *state, now int64) (stops bool
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, root) DO UPDATE SET state = excluded.state, audits = excluded.audits, live = excluded.live,
 		lower = excluded.lower, upper = excluded.upper, due = excluded.due, updated = excluded.updated`,
 		k.project, k.root, k.operation, k.deployment, data, audits, r.Estimate(total.Rate()), lower, upper, due, now)
-	return due != "", err
+	if err != nil || audits == 0 {
+		return due != "", err
+	}
+	for _, c := range inForce {
+		p := point{side: c.GetSide(), maxError: c.GetMaxError(), audits: int64(audits), live: r.Estimate(total.Rate()), lower: lower, upper: upper}
+		if err := p.save(tx, k, st.Since, now); err != nil {
+			return false, err
+		}
+	}
+	return due != "", nil
 }
 
 // broken says in a sentence why automation under a certificate has to be stopped; empty when it has not.

@@ -24,7 +24,10 @@ func (s *Service) StartRun(ctx context.Context, req *trainingv1.StartRunRequest)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.start(ctx, of, auth.FromContext(ctx).KeyID, req.GetSpec(), "call", nil)
+	r, err := s.start(ctx, of, auth.FromContext(ctx).KeyID, req.GetSpec(), "call", func(_ *db.Tx, r *storedRun) error {
+		r.Reason = req.GetReason()
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +225,9 @@ func (s *Service) CancelRun(ctx context.Context, req *trainingv1.CancelRunReques
 		r.Statement = "cancelled"
 		if r.GetStep() != 0 {
 			r.Statement += " in step " + stepName(r.GetStep())
+		}
+		if why := req.GetReason(); why != "" {
+			r.Statement += ": " + why
 		}
 		message, err := proto.Marshal(r.Run)
 		if err != nil {

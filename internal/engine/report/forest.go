@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/switchyard-ai/switchyard/internal/chart"
 	"github.com/switchyard-ai/switchyard/internal/engine/gate"
 )
 
 // forest is a plot of one interval a line, ready to be drawn.
 type forest struct {
 	Height, Foot float64
-	Ticks        []tick
+	Ticks        []chart.Tick
 	Rows         []forestRow
 }
 
@@ -40,7 +41,7 @@ func forestOf(r *gate.Report) *forest {
 	f := &forest{Foot: line*float64(len(list)) + 8}
 	f.Height = f.Foot + 20
 	for _, v := range []float64{0, 0.25, 0.5, 0.75, 1} {
-		f.Ticks = append(f.Ticks, tick{at(v), shareTick(v)})
+		f.Ticks = append(f.Ticks, chart.Tick{At: at(v), Label: chart.Percent(v)})
 	}
 	for i, s := range list {
 		name := s.Name
@@ -49,11 +50,11 @@ func forestOf(r *gate.Report) *forest {
 		}
 		row := forestRow{
 			Y: round(float64(i)*line + 14), At: at(s.Accuracy.Share), Low: at(s.Accuracy.Low), High: at(s.Accuracy.High), Name: shorten(name, 38), Count: fmt.Sprint(s.Rows),
-			Title: fmt.Sprintf("%s: %s of %d rows, %s to %s", name, percent(s.Accuracy.Share), s.Rows, percent(s.Accuracy.Low), percent(s.Accuracy.High)),
+			Title: fmt.Sprintf("%s: %s of %d rows, %s to %s", name, chart.Percent(s.Accuracy.Share), s.Rows, chart.Percent(s.Accuracy.Low), chart.Percent(s.Accuracy.High)),
 		}
 		if s.Champion != nil {
 			row.Champion = at(s.Champion.Share)
-			row.Title += "; present version " + percent(s.Champion.Share)
+			row.Title += "; present version " + chart.Percent(s.Champion.Share)
 		}
 		f.Rows = append(f.Rows, row)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/switchyard-ai/switchyard/internal/chart"
 	"github.com/switchyard-ai/switchyard/internal/dataset"
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/engine/eval"
@@ -35,7 +36,7 @@ type Input struct {
 var source string
 
 var page = template.Must(template.New("report").Funcs(template.FuncMap{
-	"percent": percent,
+	"percent": chart.Percent,
 	"digest":  digest,
 	"inc":     func(i int) int { return i + 1 },
 }).Parse(source))
@@ -47,8 +48,8 @@ func Write(w io.Writer, in Input) error {
 		Input
 		E           *eval.Evaluation
 		Tiles       []tile
-		Reliability chart
-		Coverage    chart
+		Reliability chart.Chart
+		Coverage    chart.Chart
 		Heat        heat
 		Budgets     []budget
 		Forest      *forest
@@ -66,21 +67,21 @@ func Write(w io.Writer, in Input) error {
 type tile struct{ Name, Value, Note string }
 
 func tiles(e *eval.Evaluation) []tile {
-	out := []tile{{"Accuracy", percent(e.Accuracy), fmt.Sprintf("of %d rows", e.Rows)}}
+	out := []tile{{"Accuracy", chart.Percent(e.Accuracy), fmt.Sprintf("of %d rows", e.Rows)}}
 	if s := e.Scope; s != nil {
-		out = append(out, tile{"Accuracy in scope", percent(s.InScopeAccuracy), fmt.Sprintf("of %d rows", s.InScopeRows)},
-			tile{"Out of scope found", percent(s.OutOfScopeRecall), fmt.Sprintf("of %d rows", s.OutOfScopeRows)})
+		out = append(out, tile{"Accuracy in scope", chart.Percent(s.InScopeAccuracy), fmt.Sprintf("of %d rows", s.InScopeRows)},
+			tile{"Out of scope found", chart.Percent(s.OutOfScopeRecall), fmt.Sprintf("of %d rows", s.OutOfScopeRows)})
 	}
-	out = append(out, tile{"Macro-F1", percent(e.MacroF1), fmt.Sprintf("over %d labels", len(e.Labels))})
+	out = append(out, tile{"Macro-F1", chart.Percent(e.MacroF1), fmt.Sprintf("over %d labels", len(e.Labels))})
 	if e.AUC != nil {
 		out = append(out, tile{"AUC", fmt.Sprintf("%.4f", *e.AUC), "1 is perfect, 0.5 is chance"})
 	}
-	out = append(out, tile{"Calibration error", percent(e.CalibrationError), "0 is honest"})
+	out = append(out, tile{"Calibration error", chart.Percent(e.CalibrationError), "0 is honest"})
 	for _, a := range e.Automation {
 		if !a.Policy {
 			continue
 		}
-		t := tile{Name: "Automated", Value: percent(a.Share), Note: fmt.Sprintf("realised error %s", percent(a.RealisedError))}
+		t := tile{Name: "Automated", Value: chart.Percent(a.Share), Note: fmt.Sprintf("realised error %s", chart.Percent(a.RealisedError))}
 		if !a.Certified {
 			t.Value, t.Note = "nothing", "no threshold is certified"
 		}
@@ -104,15 +105,15 @@ func budgets(all []eval.Automation) []budget {
 	for _, a := range all {
 		for i, c := range a.Certificates {
 			b := budget{
-				Policy: a.Policy, Side: c.Side, Alpha: percent(c.Alpha), Confidence: percent(1 - a.Delta), Threshold: "–", Share: "nothing",
+				Policy: a.Policy, Side: c.Side, Alpha: chart.Percent(c.Alpha), Confidence: chart.Percent(1 - a.Delta), Threshold: "–", Share: "nothing",
 				Behind: "–", Need: "–", Realised: "–", First: i == 0, Lines: len(a.Certificates),
 			}
 			if c.Certified {
-				b.Threshold, b.Share = fmt.Sprintf("%.4f", c.Threshold), percent(c.Coverage)
+				b.Threshold, b.Share = fmt.Sprintf("%.4f", c.Threshold), chart.Percent(c.Coverage)
 				b.Behind = fmt.Sprintf("%d of %d", c.Errors, c.Accepted)
 			}
 			if a.AutomatedRows > 0 {
-				b.Realised = fmt.Sprintf("%s (%d of %d)", percent(a.RealisedError), a.RealisedErrors, a.AutomatedRows)
+				b.Realised = fmt.Sprintf("%s (%d of %d)", chart.Percent(a.RealisedError), a.RealisedErrors, a.AutomatedRows)
 			}
 			switch {
 			case c.MoreLabels < 0:
@@ -124,11 +125,6 @@ func budgets(all []eval.Automation) []budget {
 		}
 	}
 	return out
-}
-
-func percent(v float64) string {
-	s := strings.TrimSuffix(fmt.Sprintf("%.1f", 100*v), ".0")
-	return s + " %"
 }
 
 // digest shortens a content address to what tells two models apart by eye.

@@ -3494,8 +3494,10 @@ type StartChallengerRequest struct {
 	SkipShadow string `protobuf:"bytes,8,opt,name=skip_shadow,json=skipShadow,proto3" json:"skip_shadow,omitempty"`
 	// The revision that the caller has seen; 0 means any.
 	ExpectedRevision int64 `protobuf:"varint,9,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Why, up to 500 characters; it stays in the history, before skip_shadow where both are given.
+	Reason        string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartChallengerRequest) Reset() {
@@ -3589,6 +3591,13 @@ func (x *StartChallengerRequest) GetExpectedRevision() int64 {
 		return x.ExpectedRevision
 	}
 	return 0
+}
+
+func (x *StartChallengerRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // StartChallengerResponse holds the deployment as it is now.
@@ -5247,7 +5256,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\bevidence\x18\x02 \x03(\v2#.switchyard.models.v1.ModelEvidenceR\bevidence\"G\n" +
 	"\rModelEvidence\x12\x1e\n" +
 	"\afeature\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\afeature\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\xec\x03\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\x92\x04\n" +
 	"\x16StartChallengerRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
@@ -5263,7 +5272,9 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"guardrails\x12-\n" +
 	"\vskip_shadow\x18\b \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\n" +
 	"skipShadow\x124\n" +
-	"\x11expected_revision\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"[\n" +
+	"\x11expected_revision\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x12$\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\"[\n" +
 	"\x17StartChallengerResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +

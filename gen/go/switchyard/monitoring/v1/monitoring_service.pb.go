@@ -861,6 +861,225 @@ func (x *GetPromiseResponse) GetPromise() *Promise {
 	return nil
 }
 
+// GetPromiseHistoryRequest names a deployment.
+type GetPromiseHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it answers. In paths: OPERATION_ROUTING and so on.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Only points at or after this time; absent for all.
+	From          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPromiseHistoryRequest) Reset() {
+	*x = GetPromiseHistoryRequest{}
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPromiseHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPromiseHistoryRequest) ProtoMessage() {}
+
+func (x *GetPromiseHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPromiseHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetPromiseHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetPromiseHistoryRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *GetPromiseHistoryRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *GetPromiseHistoryRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+// GetPromiseHistoryResponse holds the points, oldest first.
+type GetPromiseHistoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The points. While audits are few there is one for each time that some were counted; later one for about every hundredth more.
+	Points        []*PromisePoint `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPromiseHistoryResponse) Reset() {
+	*x = GetPromiseHistoryResponse{}
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPromiseHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPromiseHistoryResponse) ProtoMessage() {}
+
+func (x *GetPromiseHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPromiseHistoryResponse.ProtoReflect.Descriptor instead.
+func (*GetPromiseHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetPromiseHistoryResponse) GetPoints() []*PromisePoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+// PromisePoint is what was known of the live error of one side at a time.
+type PromisePoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the audits were counted.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Which answers: as in SidePromise.
+	Side string `protobuf:"bytes,2,opt,name=side,proto3" json:"side,omitempty"`
+	// Points with the same series go on counting the same audits; another one means another certificate, or that audits began anew.
+	Series string `protobuf:"bytes,3,opt,name=series,proto3" json:"series,omitempty"`
+	// The promised maximum error, 0 to 1.
+	MaxError float64 `protobuf:"fixed64,4,opt,name=max_error,json=maxError,proto3" json:"max_error,omitempty"`
+	// Audits that people had answered.
+	Audits int64 `protobuf:"varint,5,opt,name=audits,proto3" json:"audits,omitempty"`
+	// Estimate of the live error from them, 0 to 1.
+	LiveError float64 `protobuf:"fixed64,6,opt,name=live_error,json=liveError,proto3" json:"live_error,omitempty"`
+	// Its lower bound at the promise's confidence, for all times together.
+	Lower float64 `protobuf:"fixed64,7,opt,name=lower,proto3" json:"lower,omitempty"`
+	// Its upper bound, likewise.
+	Upper         float64 `protobuf:"fixed64,8,opt,name=upper,proto3" json:"upper,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromisePoint) Reset() {
+	*x = PromisePoint{}
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromisePoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromisePoint) ProtoMessage() {}
+
+func (x *PromisePoint) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromisePoint.ProtoReflect.Descriptor instead.
+func (*PromisePoint) Descriptor() ([]byte, []int) {
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PromisePoint) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *PromisePoint) GetSide() string {
+	if x != nil {
+		return x.Side
+	}
+	return ""
+}
+
+func (x *PromisePoint) GetSeries() string {
+	if x != nil {
+		return x.Series
+	}
+	return ""
+}
+
+func (x *PromisePoint) GetMaxError() float64 {
+	if x != nil {
+		return x.MaxError
+	}
+	return 0
+}
+
+func (x *PromisePoint) GetAudits() int64 {
+	if x != nil {
+		return x.Audits
+	}
+	return 0
+}
+
+func (x *PromisePoint) GetLiveError() float64 {
+	if x != nil {
+		return x.LiveError
+	}
+	return 0
+}
+
+func (x *PromisePoint) GetLower() float64 {
+	if x != nil {
+		return x.Lower
+	}
+	return 0
+}
+
+func (x *PromisePoint) GetUpper() float64 {
+	if x != nil {
+		return x.Upper
+	}
+	return 0
+}
+
 // ListPromisesRequest asks for the project's promises.
 type ListPromisesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -874,7 +1093,7 @@ type ListPromisesRequest struct {
 
 func (x *ListPromisesRequest) Reset() {
 	*x = ListPromisesRequest{}
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[8]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +1105,7 @@ func (x *ListPromisesRequest) String() string {
 func (*ListPromisesRequest) ProtoMessage() {}
 
 func (x *ListPromisesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[8]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +1118,7 @@ func (x *ListPromisesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPromisesRequest.ProtoReflect.Descriptor instead.
 func (*ListPromisesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{8}
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListPromisesRequest) GetOperation() v1.Operation {
@@ -929,7 +1148,7 @@ type ListPromisesResponse struct {
 
 func (x *ListPromisesResponse) Reset() {
 	*x = ListPromisesResponse{}
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[9]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1160,7 @@ func (x *ListPromisesResponse) String() string {
 func (*ListPromisesResponse) ProtoMessage() {}
 
 func (x *ListPromisesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[9]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1173,7 @@ func (x *ListPromisesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPromisesResponse.ProtoReflect.Descriptor instead.
 func (*ListPromisesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{9}
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListPromisesResponse) GetPromises() []*Promise {
@@ -994,7 +1213,7 @@ type Alternative struct {
 
 func (x *Alternative) Reset() {
 	*x = Alternative{}
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[10]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1225,7 @@ func (x *Alternative) String() string {
 func (*Alternative) ProtoMessage() {}
 
 func (x *Alternative) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[10]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1238,7 @@ func (x *Alternative) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alternative.ProtoReflect.Descriptor instead.
 func (*Alternative) Descriptor() ([]byte, []int) {
-	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{10}
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Alternative) GetMaxError() float64 {
@@ -1094,7 +1313,7 @@ type EvaluatePolicyRequest struct {
 
 func (x *EvaluatePolicyRequest) Reset() {
 	*x = EvaluatePolicyRequest{}
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[11]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1325,7 @@ func (x *EvaluatePolicyRequest) String() string {
 func (*EvaluatePolicyRequest) ProtoMessage() {}
 
 func (x *EvaluatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[11]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1338,7 @@ func (x *EvaluatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*EvaluatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{11}
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EvaluatePolicyRequest) GetOperation() v1.Operation {
@@ -1204,7 +1423,7 @@ type EvaluatePolicyResponse struct {
 
 func (x *EvaluatePolicyResponse) Reset() {
 	*x = EvaluatePolicyResponse{}
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[12]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1435,7 @@ func (x *EvaluatePolicyResponse) String() string {
 func (*EvaluatePolicyResponse) ProtoMessage() {}
 
 func (x *EvaluatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[12]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1448,7 @@ func (x *EvaluatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*EvaluatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{12}
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EvaluatePolicyResponse) GetActual() *Performance {
@@ -1341,7 +1560,7 @@ type Performance struct {
 
 func (x *Performance) Reset() {
 	*x = Performance{}
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[13]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1572,7 @@ func (x *Performance) String() string {
 func (*Performance) ProtoMessage() {}
 
 func (x *Performance) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[13]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1585,7 @@ func (x *Performance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Performance.ProtoReflect.Descriptor instead.
 func (*Performance) Descriptor() ([]byte, []int) {
-	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{13}
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Performance) GetDecisions() int64 {
@@ -1452,7 +1671,7 @@ type Flip struct {
 
 func (x *Flip) Reset() {
 	*x = Flip{}
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[14]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1683,7 @@ func (x *Flip) String() string {
 func (*Flip) ProtoMessage() {}
 
 func (x *Flip) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[14]
+	mi := &file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1696,7 @@ func (x *Flip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flip.ProtoReflect.Descriptor instead.
 func (*Flip) Descriptor() ([]byte, []int) {
-	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{14}
+	return file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Flip) GetDecisionId() string {
@@ -1625,7 +1844,26 @@ const file_switchyard_monitoring_v1_monitoring_service_proto_rawDesc = "" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
 	"deployment\"Q\n" +
 	"\x12GetPromiseResponse\x12;\n" +
-	"\apromise\x18\x01 \x01(\v2!.switchyard.monitoring.v1.PromiseR\apromise\"\x95\x01\n" +
+	"\apromise\x18\x01 \x01(\v2!.switchyard.monitoring.v1.PromiseR\apromise\"\xc0\x01\n" +
+	"\x18GetPromiseHistoryRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12.\n" +
+	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\"[\n" +
+	"\x19GetPromiseHistoryResponse\x12>\n" +
+	"\x06points\x18\x01 \x03(\v2&.switchyard.monitoring.v1.PromisePointR\x06points\"\xea\x01\n" +
+	"\fPromisePoint\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04side\x18\x02 \x01(\tR\x04side\x12\x16\n" +
+	"\x06series\x18\x03 \x01(\tR\x06series\x12\x1b\n" +
+	"\tmax_error\x18\x04 \x01(\x01R\bmaxError\x12\x16\n" +
+	"\x06audits\x18\x05 \x01(\x03R\x06audits\x12\x1d\n" +
+	"\n" +
+	"live_error\x18\x06 \x01(\x01R\tliveError\x12\x14\n" +
+	"\x05lower\x18\a \x01(\x01R\x05lower\x12\x14\n" +
+	"\x05upper\x18\b \x01(\x01R\x05upper\"\x95\x01\n" +
 	"\x13ListPromisesRequest\x12G\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x125\n" +
 	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x8d\x01\n" +
@@ -1701,11 +1939,13 @@ const file_switchyard_monitoring_v1_monitoring_service_proto_rawDesc = "" +
 	"\x1bAUTOMATION_STATE_AUTOMATING\x10\x01\x12\x1c\n" +
 	"\x18AUTOMATION_STATE_STOPPED\x10\x02\x12\"\n" +
 	"\x1eAUTOMATION_STATE_NOT_CERTIFIED\x10\x03\x12 \n" +
-	"\x1cAUTOMATION_STATE_UNCERTIFIED\x10\x042\xa1\x04\n" +
+	"\x1cAUTOMATION_STATE_UNCERTIFIED\x10\x042\xf2\x05\n" +
 	"\x11MonitoringService\x12\xb1\x01\n" +
 	"\n" +
 	"GetPromise\x12+.switchyard.monitoring.v1.GetPromiseRequest\x1a,.switchyard.monitoring.v1.GetPromiseResponse\"H\x9a\xd6\x18\x17\n" +
-	"\x0fmonitoring:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02'\x12%/v1/promises/{operation}/{deployment}\x12\x9e\x01\n" +
+	"\x0fmonitoring:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02'\x12%/v1/promises/{operation}/{deployment}\x12\xce\x01\n" +
+	"\x11GetPromiseHistory\x122.switchyard.monitoring.v1.GetPromiseHistoryRequest\x1a3.switchyard.monitoring.v1.GetPromiseHistoryResponse\"P\x9a\xd6\x18\x17\n" +
+	"\x0fmonitoring:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02/\x12-/v1/promises/{operation}/{deployment}/history\x12\x9e\x01\n" +
 	"\fListPromises\x12-.switchyard.monitoring.v1.ListPromisesRequest\x1a..switchyard.monitoring.v1.ListPromisesResponse\"/\x9a\xd6\x18\x17\n" +
 	"\x0fmonitoring:read\x12\x02\b\x0f\x18\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/promises\x12\xb6\x01\n" +
 	"\x0eEvaluatePolicy\x12/.switchyard.monitoring.v1.EvaluatePolicyRequest\x1a0.switchyard.monitoring.v1.EvaluatePolicyResponse\"A\x9a\xd6\x18\x17\n" +
@@ -1725,70 +1965,79 @@ func file_switchyard_monitoring_v1_monitoring_service_proto_rawDescGZIP() []byte
 }
 
 var file_switchyard_monitoring_v1_monitoring_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_switchyard_monitoring_v1_monitoring_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_switchyard_monitoring_v1_monitoring_service_proto_goTypes = []any{
-	(AutomationState)(0),           // 0: switchyard.monitoring.v1.AutomationState
-	(*Promise)(nil),                // 1: switchyard.monitoring.v1.Promise
-	(*SidePromise)(nil),            // 2: switchyard.monitoring.v1.SidePromise
-	(*Traffic)(nil),                // 3: switchyard.monitoring.v1.Traffic
-	(*ReviewerQuality)(nil),        // 4: switchyard.monitoring.v1.ReviewerQuality
-	(*LabelShift)(nil),             // 5: switchyard.monitoring.v1.LabelShift
-	(*LabelShare)(nil),             // 6: switchyard.monitoring.v1.LabelShare
-	(*GetPromiseRequest)(nil),      // 7: switchyard.monitoring.v1.GetPromiseRequest
-	(*GetPromiseResponse)(nil),     // 8: switchyard.monitoring.v1.GetPromiseResponse
-	(*ListPromisesRequest)(nil),    // 9: switchyard.monitoring.v1.ListPromisesRequest
-	(*ListPromisesResponse)(nil),   // 10: switchyard.monitoring.v1.ListPromisesResponse
-	(*Alternative)(nil),            // 11: switchyard.monitoring.v1.Alternative
-	(*EvaluatePolicyRequest)(nil),  // 12: switchyard.monitoring.v1.EvaluatePolicyRequest
-	(*EvaluatePolicyResponse)(nil), // 13: switchyard.monitoring.v1.EvaluatePolicyResponse
-	(*Performance)(nil),            // 14: switchyard.monitoring.v1.Performance
-	(*Flip)(nil),                   // 15: switchyard.monitoring.v1.Flip
-	nil,                            // 16: switchyard.monitoring.v1.Alternative.ThresholdsEntry
-	(v1.Operation)(0),              // 17: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),         // 19: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),        // 20: switchyard.common.v1.PageResponse
-	(v1.Outcome)(0),                // 21: switchyard.common.v1.Outcome
+	(AutomationState)(0),              // 0: switchyard.monitoring.v1.AutomationState
+	(*Promise)(nil),                   // 1: switchyard.monitoring.v1.Promise
+	(*SidePromise)(nil),               // 2: switchyard.monitoring.v1.SidePromise
+	(*Traffic)(nil),                   // 3: switchyard.monitoring.v1.Traffic
+	(*ReviewerQuality)(nil),           // 4: switchyard.monitoring.v1.ReviewerQuality
+	(*LabelShift)(nil),                // 5: switchyard.monitoring.v1.LabelShift
+	(*LabelShare)(nil),                // 6: switchyard.monitoring.v1.LabelShare
+	(*GetPromiseRequest)(nil),         // 7: switchyard.monitoring.v1.GetPromiseRequest
+	(*GetPromiseResponse)(nil),        // 8: switchyard.monitoring.v1.GetPromiseResponse
+	(*GetPromiseHistoryRequest)(nil),  // 9: switchyard.monitoring.v1.GetPromiseHistoryRequest
+	(*GetPromiseHistoryResponse)(nil), // 10: switchyard.monitoring.v1.GetPromiseHistoryResponse
+	(*PromisePoint)(nil),              // 11: switchyard.monitoring.v1.PromisePoint
+	(*ListPromisesRequest)(nil),       // 12: switchyard.monitoring.v1.ListPromisesRequest
+	(*ListPromisesResponse)(nil),      // 13: switchyard.monitoring.v1.ListPromisesResponse
+	(*Alternative)(nil),               // 14: switchyard.monitoring.v1.Alternative
+	(*EvaluatePolicyRequest)(nil),     // 15: switchyard.monitoring.v1.EvaluatePolicyRequest
+	(*EvaluatePolicyResponse)(nil),    // 16: switchyard.monitoring.v1.EvaluatePolicyResponse
+	(*Performance)(nil),               // 17: switchyard.monitoring.v1.Performance
+	(*Flip)(nil),                      // 18: switchyard.monitoring.v1.Flip
+	nil,                               // 19: switchyard.monitoring.v1.Alternative.ThresholdsEntry
+	(v1.Operation)(0),                 // 20: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),     // 21: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),            // 22: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),           // 23: switchyard.common.v1.PageResponse
+	(v1.Outcome)(0),                   // 24: switchyard.common.v1.Outcome
 }
 var file_switchyard_monitoring_v1_monitoring_service_proto_depIdxs = []int32{
-	17, // 0: switchyard.monitoring.v1.Promise.operation:type_name -> switchyard.common.v1.Operation
+	20, // 0: switchyard.monitoring.v1.Promise.operation:type_name -> switchyard.common.v1.Operation
 	2,  // 1: switchyard.monitoring.v1.Promise.sides:type_name -> switchyard.monitoring.v1.SidePromise
 	3,  // 2: switchyard.monitoring.v1.Promise.traffic:type_name -> switchyard.monitoring.v1.Traffic
 	4,  // 3: switchyard.monitoring.v1.Promise.reviewers:type_name -> switchyard.monitoring.v1.ReviewerQuality
 	0,  // 4: switchyard.monitoring.v1.SidePromise.state:type_name -> switchyard.monitoring.v1.AutomationState
-	18, // 5: switchyard.monitoring.v1.SidePromise.stop_time:type_name -> google.protobuf.Timestamp
+	21, // 5: switchyard.monitoring.v1.SidePromise.stop_time:type_name -> google.protobuf.Timestamp
 	5,  // 6: switchyard.monitoring.v1.SidePromise.label_shift:type_name -> switchyard.monitoring.v1.LabelShift
 	6,  // 7: switchyard.monitoring.v1.LabelShift.labels:type_name -> switchyard.monitoring.v1.LabelShare
-	17, // 8: switchyard.monitoring.v1.GetPromiseRequest.operation:type_name -> switchyard.common.v1.Operation
+	20, // 8: switchyard.monitoring.v1.GetPromiseRequest.operation:type_name -> switchyard.common.v1.Operation
 	1,  // 9: switchyard.monitoring.v1.GetPromiseResponse.promise:type_name -> switchyard.monitoring.v1.Promise
-	17, // 10: switchyard.monitoring.v1.ListPromisesRequest.operation:type_name -> switchyard.common.v1.Operation
-	19, // 11: switchyard.monitoring.v1.ListPromisesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	1,  // 12: switchyard.monitoring.v1.ListPromisesResponse.promises:type_name -> switchyard.monitoring.v1.Promise
-	20, // 13: switchyard.monitoring.v1.ListPromisesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	16, // 14: switchyard.monitoring.v1.Alternative.thresholds:type_name -> switchyard.monitoring.v1.Alternative.ThresholdsEntry
-	17, // 15: switchyard.monitoring.v1.EvaluatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	11, // 16: switchyard.monitoring.v1.EvaluatePolicyRequest.alternative:type_name -> switchyard.monitoring.v1.Alternative
-	18, // 17: switchyard.monitoring.v1.EvaluatePolicyRequest.from:type_name -> google.protobuf.Timestamp
-	18, // 18: switchyard.monitoring.v1.EvaluatePolicyRequest.to:type_name -> google.protobuf.Timestamp
-	19, // 19: switchyard.monitoring.v1.EvaluatePolicyRequest.page:type_name -> switchyard.common.v1.PageRequest
-	14, // 20: switchyard.monitoring.v1.EvaluatePolicyResponse.actual:type_name -> switchyard.monitoring.v1.Performance
-	14, // 21: switchyard.monitoring.v1.EvaluatePolicyResponse.alternative:type_name -> switchyard.monitoring.v1.Performance
-	15, // 22: switchyard.monitoring.v1.EvaluatePolicyResponse.flips:type_name -> switchyard.monitoring.v1.Flip
-	20, // 23: switchyard.monitoring.v1.EvaluatePolicyResponse.page:type_name -> switchyard.common.v1.PageResponse
-	18, // 24: switchyard.monitoring.v1.Flip.time:type_name -> google.protobuf.Timestamp
-	21, // 25: switchyard.monitoring.v1.Flip.actual_outcome:type_name -> switchyard.common.v1.Outcome
-	21, // 26: switchyard.monitoring.v1.Flip.alternative_outcome:type_name -> switchyard.common.v1.Outcome
-	7,  // 27: switchyard.monitoring.v1.MonitoringService.GetPromise:input_type -> switchyard.monitoring.v1.GetPromiseRequest
-	9,  // 28: switchyard.monitoring.v1.MonitoringService.ListPromises:input_type -> switchyard.monitoring.v1.ListPromisesRequest
-	12, // 29: switchyard.monitoring.v1.MonitoringService.EvaluatePolicy:input_type -> switchyard.monitoring.v1.EvaluatePolicyRequest
-	8,  // 30: switchyard.monitoring.v1.MonitoringService.GetPromise:output_type -> switchyard.monitoring.v1.GetPromiseResponse
-	10, // 31: switchyard.monitoring.v1.MonitoringService.ListPromises:output_type -> switchyard.monitoring.v1.ListPromisesResponse
-	13, // 32: switchyard.monitoring.v1.MonitoringService.EvaluatePolicy:output_type -> switchyard.monitoring.v1.EvaluatePolicyResponse
-	30, // [30:33] is the sub-list for method output_type
-	27, // [27:30] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	20, // 10: switchyard.monitoring.v1.GetPromiseHistoryRequest.operation:type_name -> switchyard.common.v1.Operation
+	21, // 11: switchyard.monitoring.v1.GetPromiseHistoryRequest.from:type_name -> google.protobuf.Timestamp
+	11, // 12: switchyard.monitoring.v1.GetPromiseHistoryResponse.points:type_name -> switchyard.monitoring.v1.PromisePoint
+	21, // 13: switchyard.monitoring.v1.PromisePoint.time:type_name -> google.protobuf.Timestamp
+	20, // 14: switchyard.monitoring.v1.ListPromisesRequest.operation:type_name -> switchyard.common.v1.Operation
+	22, // 15: switchyard.monitoring.v1.ListPromisesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	1,  // 16: switchyard.monitoring.v1.ListPromisesResponse.promises:type_name -> switchyard.monitoring.v1.Promise
+	23, // 17: switchyard.monitoring.v1.ListPromisesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	19, // 18: switchyard.monitoring.v1.Alternative.thresholds:type_name -> switchyard.monitoring.v1.Alternative.ThresholdsEntry
+	20, // 19: switchyard.monitoring.v1.EvaluatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	14, // 20: switchyard.monitoring.v1.EvaluatePolicyRequest.alternative:type_name -> switchyard.monitoring.v1.Alternative
+	21, // 21: switchyard.monitoring.v1.EvaluatePolicyRequest.from:type_name -> google.protobuf.Timestamp
+	21, // 22: switchyard.monitoring.v1.EvaluatePolicyRequest.to:type_name -> google.protobuf.Timestamp
+	22, // 23: switchyard.monitoring.v1.EvaluatePolicyRequest.page:type_name -> switchyard.common.v1.PageRequest
+	17, // 24: switchyard.monitoring.v1.EvaluatePolicyResponse.actual:type_name -> switchyard.monitoring.v1.Performance
+	17, // 25: switchyard.monitoring.v1.EvaluatePolicyResponse.alternative:type_name -> switchyard.monitoring.v1.Performance
+	18, // 26: switchyard.monitoring.v1.EvaluatePolicyResponse.flips:type_name -> switchyard.monitoring.v1.Flip
+	23, // 27: switchyard.monitoring.v1.EvaluatePolicyResponse.page:type_name -> switchyard.common.v1.PageResponse
+	21, // 28: switchyard.monitoring.v1.Flip.time:type_name -> google.protobuf.Timestamp
+	24, // 29: switchyard.monitoring.v1.Flip.actual_outcome:type_name -> switchyard.common.v1.Outcome
+	24, // 30: switchyard.monitoring.v1.Flip.alternative_outcome:type_name -> switchyard.common.v1.Outcome
+	7,  // 31: switchyard.monitoring.v1.MonitoringService.GetPromise:input_type -> switchyard.monitoring.v1.GetPromiseRequest
+	9,  // 32: switchyard.monitoring.v1.MonitoringService.GetPromiseHistory:input_type -> switchyard.monitoring.v1.GetPromiseHistoryRequest
+	12, // 33: switchyard.monitoring.v1.MonitoringService.ListPromises:input_type -> switchyard.monitoring.v1.ListPromisesRequest
+	15, // 34: switchyard.monitoring.v1.MonitoringService.EvaluatePolicy:input_type -> switchyard.monitoring.v1.EvaluatePolicyRequest
+	8,  // 35: switchyard.monitoring.v1.MonitoringService.GetPromise:output_type -> switchyard.monitoring.v1.GetPromiseResponse
+	10, // 36: switchyard.monitoring.v1.MonitoringService.GetPromiseHistory:output_type -> switchyard.monitoring.v1.GetPromiseHistoryResponse
+	13, // 37: switchyard.monitoring.v1.MonitoringService.ListPromises:output_type -> switchyard.monitoring.v1.ListPromisesResponse
+	16, // 38: switchyard.monitoring.v1.MonitoringService.EvaluatePolicy:output_type -> switchyard.monitoring.v1.EvaluatePolicyResponse
+	35, // [35:39] is the sub-list for method output_type
+	31, // [31:35] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_monitoring_v1_monitoring_service_proto_init() }
@@ -1802,7 +2051,7 @@ func file_switchyard_monitoring_v1_monitoring_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_monitoring_v1_monitoring_service_proto_rawDesc), len(file_switchyard_monitoring_v1_monitoring_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,9 +21,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MonitoringService_GetPromise_FullMethodName     = "/switchyard.monitoring.v1.MonitoringService/GetPromise"
-	MonitoringService_ListPromises_FullMethodName   = "/switchyard.monitoring.v1.MonitoringService/ListPromises"
-	MonitoringService_EvaluatePolicy_FullMethodName = "/switchyard.monitoring.v1.MonitoringService/EvaluatePolicy"
+	MonitoringService_GetPromise_FullMethodName        = "/switchyard.monitoring.v1.MonitoringService/GetPromise"
+	MonitoringService_GetPromiseHistory_FullMethodName = "/switchyard.monitoring.v1.MonitoringService/GetPromiseHistory"
+	MonitoringService_ListPromises_FullMethodName      = "/switchyard.monitoring.v1.MonitoringService/ListPromises"
+	MonitoringService_EvaluatePolicy_FullMethodName    = "/switchyard.monitoring.v1.MonitoringService/EvaluatePolicy"
 )
 
 // MonitoringServiceClient is the client API for MonitoringService service.
@@ -37,6 +38,11 @@ type MonitoringServiceClient interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND.
 	GetPromise(ctx context.Context, in *GetPromiseRequest, opts ...grpc.CallOption) (*GetPromiseResponse, error)
+	// GetPromiseHistory says what audits showed of a deployment's live error over time: the estimate, its bounds, and what was promised then. It reaches over all certificates that
+	// the deployment had while it was watched, at most 1,000 points, the newest.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND.
+	GetPromiseHistory(ctx context.Context, in *GetPromiseHistoryRequest, opts ...grpc.CallOption) (*GetPromiseHistoryResponse, error)
 	// ListPromises lists the promises of the project by operation and deployment.
 	ListPromises(ctx context.Context, in *ListPromisesRequest, opts ...grpc.CallOption) (*ListPromisesResponse, error)
 	// EvaluatePolicy says what another promise, other thresholds or another version would have done with decisions that were made: which answers would have been different, and how error and
@@ -61,6 +67,16 @@ func (c *monitoringServiceClient) GetPromise(ctx context.Context, in *GetPromise
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPromiseResponse)
 	err := c.cc.Invoke(ctx, MonitoringService_GetPromise_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *monitoringServiceClient) GetPromiseHistory(ctx context.Context, in *GetPromiseHistoryRequest, opts ...grpc.CallOption) (*GetPromiseHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPromiseHistoryResponse)
+	err := c.cc.Invoke(ctx, MonitoringService_GetPromiseHistory_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +114,11 @@ type MonitoringServiceServer interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND.
 	GetPromise(context.Context, *GetPromiseRequest) (*GetPromiseResponse, error)
+	// GetPromiseHistory says what audits showed of a deployment's live error over time: the estimate, its bounds, and what was promised then. It reaches over all certificates that
+	// the deployment had while it was watched, at most 1,000 points, the newest.
+	//
+	// Fails with DEPLOYMENT_NOT_FOUND.
+	GetPromiseHistory(context.Context, *GetPromiseHistoryRequest) (*GetPromiseHistoryResponse, error)
 	// ListPromises lists the promises of the project by operation and deployment.
 	ListPromises(context.Context, *ListPromisesRequest) (*ListPromisesResponse, error)
 	// EvaluatePolicy says what another promise, other thresholds or another version would have done with decisions that were made: which answers would have been different, and how error and
@@ -120,6 +141,9 @@ type UnimplementedMonitoringServiceServer struct{}
 
 func (UnimplementedMonitoringServiceServer) GetPromise(context.Context, *GetPromiseRequest) (*GetPromiseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPromise not implemented")
+}
+func (UnimplementedMonitoringServiceServer) GetPromiseHistory(context.Context, *GetPromiseHistoryRequest) (*GetPromiseHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPromiseHistory not implemented")
 }
 func (UnimplementedMonitoringServiceServer) ListPromises(context.Context, *ListPromisesRequest) (*ListPromisesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPromises not implemented")
@@ -162,6 +186,24 @@ func _MonitoringService_GetPromise_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MonitoringServiceServer).GetPromise(ctx, req.(*GetPromiseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _MonitoringService_GetPromiseHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPromiseHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MonitoringServiceServer).GetPromiseHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MonitoringService_GetPromiseHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MonitoringServiceServer).GetPromiseHistory(ctx, req.(*GetPromiseHistoryRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -212,6 +254,10 @@ var MonitoringService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetPromise",
 			Handler:    _MonitoringService_GetPromise_Handler,
+		},
+		{
+			MethodName: "GetPromiseHistory",
+			Handler:    _MonitoringService_GetPromiseHistory_Handler,
 		},
 		{
 			MethodName: "ListPromises",

@@ -960,7 +960,9 @@ type Run struct {
 	// When it was started.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it ended; absent before.
-	EndTime       *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Why somebody started it, in their words; empty when nobody said so.
+	Reason        string `protobuf:"bytes,21,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1135,11 +1137,20 @@ func (x *Run) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Run) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // StartRunRequest says what to run.
 type StartRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it does.
-	Spec          *RunSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	Spec *RunSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	// Why, up to 500 characters; it stays with the run.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1179,6 +1190,13 @@ func (x *StartRunRequest) GetSpec() *RunSpec {
 		return x.Spec
 	}
 	return nil
+}
+
+func (x *StartRunRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // StartRunResponse holds the run.
@@ -1625,7 +1643,9 @@ func (x *WatchRunResponse) GetLines() []*LogLine {
 type CancelRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The run.
-	RunId         string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Why, up to 500 characters; it stays in the run's statement.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1663,6 +1683,13 @@ func (*CancelRunRequest) Descriptor() ([]byte, []int) {
 func (x *CancelRunRequest) GetRunId() string {
 	if x != nil {
 		return x.RunId
+	}
+	return ""
+}
+
+func (x *CancelRunRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -2431,7 +2458,7 @@ var File_switchyard_training_v1_run_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\n" +
-	"(switchyard/training/v1/run_service.proto\x12\x16switchyard.training.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a,switchyard/training/v1/dataset_service.proto\"L\n" +
+	"(switchyard/training/v1/run_service.proto\x12\x16switchyard.training.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a,switchyard/training/v1/dataset_service.proto\"L\n" +
 	"\n" +
 	"DatasetRef\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04name\x12!\n" +
@@ -2511,7 +2538,7 @@ const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\x03low\x18\b \x01(\x01R\x03low\x12\x12\n" +
 	"\x04high\x18\t \x01(\x01R\x04high\x12\x12\n" +
 	"\x04rows\x18\n" +
-	" \x01(\x03R\x04rows\"\xd0\x06\n" +
+	" \x01(\x03R\x04rows\"\xee\x06\n" +
 	"\x03Run\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x123\n" +
 	"\x04spec\x18\x02 \x01(\v2\x1f.switchyard.training.v1.RunSpecR\x04spec\x126\n" +
@@ -2534,9 +2561,11 @@ const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\tstatement\x18\x12 \x01(\tR\tstatement\x12;\n" +
 	"\vcreate_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x125\n" +
-	"\bend_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"N\n" +
+	"\bend_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1c\n" +
+	"\x06reason\x18\x15 \x01(\tB\x04\xa0\xd6\x18\x01R\x06reason\"t\n" +
 	"\x0fStartRunRequest\x12;\n" +
-	"\x04spec\x18\x01 \x01(\v2\x1f.switchyard.training.v1.RunSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"A\n" +
+	"\x04spec\x18\x01 \x01(\v2\x1f.switchyard.training.v1.RunSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\x12$\n" +
+	"\x06reason\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\"A\n" +
 	"\x10StartRunResponse\x12-\n" +
 	"\x03run\x18\x01 \x01(\v2\x1b.switchyard.training.v1.RunR\x03run\"/\n" +
 	"\rGetRunRequest\x12\x1e\n" +
@@ -2563,9 +2592,10 @@ const file_switchyard_training_v1_run_service_proto_rawDesc = "" +
 	"\amessage\x18\x04 \x01(\tR\amessage\"x\n" +
 	"\x10WatchRunResponse\x12-\n" +
 	"\x03run\x18\x01 \x01(\v2\x1b.switchyard.training.v1.RunR\x03run\x125\n" +
-	"\x05lines\x18\x02 \x03(\v2\x1f.switchyard.training.v1.LogLineR\x05lines\"2\n" +
+	"\x05lines\x18\x02 \x03(\v2\x1f.switchyard.training.v1.LogLineR\x05lines\"X\n" +
 	"\x10CancelRunRequest\x12\x1e\n" +
-	"\x06run_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05runId\"B\n" +
+	"\x06run_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05runId\x12$\n" +
+	"\x06reason\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\"B\n" +
 	"\x11CancelRunResponse\x12-\n" +
 	"\x03run\x18\x01 \x01(\v2\x1b.switchyard.training.v1.RunR\x03run\"5\n" +
 	"\x13GetRunReportRequest\x12\x1e\n" +

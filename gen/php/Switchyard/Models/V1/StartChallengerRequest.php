@@ -31,6 +31,7 @@ final class StartChallengerRequest implements Message
         'guardrails' => 7,
         'skipShadow' => 8,
         'expectedRevision' => 9,
+        'reason' => 10,
         'skip_shadow' => 8,
         'expected_revision' => 9,
     ];
@@ -54,6 +55,8 @@ final class StartChallengerRequest implements Message
         public readonly string $skipShadow = '',
         /** The revision that the caller has seen; 0 means any. */
         public readonly int $expectedRevision = 0,
+        /** Why, up to 500 characters; it stays in the history, before skip_shadow where both are given. */
+        public readonly string $reason = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -66,8 +69,8 @@ final class StartChallengerRequest implements Message
 
     public function encode(): string
     {
-        $v = "{$this->deployment}\0{$this->model}\0{$this->skipShadow}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.StartChallengerRequest.deployment' => $this->deployment, 'switchyard.models.v1.StartChallengerRequest.model' => $this->model, 'switchyard.models.v1.StartChallengerRequest.skip_shadow' => $this->skipShadow]);
+        $v = "{$this->deployment}\0{$this->model}\0{$this->skipShadow}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.StartChallengerRequest.deployment' => $this->deployment, 'switchyard.models.v1.StartChallengerRequest.model' => $this->model, 'switchyard.models.v1.StartChallengerRequest.skip_shadow' => $this->skipShadow, 'switchyard.models.v1.StartChallengerRequest.reason' => $this->reason]);
         $b = '';
         if (0 !== $v = \is_int($this->operation) ? $this->operation : $this->operation->value) {
             $b .= "\x08" . ($v >= 0 && $v < 0x80 ? \chr($v) : Wire::int32($v));
@@ -101,6 +104,10 @@ final class StartChallengerRequest implements Message
         if (0 !== $v = $this->expectedRevision) {
             $b .= "\x48" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x52" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -120,6 +127,7 @@ final class StartChallengerRequest implements Message
         $r7 = null;
         $f8 = '';
         $f9 = 0;
+        $f10 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -221,6 +229,16 @@ final class StartChallengerRequest implements Message
                     }
                     $f9 = $v;
                     break;
+                case 82: // reason
+                    $f10 && Wire::checkText($f10, 'switchyard.models.v1.StartChallengerRequest.reason');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.StartChallengerRequest.reason');
+                    }
+                    $f10 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -231,8 +249,8 @@ final class StartChallengerRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f2}\0{$f3}\0{$f8}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.StartChallengerRequest.deployment' => $f2, 'switchyard.models.v1.StartChallengerRequest.model' => $f3, 'switchyard.models.v1.StartChallengerRequest.skip_shadow' => $f8]);
+        $v = "{$f2}\0{$f3}\0{$f8}\0{$f10}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.StartChallengerRequest.deployment' => $f2, 'switchyard.models.v1.StartChallengerRequest.model' => $f3, 'switchyard.models.v1.StartChallengerRequest.skip_shadow' => $f8, 'switchyard.models.v1.StartChallengerRequest.reason' => $f10]);
 
         return new self(
             $f1,
@@ -244,6 +262,7 @@ final class StartChallengerRequest implements Message
             $s7 < 0 ? null : (null === $r7 ? Guardrails::read($b, $s7, $e7, $depth - 1) : Guardrails::read($r7, 0, \strlen($r7), $depth - 1)),
             $f8,
             $f9,
+            $f10,
             $unknown,
         );
     }
@@ -262,6 +281,7 @@ final class StartChallengerRequest implements Message
         $f7 = null;
         $f8 = '';
         $f9 = 0;
+        $f10 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.StartChallengerRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -304,6 +324,9 @@ final class StartChallengerRequest implements Message
                 case 9:
                     $f9 = JsonIn::int64($x, 'switchyard.models.v1.StartChallengerRequest.expected_revision');
                     break;
+                case 10:
+                    $f10 = JsonIn::string($x, 'switchyard.models.v1.StartChallengerRequest.reason');
+                    break;
             }
         }
 
@@ -317,6 +340,7 @@ final class StartChallengerRequest implements Message
             $f7,
             $f8,
             $f9,
+            $f10,
         );
     }
 
@@ -349,6 +373,9 @@ final class StartChallengerRequest implements Message
         }
         if (0 !== $this->expectedRevision || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"expected_revision":' : ',"expectedRevision":') . JsonOut::int64($this->expectedRevision);
+        }
+        if ('' !== $this->reason || $options->emitDefaults) {
+            $j .= ',"reason":' . JsonOut::string($this->reason, 'switchyard.models.v1.StartChallengerRequest.reason');
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -19,6 +19,7 @@ final class FakeMonitoringClient implements MonitoringClientInterface
 
     private const SHAPES = [
         'getPromise' => 'unary',
+        'getPromiseHistory' => 'unary',
         'listPromises' => 'unary',
         'evaluatePolicy' => 'unary',
     ];
@@ -26,6 +27,11 @@ final class FakeMonitoringClient implements MonitoringClientInterface
     public function getPromise(GetPromiseRequest $request, ?CallOptions $options = null): GetPromiseResponse
     {
         return $this->answerUnary('getPromise', $request, $options);
+    }
+
+    public function getPromiseHistory(GetPromiseHistoryRequest $request, ?CallOptions $options = null): GetPromiseHistoryResponse
+    {
+        return $this->answerUnary('getPromiseHistory', $request, $options);
     }
 
     public function listPromises(ListPromisesRequest $request, ?CallOptions $options = null): ListPromisesResponse

@@ -30,6 +30,18 @@ final class MonitoringClient implements MonitoringClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function getPromiseHistory(GetPromiseHistoryRequest $request, ?CallOptions $options = null): GetPromiseHistoryResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.monitoring.v1.MonitoringService/GetPromiseHistory',
+            GetPromiseHistoryResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'monitoring:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function listPromises(ListPromisesRequest $request, ?CallOptions $options = null): ListPromisesResponse
     {
         return $this->transport->unary(new MethodDescriptor(

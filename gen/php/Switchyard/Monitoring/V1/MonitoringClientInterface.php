@@ -27,6 +27,18 @@ interface MonitoringClientInterface
     public function getPromise(GetPromiseRequest $request, ?CallOptions $options = null): GetPromiseResponse;
 
     /**
+     * GetPromiseHistory says what audits showed of a deployment's live error over time: the estimate, its bounds, and what was promised then. It reaches over all certificates that
+     * the deployment had while it was watched, at most 1,000 points, the newest.
+     *
+     * Fails with DEPLOYMENT_NOT_FOUND.
+     *
+     * Scope monitoring:read; deadline 5000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function getPromiseHistory(GetPromiseHistoryRequest $request, ?CallOptions $options = null): GetPromiseHistoryResponse;
+
+    /**
      * ListPromises lists the promises of the project by operation and deployment.
      *
      * Scope monitoring:read; deadline 15000 ms; idempotent: retried when the server is unavailable.

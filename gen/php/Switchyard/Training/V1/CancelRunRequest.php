@@ -22,12 +22,15 @@ final class CancelRunRequest implements Message
 
     private const JSON = [
         'runId' => 1,
+        'reason' => 2,
         'run_id' => 1,
     ];
 
     public function __construct(
         /** The run. */
         public readonly string $runId = '',
+        /** Why, up to 500 characters; it stays in the run's statement. */
+        public readonly string $reason = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -40,11 +43,16 @@ final class CancelRunRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->runId || (\extension_loaded('mbstring') ? \mb_check_encoding($this->runId, 'UTF-8') : Wire::utf8($this->runId)) || throw EncodeException::utf8In(['switchyard.training.v1.CancelRunRequest.run_id' => $this->runId]);
+        $v = "{$this->runId}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.training.v1.CancelRunRequest.run_id' => $this->runId, 'switchyard.training.v1.CancelRunRequest.reason' => $this->reason]);
         $b = '';
         if ('' !== $v = $this->runId) {
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -56,6 +64,7 @@ final class CancelRunRequest implements Message
             throw DecodeException::depth('switchyard.training.v1.CancelRunRequest');
         }
         $f1 = '';
+        $f2 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -72,6 +81,16 @@ final class CancelRunRequest implements Message
                     $f1 = \substr($b, $i, $n);
                     $i += $n;
                     break;
+                case 18: // reason
+                    $f2 && Wire::checkText($f2, 'switchyard.training.v1.CancelRunRequest.reason');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.training.v1.CancelRunRequest.reason');
+                    }
+                    $f2 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -82,10 +101,12 @@ final class CancelRunRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.training.v1.CancelRunRequest.run_id' => $f1]);
+        $v = "{$f1}\0{$f2}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.training.v1.CancelRunRequest.run_id' => $f1, 'switchyard.training.v1.CancelRunRequest.reason' => $f2]);
 
         return new self(
             $f1,
+            $f2,
             $unknown,
         );
     }
@@ -96,6 +117,7 @@ final class CancelRunRequest implements Message
             throw DecodeException::depth('switchyard.training.v1.CancelRunRequest');
         }
         $f1 = '';
+        $f2 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.training.v1.CancelRunRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -114,11 +136,15 @@ final class CancelRunRequest implements Message
                 case 1:
                     $f1 = JsonIn::string($x, 'switchyard.training.v1.CancelRunRequest.run_id');
                     break;
+                case 2:
+                    $f2 = JsonIn::string($x, 'switchyard.training.v1.CancelRunRequest.reason');
+                    break;
             }
         }
 
         return new self(
             $f1,
+            $f2,
         );
     }
 
@@ -127,6 +153,9 @@ final class CancelRunRequest implements Message
         $j = '';
         if ('' !== $this->runId || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"run_id":' : ',"runId":') . JsonOut::string($this->runId, 'switchyard.training.v1.CancelRunRequest.run_id');
+        }
+        if ('' !== $this->reason || $options->emitDefaults) {
+            $j .= ',"reason":' . JsonOut::string($this->reason, 'switchyard.training.v1.CancelRunRequest.reason');
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -43,6 +43,7 @@ final class Run implements Message
         'statement' => 18,
         'createTime' => 19,
         'endTime' => 20,
+        'reason' => 21,
         'run_id' => 1,
         'dataset_digest' => 11,
         'artifact_digest' => 12,
@@ -104,6 +105,8 @@ final class Run implements Message
         public readonly ?\DateTimeImmutable $createTime = null,
         /** When it ended; absent before. */
         public readonly ?\DateTimeImmutable $endTime = null,
+        /** Why somebody started it, in their words; empty when nobody said so. */
+        public readonly string $reason = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -116,8 +119,8 @@ final class Run implements Message
 
     public function encode(): string
     {
-        $v = "{$this->runId}\0{$this->message}\0{$this->cause}\0{$this->datasetDigest}\0{$this->artifactDigest}\0{$this->model}\0{$this->statement}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.training.v1.Run.run_id' => $this->runId, 'switchyard.training.v1.Run.message' => $this->message, 'switchyard.training.v1.Run.cause' => $this->cause, 'switchyard.training.v1.Run.dataset_digest' => $this->datasetDigest, 'switchyard.training.v1.Run.artifact_digest' => $this->artifactDigest, 'switchyard.training.v1.Run.model' => $this->model, 'switchyard.training.v1.Run.statement' => $this->statement]);
+        $v = "{$this->runId}\0{$this->message}\0{$this->cause}\0{$this->datasetDigest}\0{$this->artifactDigest}\0{$this->model}\0{$this->statement}\0{$this->reason}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.training.v1.Run.run_id' => $this->runId, 'switchyard.training.v1.Run.message' => $this->message, 'switchyard.training.v1.Run.cause' => $this->cause, 'switchyard.training.v1.Run.dataset_digest' => $this->datasetDigest, 'switchyard.training.v1.Run.artifact_digest' => $this->artifactDigest, 'switchyard.training.v1.Run.model' => $this->model, 'switchyard.training.v1.Run.statement' => $this->statement, 'switchyard.training.v1.Run.reason' => $this->reason]);
         $b = '';
         if ('' !== $v = $this->runId) {
             $n = \strlen($v);
@@ -200,6 +203,10 @@ final class Run implements Message
             $n = \strlen($v);
             $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\xaa\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -234,6 +241,7 @@ final class Run implements Message
         $r19 = null;
         $s20 = -1;
         $r20 = null;
+        $f21 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -460,6 +468,16 @@ final class Run implements Message
                     }
                     $i += $n;
                     break;
+                case -170: // reason
+                    $f21 && Wire::checkText($f21, 'switchyard.training.v1.Run.reason');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.training.v1.Run.reason');
+                    }
+                    $f21 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -476,8 +494,8 @@ final class Run implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f1}\0{$f7}\0{$f9}\0{$f11}\0{$f12}\0{$f14}\0{$f18}";
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.training.v1.Run.run_id' => $f1, 'switchyard.training.v1.Run.message' => $f7, 'switchyard.training.v1.Run.cause' => $f9, 'switchyard.training.v1.Run.dataset_digest' => $f11, 'switchyard.training.v1.Run.artifact_digest' => $f12, 'switchyard.training.v1.Run.model' => $f14, 'switchyard.training.v1.Run.statement' => $f18]);
+        $v = "{$f1}\0{$f7}\0{$f9}\0{$f11}\0{$f12}\0{$f14}\0{$f18}\0{$f21}";
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.training.v1.Run.run_id' => $f1, 'switchyard.training.v1.Run.message' => $f7, 'switchyard.training.v1.Run.cause' => $f9, 'switchyard.training.v1.Run.dataset_digest' => $f11, 'switchyard.training.v1.Run.artifact_digest' => $f12, 'switchyard.training.v1.Run.model' => $f14, 'switchyard.training.v1.Run.statement' => $f18, 'switchyard.training.v1.Run.reason' => $f21]);
 
         return new self(
             $f1,
@@ -500,6 +518,7 @@ final class Run implements Message
             $f18,
             $s19 < 0 ? null : (null === $r19 ? Timestamp::valueIn($b, $s19, $e19) : Timestamp::valueIn($r19, 0, \strlen($r19))),
             $s20 < 0 ? null : (null === $r20 ? Timestamp::valueIn($b, $s20, $e20) : Timestamp::valueIn($r20, 0, \strlen($r20))),
+            $f21,
             $unknown,
         );
     }
@@ -529,6 +548,7 @@ final class Run implements Message
         $f18 = '';
         $f19 = null;
         $f20 = null;
+        $f21 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.training.v1.Run') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -608,6 +628,9 @@ final class Run implements Message
                 case 20:
                     $f20 = Timestamp::fromJsonValue($x, 'switchyard.training.v1.Run.end_time');
                     break;
+                case 21:
+                    $f21 = JsonIn::string($x, 'switchyard.training.v1.Run.reason');
+                    break;
             }
         }
 
@@ -632,6 +655,7 @@ final class Run implements Message
             $f18,
             $f19,
             $f20,
+            $f21,
         );
     }
 
@@ -705,6 +729,9 @@ final class Run implements Message
         }
         if (null !== $this->endTime) {
             $j .= ($options->protoNames ? ',"end_time":' : ',"endTime":') . Timestamp::jsonOf($this->endTime);
+        }
+        if ('' !== $this->reason || $options->emitDefaults) {
+            $j .= ',"reason":' . JsonOut::string($this->reason, 'switchyard.training.v1.Run.reason');
         }
 
         return '{' . \substr($j, 1) . '}';

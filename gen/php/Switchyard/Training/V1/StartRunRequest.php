@@ -8,8 +8,10 @@ namespace Switchyard\Training\V1;
 
 use Switchyard\Client\Json\JsonIn;
 use Switchyard\Client\Json\JsonOptions;
+use Switchyard\Client\Json\JsonOut;
 use Switchyard\Client\Message\Codec;
 use Switchyard\Client\Message\DecodeException;
+use Switchyard\Client\Message\EncodeException;
 use Switchyard\Client\Message\Message;
 use Switchyard\Client\Wire\Wire;
 
@@ -20,11 +22,14 @@ final class StartRunRequest implements Message
 
     private const JSON = [
         'spec' => 1,
+        'reason' => 2,
     ];
 
     public function __construct(
         /** What it does. */
         public readonly ?RunSpec $spec = null,
+        /** Why, up to 500 characters; it stays with the run. */
+        public readonly string $reason = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -37,11 +42,16 @@ final class StartRunRequest implements Message
 
     public function encode(): string
     {
+        '' === $this->reason || (\extension_loaded('mbstring') ? \mb_check_encoding($this->reason, 'UTF-8') : Wire::utf8($this->reason)) || throw EncodeException::utf8In(['switchyard.training.v1.StartRunRequest.reason' => $this->reason]);
         $b = '';
         if (null !== $v = $this->spec) {
             $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
 
         return $b . $this->unknownFields;
@@ -54,6 +64,7 @@ final class StartRunRequest implements Message
         }
         $s1 = -1;
         $r1 = null;
+        $f2 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -74,6 +85,16 @@ final class StartRunRequest implements Message
                     }
                     $i += $n;
                     break;
+                case 18: // reason
+                    $f2 && Wire::checkText($f2, 'switchyard.training.v1.StartRunRequest.reason');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.training.v1.StartRunRequest.reason');
+                    }
+                    $f2 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -84,9 +105,11 @@ final class StartRunRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f2 || (\extension_loaded('mbstring') ? \mb_check_encoding($f2, 'UTF-8') : Wire::utf8($f2)) || throw DecodeException::utf8In(['switchyard.training.v1.StartRunRequest.reason' => $f2]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? RunSpec::read($b, $s1, $e1, $depth - 1) : RunSpec::read($r1, 0, \strlen($r1), $depth - 1)),
+            $f2,
             $unknown,
         );
     }
@@ -97,6 +120,7 @@ final class StartRunRequest implements Message
             throw DecodeException::depth('switchyard.training.v1.StartRunRequest');
         }
         $f1 = null;
+        $f2 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.training.v1.StartRunRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -115,11 +139,15 @@ final class StartRunRequest implements Message
                 case 1:
                     $f1 = RunSpec::readJson($x, $options, $depth - 1);
                     break;
+                case 2:
+                    $f2 = JsonIn::string($x, 'switchyard.training.v1.StartRunRequest.reason');
+                    break;
             }
         }
 
         return new self(
             $f1,
+            $f2,
         );
     }
 
@@ -128,6 +156,9 @@ final class StartRunRequest implements Message
         $j = '';
         if (null !== $this->spec) {
             $j .= ',"spec":' . $this->spec->writeJson($options);
+        }
+        if ('' !== $this->reason || $options->emitDefaults) {
+            $j .= ',"reason":' . JsonOut::string($this->reason, 'switchyard.training.v1.StartRunRequest.reason');
         }
 
         return '{' . \substr($j, 1) . '}';
