@@ -61,13 +61,15 @@ func SmallMonth() MonthOptions {
 	return o
 }
 
-// CarefulTeam is a team that errs in 2 % of the answers: what people say is what the model learns.
+// CarefulTeam is a team that errs in 2 % of the answers: what people say is what the model learns. It is large enough that somebody is left for an inquiry about which two people differ and two others are not sure.
 func CarefulTeam() []Person {
 	return []Person{
 		{Name: "anna", Error: 0.01, NotSure: 0.005, Seconds: 34},
-		{Name: "boris", Error: 0.02, NotSure: 0.01, Seconds: 30},
-		{Name: "chloe", Error: 0.015, NotSure: 0.01, Seconds: 40},
-		{Name: "emil", Error: 0.035, NotSure: 0.01, Seconds: 50},
+		{Name: "boris", Error: 0.02, NotSure: 0.005, Seconds: 30},
+		{Name: "chloe", Error: 0.015, NotSure: 0.005, Seconds: 40},
+		{Name: "deniz", Error: 0.03, NotSure: 0.005, Seconds: 20},
+		{Name: "emil", Error: 0.025, NotSure: 0.005, Seconds: 50},
+		{Name: "fatma", Error: 0.02, NotSure: 0.005, Seconds: 45},
 	}
 }
 
