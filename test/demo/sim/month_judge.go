@@ -53,9 +53,9 @@ func (m *Month) checkDrift(check func(bool, string, string, ...any), stop *summa
 		return
 	}
 	check(stop.ByItself, "automation stopped by itself after the change", "on day %d, the change came on day %d: %s", stop.Day, r.DriftDay, stop.Reason)
-	halted := 0
+	halted := 0 // a run may end before the evening of the day on which automation goes on
 	for _, d := range r.Days {
-		if d.Day > stop.Day && (stop.ResumedDay == 0 || d.Day <= stop.ResumedDay) {
+		if d.Day > stop.Day && (stop.ResumedDay == 0 || d.Day < stop.ResumedDay) {
 			halted += d.Automated
 		}
 	}
