@@ -38,7 +38,7 @@ run: build ## Start Switchyard on this machine, with starter models
 	bin/switchyard serve --data-dir switchyard-data --dev-key-file switchyard-data/dev.key
 
 .PHONY: demo
-demo: build ## Play a day of a support team on real inquiries and report what came of it (needs the data set it_tickets)
+demo: build ## Play a day of a support team and a month of learning on real inquiries and report what came of it (needs the data set it_tickets)
 	@go run ./test/demo $(ARGS)
 
 .PHONY: test

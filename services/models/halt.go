@@ -28,7 +28,7 @@ func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomati
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT, reason: reason,
 		edit: func(_ *db.Tx, next *modelsv1.Deployment) error {
-			h := &modelsv1.Halt{Reason: reason, Time: timestamppb.New(s.now().Truncate(time.Microsecond)), Caller: auth.FromContext(ctx).KeyID}
+			h := &modelsv1.Halt{Reason: reason, Time: timestamppb.New(s.now().Truncate(time.Microsecond)), Caller: whoStops(ctx, req)}
 			halt(next, req.GetCertificateId(), h)
 			return nil
 		},
@@ -37,6 +37,15 @@ func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomati
 		return nil, err
 	}
 	return &modelsv1.HaltAutomationResponse{Deployment: d}, nil
+}
+
+// whoStops returns the key that called; empty for the service that watches the live error, which calls for the project of a deployment with the rights of the platform.
+func whoStops(ctx context.Context, req *modelsv1.HaltAutomationRequest) string {
+	c := auth.FromContext(ctx)
+	if c.System || (req.GetProject() != "" && c.Has("platform:serve")) {
+		return ""
+	}
+	return c.KeyID
 }
 
 // halt stops what one certificate automates, or everything; what is stopped already stays as it is.

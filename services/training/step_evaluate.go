@@ -210,7 +210,7 @@ func (j *job) champion(d *modelsv1.Deployment, rows []dataset.Row, moderation bo
 	}
 	for _, c := range d.GetCertificates() {
 		m.Certificates = append(m.Certificates, risk.Certificate{
-			Side: c.GetSide(), Alpha: c.GetMaxError(), Delta: 1 - c.GetConfidence(), Certified: c.GetCertified(), Threshold: c.GetThreshold(),
+			Side: c.GetSide(), Alpha: c.GetMaxError(), Delta: 1 - c.GetConfidence(), Certified: inForce(d, c), Threshold: c.GetThreshold(),
 			Sample: int(c.GetRows()), Accepted: int(c.GetAccepted()), Errors: int(c.GetErrors()), PValue: c.GetPValue(), Coverage: c.GetCoverage(),
 		})
 	}

@@ -3,7 +3,10 @@ package training
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
@@ -24,17 +27,27 @@ func (s *Service) triggered(ctx context.Context, c *storedSchedule) (cause strin
 	if err != nil || last != nil && open(last.GetState()) {
 		return "", err
 	}
-	since := time.Time{}
+	since, made := time.Time{}, int64(0)
 	if last != nil {
-		since = last.GetCreateTime().AsTime()
+		since, made = last.GetCreateTime().AsTime(), last.GetRevision()
 	}
 	if c.GetOnHalt() {
 		d, err := s.deployed(ctx, c.project, c.caller, c.GetSpec().GetOperation(), c.GetSpec().GetDeployment())
 		if err != nil {
 			return "", err
 		}
-		// A run that began after the loss has tried already; the next loss, or new labels, are for the next run.
-		if halted(d) && d.GetUpdateTime().AsTime().After(since) {
+		stop := brokenAt(d)
+		begun := c.beginAt(stop)
+		switch {
+		case stop.After(since) && begun && c.GetNewLabels() > 0:
+			// Nothing is labelled yet of what came since: the run begins when there is enough.
+			n, err := s.countLabels(ctx, c, stop)
+			if err != nil || n < c.GetNewLabels() {
+				return "", err
+			}
+			return "halt " + c.GetName(), nil
+		// A run that began after the loss has tried already, and so has the one that made this revision without earning a certificate; the next loss, or new labels, are for the next run.
+		case halted(d) && d.GetUpdateTime().AsTime().After(since) && d.GetRevision() != made:
 			return "halt " + c.GetName(), nil
 		}
 	}
@@ -54,11 +67,40 @@ func halted(d *modelsv1.Deployment) bool {
 		return false
 	}
 	for _, c := range d.GetCertificates() {
-		if c.GetCertified() {
+		if inForce(d, c) {
 			return false
 		}
 	}
 	return true
+}
+
+// inForce says whether a certificate holds and automation was not stopped.
+func inForce(d *modelsv1.Deployment, c *modelsv1.Certificate) bool {
+	return c.GetCertified() && !slices.ContainsFunc(d.GetHalts(), func(h *modelsv1.Halt) bool { return h.GetSide() == c.GetSide() })
+}
+
+// brokenAt returns when the product itself stopped automation last because audits had shown a promise to be broken; zero when it did not, or when automation goes on. What people stop, they stop for reasons of
+// their own.
+func brokenAt(d *modelsv1.Deployment) (t time.Time) {
+	for _, h := range d.GetHalts() {
+		if h.GetCaller() == "" {
+			t = later(t, h.GetTime().AsTime())
+		}
+	}
+	return t
+}
+
+// beginAt lets the schedule learn only from decisions since a broken promise: those before it do not speak for the traffic any more, neither to train nor to certify. It stays so until the schedule is put
+// anew. It returns whether the schedule learns from a query that begins there.
+func (c *storedSchedule) beginAt(stop time.Time) bool {
+	q := c.GetSpec().GetBuild().GetQuery()
+	if q == nil || stop.IsZero() {
+		return false
+	}
+	if asTime(q.GetFrom()).Before(stop) {
+		q.From = timestamppb.New(stop)
+	}
+	return asTime(q.GetFrom()).Equal(stop)
 }
 
 // countLabels counts the decisions of a schedule's deployment that were answered since a time.

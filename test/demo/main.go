@@ -1,5 +1,5 @@
 // Command demo plays a day of a support team on real, labelled inquiries through the built binary, and reports what came of it: how much was routed by itself, how much of that was wrong, how well the people
-// agreed, what it cost, and whether everything is where it belongs.
+// agreed, what it cost, and whether everything is where it belongs. Then it plays a month in which a model learns from what people say, and the world changes.
 //
 // "make demo" builds the binary and runs it. The data set is not part of the repository; without it the command says what is missing.
 package main
@@ -24,16 +24,20 @@ import (
 
 // settings are what the flags say.
 type settings struct {
-	sim        sim.Options
-	night, day int
-	dir        string
-	report     string
-	json       bool
+	sim         sim.Options
+	month       sim.MonthOptions
+	only        string // "day", "month", or empty for both
+	night, day  int
+	dir         string
+	report      string
+	monthReport string
+	json        bool
 }
 
 func main() {
-	s := settings{sim: sim.Defaults()}
+	s := settings{sim: sim.Defaults(), month: sim.DefaultMonth()}
 	o := &s.sim
+	flag.StringVar(&s.only, "only", "", `"day" or "month": play this alone`)
 	flag.StringVar(&o.Bin, "bin", "bin/switchyard", "the built product")
 	flag.StringVar(&o.Data, "data", data.Dir(), "folder of the data sets")
 	flag.Uint64Var(&o.Seed, "seed", o.Seed, "what arrives and what people say follows from it")
@@ -46,6 +50,14 @@ func main() {
 	flag.IntVar(&o.TrainRows, "train", 0, "train on so many rows only")
 	flag.StringVar(&s.dir, "keep", "", "write the product's data into this new folder and keep it (default: a temporary one)")
 	flag.StringVar(&s.report, "report", "demo-report.html", "write the HTML report to this file; empty for none")
+	flag.StringVar(&s.monthReport, "month-report", "demo-month.html", "write the HTML report of the month to this file; empty for none")
+	flag.IntVar(&s.month.Days, "days", s.month.Days, "days of the month")
+	flag.BoolFunc("small", "a month of fewer inquiries and a laxer promise, in a third of the time; before the flags that change it", func(string) error {
+		s.month = sim.SmallMonth()
+		return nil
+	})
+	flag.IntVar(&s.month.PerDay, "per-day", s.month.PerDay, "inquiries of each of them")
+	flag.IntVar(&s.month.DriftDay, "drift", s.month.DriftDay, "day on which the world changes; 0 for never")
 	flag.BoolVar(&s.json, "json", false, "print the report as JSON, and progress on standard error")
 	flag.Parse()
 
@@ -75,10 +87,13 @@ is absent. Put it_tickets/train.jsonl.gz and it_tickets/valid.jsonl.gz into a fo
 
   SWITCHYARD_DATA=/path/to/the/folder make demo
 
-Each line is {"text": "…", "label": "…"}. Inquiries of your own in these two files do as well: the first is trained on, at least 3,500 of the second arrive during the day.
+Each line is {"text": "…", "label": "…"}. Inquiries of your own in these two files do as well: the first is trained on, at least 3,500 of the second arrive during the day, and 12,000 of the first during the month.
 `
 
 func (s *settings) run(ctx context.Context) error {
+	if s.only != "" && s.only != "day" && s.only != "month" {
+		return fmt.Errorf("-only %s: must be day or month", s.only)
+	}
 	if _, err := os.Stat(s.sim.Bin); err != nil {
 		return fmt.Errorf("%w; build it with: make build", err)
 	}
@@ -90,16 +105,42 @@ func (s *settings) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	s.sim.Dir = dir
 	var progress io.Writer = os.Stdout
 	if s.json {
 		progress = os.Stderr
 	}
-	r, err := s.play(ctx, summary.NewText(progress))
-	if err != nil {
-		return err
+	text := summary.NewText(progress)
+	text.Bold = isTerminal(os.Stdout) && !s.json
+	var played struct {
+		Day   *summary.Report `json:"day,omitempty"`
+		Month *summary.Month  `json:"month,omitempty"`
 	}
-	return s.show(r)
+	if s.only != "month" {
+		s.sim.Dir = dir
+		if played.Day, err = s.play(ctx, text); err != nil {
+			return err
+		}
+		if err := s.show(played.Day, text); err != nil {
+			return err
+		}
+	}
+	if s.only != "day" {
+		if played.Month, err = s.playMonth(ctx, filepath.Join(dir, "month"), text); err != nil {
+			return err
+		}
+	}
+	if s.json {
+		e := json.NewEncoder(os.Stdout)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(played); err != nil {
+			return err
+		}
+	}
+	if played.Day != nil && !played.Day.OK() || played.Month != nil && !played.Month.OK() {
+		return errors.New("something does not hold that must; see what was checked")
+	}
+	return nil
 }
 
 // folder returns where the product keeps its data, and what removes it.
@@ -119,7 +160,6 @@ func (s *settings) folder() (string, func(), error) {
 
 // play plays the day, and tells it as it goes.
 func (s *settings) play(ctx context.Context, out *summary.TextWriter) (_ *summary.Report, err error) {
-	out.Bold = isTerminal(os.Stdout) && !s.json
 	_ = out.Say(`A day of a support team, through the built binary and its public interfaces. %d real inquiries
 arrive, %d of them at night. Those that are certain are routed at once; the others wait for %d simulated
 people, whose answers come from the labels of the data with known errors. An hour takes %v.
@@ -140,35 +180,27 @@ people, whose answers come from the labels of the data with known errors. An hou
 	return w.Report()
 }
 
-func (s *settings) show(r *summary.Report) error {
-	if s.report != "" {
-		file, err := os.Create(s.report)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(summary.HTML(file, r), file.Close()); err != nil {
-			return err
-		}
+func (s *settings) show(r *summary.Report, out *summary.TextWriter) error {
+	if err := write(s.report, func(w io.Writer) error { return summary.HTML(w, r) }); err != nil {
+		return err
 	}
-	out := summary.NewText(os.Stdout)
-	out.Bold = isTerminal(os.Stdout)
-	if s.json {
-		e := json.NewEncoder(os.Stdout)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if err := e.Encode(r); err != nil {
-			return err
-		}
-	} else {
-		if err := out.Report(r); err != nil {
-			return err
-		}
-		s.farewell(out, r)
+	if err := out.Report(r); err != nil {
+		return err
 	}
-	if !r.OK() {
-		return errors.New("something does not hold that must; see what was checked")
-	}
+	s.farewell(out, r)
 	return nil
+}
+
+// write writes a report into a file; none when path is empty.
+func write(path string, report func(io.Writer) error) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(report(file), file.Close())
 }
 
 // farewell says where everything is.

@@ -36,15 +36,15 @@ type product struct {
 	again    atomic.Int64 // calls that were sent again
 }
 
-// startProduct starts a server on the data folder dir, which it makes.
-func startProduct(ctx context.Context, bin, dir string) (*product, error) {
+// startProduct starts a server on the data folder dir, which it makes, with more environment.
+func startProduct(ctx context.Context, bin, dir string, env ...string) (*product, error) {
 	server, err := process.Start(ctx, process.Options{
 		Bin: bin, DataDir: filepath.Join(dir, "data"), Args: []string{"--socket", "none", "--no-starter"},
-		Env: []string{
+		Env: append([]string{
 			"SWITCHYARD_LAKE_FLUSH=1s", // the day is over in a minute
 			// The ticket system that webhooks go to is on this machine, which they would otherwise refuse to call.
 			"SWITCHYARD_EVENTS_WEBHOOKS_ALLOW_HTTP=true", "SWITCHYARD_EVENTS_WEBHOOKS_ALLOW_NETWORKS=127.0.0.0/8",
-		},
+		}, env...),
 	})
 	if err != nil {
 		return nil, err

@@ -57,14 +57,20 @@ func OpenStream(dir string, seed uint64) (*Stream, error) {
 	}
 	s := &Stream{}
 	for i, line := range lines {
-		var row struct{ Text, Label string }
-		if err := json.Unmarshal(line, &row); err != nil {
+		t, err := parseTicket(line)
+		if err != nil {
 			return nil, fmt.Errorf("%s, line %d: %w", arriveFile, i+1, err)
 		}
-		s.rest = append(s.rest, Ticket{Text: row.Text, Label: row.Label})
+		s.rest = append(s.rest, t)
 	}
 	rand.New(rand.NewPCG(seed, 1)).Shuffle(len(s.rest), func(i, j int) { s.rest[i], s.rest[j] = s.rest[j], s.rest[i] })
 	return s, nil
+}
+
+func parseTicket(line []byte) (Ticket, error) {
+	var row struct{ Text, Label string }
+	err := json.Unmarshal(line, &row)
+	return Ticket{Text: row.Text, Label: row.Label}, err
 }
 
 // Left returns how many inquiries there still are.

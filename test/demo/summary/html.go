@@ -11,8 +11,12 @@ import (
 //go:embed day.html
 var source string
 
-var page = template.Must(template.New("day").Funcs(template.FuncMap{
-	"percent": percent, "whole": whole, "between": between, "span": span, "size": size, "clock": clock, "title": title,
+//go:embed style.css
+var style string
+
+var functions = template.FuncMap{
+	"style": func() template.CSS { return template.CSS(style) }, // a file of this package
+	"words": words, "percent": percent, "whole": whole, "between": between, "span": span, "size": size, "clock": clock, "title": title,
 	"number": func(n any) string {
 		switch n := n.(type) {
 		case int:
@@ -22,7 +26,9 @@ var page = template.Must(template.New("day").Funcs(template.FuncMap{
 		}
 		return fmt.Sprint(n)
 	},
-}).Parse(source))
+}
+
+var page = template.Must(template.New("day").Funcs(functions).Parse(source))
 
 // HTML writes the report as one page without script and outside assets, readable in light and dark and on a telephone.
 func HTML(w io.Writer, r *Report) error {
