@@ -14,6 +14,9 @@ import (
 // TestADayOfASupportTeam plays a small day of "make demo", and checks what the report says against what the simulation knows. It has the machine for itself: people who answer within a fraction of a second
 // would otherwise wait for it.
 func TestADayOfASupportTeam(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs with the measurements")
+	}
 	data.Path(t, "it_tickets/train.jsonl.gz")
 	data.Path(t, "it_tickets/valid.jsonl.gz")
 	o := sim.Defaults()

@@ -13,6 +13,9 @@ import (
 // TestAModelThatLearnsFromItsTrafficKeepsItsPromise plays a month of "make demo" on fewer inquiries: from a few examples to automation, over a change of the world that stops it by itself, to a new
 // certificate. With SWITCHYARD_MONTH=full it is the month of "make demo".
 func TestAModelThatLearnsFromItsTrafficKeepsItsPromise(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs with the measurements")
+	}
 	data.Path(t, "it_tickets/train.jsonl.gz")
 	data.Path(t, "it_tickets/valid.jsonl.gz")
 	o := sim.SmallMonth()
