@@ -97,8 +97,8 @@ conformance-next: $(BUF) ## Run it with the PHP of the next Debian, whose libcur
 	@if php=$$(script/php-next); then PHP="$$php" script/conformance; elif [ $$? -eq 3 ]; then echo "conformance-next is skipped"; else exit 1; fi
 
 .PHONY: test-figures
-test-figures: ## Run the measurements that assert figures, without the race detector
-	go test -count=1 -timeout 20m ./internal/engine/... ./test/...
+test-figures: ## Run the measurements that assert figures, and what trains for long, without the race detector
+	go test -count=1 -timeout 20m ./internal/engine/... ./services/training/ ./test/...
 
 .PHONY: test-php
 test-php: build ## Run the tests of the PHP packages against the real server

@@ -53,6 +53,7 @@ func TestAStopStartsARunAndIsNoCertificateToReach(t *testing.T) {
 
 // TestAfterABrokenPromiseOnlyWhatCameSinceTeaches stops as the product does: the schedule waits for labels of decisions since then, and learns from them alone.
 func TestAfterABrokenPromiseOnlyWhatCameSinceTeaches(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := start(t)
 	testkit.Deploy(t, s.conn, "support", testkit.Support, true)

@@ -187,3 +187,11 @@ func refusals(r *trainingv1.Run) []string {
 	}
 	return out
 }
+
+// trains leaves a test that trains for long to the run without the race detector.
+func trains(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it runs with the measurements")
+	}
+}

@@ -64,6 +64,7 @@ func TestHelperProcess(t *testing.T) {
 }
 
 func TestARunSurvivesKillAtEveryStep(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	reference := start(t)
 	reference.add("tickets", lines(tickets(900, 1)))

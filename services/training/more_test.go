@@ -131,6 +131,7 @@ func TestAPersonIsErasedFromDatasets(t *testing.T) {
 }
 
 func TestSuspectsAreNamed(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := start(t)
 	rows := tickets(1500, 1)
@@ -160,6 +161,7 @@ func TestSuspectsAreNamed(t *testing.T) {
 }
 
 func TestRowsThatTheChampionLearnedFromDoNotCompare(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := start(t)
 	rows := tickets(2400, 1)

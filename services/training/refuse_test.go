@@ -52,6 +52,7 @@ func (s *system) answering() *modelsv1.Deployment {
 }
 
 func TestAModelOfFlippedLabelsIsNeverPromoted(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := champion(t)
 	for seed := range uint64(3) {
@@ -67,6 +68,7 @@ func TestAModelOfFlippedLabelsIsNeverPromoted(t *testing.T) {
 }
 
 func TestAModelOfFlippedLabelsIsNotTheFirstEither(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := start(t)
 	s.add("flipped", lines(flipped(tickets(2400, 1), 0.2)))
@@ -77,6 +79,7 @@ func TestAModelOfFlippedLabelsIsNotTheFirstEither(t *testing.T) {
 }
 
 func TestAModelThatIsWorseForOneGroupIsNeverPromoted(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := champion(t)
 	// Rows of the dialect "east" call everything else by other names, which the candidate learns; for the others it has three times as many rows.
@@ -110,6 +113,7 @@ func TestAModelThatIsWorseForOneGroupIsNeverPromoted(t *testing.T) {
 }
 
 func TestAModelThatIsTunedOnItsTestSetIsNeverPromoted(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := champion(t)
 	s.add("more", lines(tickets(2400, 30)), only(trainingv1.SplitMethod_SPLIT_METHOD_NONE))
@@ -134,6 +138,7 @@ func TestAModelThatIsTunedOnItsTestSetIsNeverPromoted(t *testing.T) {
 }
 
 func TestTheSameRowsMeasureOnlySoOften(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := champion(t)
 	s.add("more", lines(tickets(1200, 40)), only(trainingv1.SplitMethod_SPLIT_METHOD_NONE))
@@ -146,6 +151,7 @@ func TestTheSameRowsMeasureOnlySoOften(t *testing.T) {
 }
 
 func TestAForgottenLabelIsNamed(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := champion(t)
 	var rows []example
@@ -176,6 +182,7 @@ func TestAForgottenLabelIsNamed(t *testing.T) {
 }
 
 func TestABetterModelTakesOverFromTheFirst(t *testing.T) {
+	trains(t)
 	t.Parallel()
 	s := start(t)
 	s.add("few", lines(tickets(200, 1)), only(trainingv1.SplitMethod_SPLIT_METHOD_NONE))
