@@ -68,7 +68,7 @@ func TestEverythingThatIsAcknowledgedOnADiskThatIsFull(t *testing.T) {
 		t.Skip("it runs with the measurements")
 	}
 	t.Parallel()
-	mount := smallDisk(t, "256m")
+	mount := smallDisk(t, "768m") // more than what is written meanwhile
 	dir := filepath.Join(mount, "data")
 	s := startWith(t, process.Options{
 		DataDir: dir, KeyFile: filepath.Join(t.TempDir(), "key"), Args: []string{"--socket", "none"},
