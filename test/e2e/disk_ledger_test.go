@@ -98,11 +98,10 @@ func TestEverythingThatIsAcknowledgedOnADiskThatIsFull(t *testing.T) {
 		seen[w.name] = map[string]int{}
 	}
 	until := time.Now().Add(4 * time.Second) // much longer would fill it with what is written
-	goesOn := func() bool { return time.Now().Before(until) }
 	var writers sync.WaitGroup
 	for _, w := range writes {
 		writers.Go(func() {
-			for goesOn() {
+			for time.Now().Before(until) {
 				err := w.do(t.Context())
 				mu.Lock()
 				seen[w.name][refusal(err)]++
@@ -111,12 +110,11 @@ func TestEverythingThatIsAcknowledgedOnADiskThatIsFull(t *testing.T) {
 			}
 		})
 	}
-	for goesOn() {
+	for time.Now().Before(until) {
 		fill(t, filler) // again and again: the server gives back room while it tries
 		time.Sleep(2 * time.Millisecond)
 	}
 	writers.Wait()
-	met := 0
 	for _, w := range writes {
 		for reason, n := range seen[w.name] {
 			// A busy machine may take longer than the caller waits: then nothing was acknowledged.
@@ -124,13 +122,9 @@ func TestEverythingThatIsAcknowledgedOnADiskThatIsFull(t *testing.T) {
 				t.Errorf("%s on a full disk: %d times %s", w.name, n, reason)
 			}
 		}
-		met += seen[w.name][diskFull]
 		if !w.mayNotFail && seen[w.name][diskFull] == 0 {
-			t.Logf("%s never met the full disk: %v", w.name, seen[w.name]) // a matter of luck on a busy machine
+			t.Errorf("%s never met the full disk: %v", w.name, seen[w.name])
 		}
-	}
-	if met == 0 {
-		t.Errorf("nothing met the full disk: %v", seen)
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
