@@ -103,6 +103,8 @@ type Row struct {
 	Attributes map[string]string
 	// Group, when set, names rows that are kept on one side of every split, such as those of one person. Rows with equal keys must have equal groups.
 	Group string
+	// Sampling is with which probability the row came to have a label; the zero value means that all rows of its kind have one.
+	Sampling Sampling
 }
 
 // RowError says why one row was rejected.

@@ -40,8 +40,10 @@ type Row struct {
 	Side dataset.Side
 	// Source is one of the constants; DecisionID what was judged, "" for imports.
 	Source, DecisionID string
-	// Probability is with which probability the row was chosen to be labelled, in (0, 1]; weight by its inverse. 1 where everything was.
+	// Probability is with which probability the row was chosen to be labelled, in (0, 1]; weight by its inverse. 1 where everything was, 0 where nobody knows.
 	Probability float64
+	// Least is the smallest such probability of any decision that was made like this one, in (0, 1]: see dataset.Sampling. 0 where the row cannot be part of an even sample.
+	Least float64
 }
 
 // stored is a row in Parquet.
@@ -58,6 +60,8 @@ type stored struct {
 	Source      string    `parquet:"source,dict"`
 	DecisionID  string    `parquet:"decision_id"`
 	Probability float64   `parquet:"probability,dict"`
+	// Least is -1 for none; files of earlier releases lack it, and read as 0: they say 1 of all rows.
+	Least float64 `parquet:"least,dict"`
 }
 
 // Encode writes the rows as Parquet.
@@ -87,7 +91,10 @@ func Encode(w io.Writer, rows []Row) error {
 func store(r *Row) (stored, error) {
 	s := stored{
 		Line: int64(r.Line), Text: r.Text, Labels: r.Labels, Side: string(r.Side), Group: r.Group, Person: r.Person, Time: r.Time,
-		Source: r.Source, DecisionID: r.DecisionID, Probability: r.Probability,
+		Source: r.Source, DecisionID: r.DecisionID, Probability: r.Probability, Least: r.Least,
+	}
+	if s.Least == 0 {
+		s.Least = dataset.Unknown
 	}
 	if s.Time.IsZero() {
 		s.Time = time.UnixMicro(0).UTC()
@@ -157,7 +164,13 @@ func Decode(data []byte) (rows []Row, err error) {
 func (s *stored) row() (Row, error) {
 	r := Row{
 		Row:  dataset.Row{Line: int(s.Line), Text: s.Text, Labels: s.Labels, Group: s.Group, Person: s.Person},
-		Side: dataset.Side(s.Side), Source: s.Source, DecisionID: s.DecisionID, Probability: s.Probability,
+		Side: dataset.Side(s.Side), Source: s.Source, DecisionID: s.DecisionID, Probability: s.Probability, Least: s.Least,
+	}
+	switch {
+	case r.Least == 0:
+		r.Least = 1
+	case r.Least < 0:
+		r.Least = 0
 	}
 	if s.Time.UnixMicro() != 0 {
 		r.Time = s.Time.UTC()
@@ -217,6 +230,7 @@ func Digest(rows []Row) string {
 		}
 		b = binary.BigEndian.AppendUint64(b, uint64(micros(r.Time)))
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(r.Probability))
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(r.Least))
 		for _, name := range slices.Sorted(maps.Keys(r.Attributes)) {
 			str(name)
 			str(r.Attributes[name])
@@ -252,14 +266,30 @@ func Set(name string, rows []Row, side dataset.Side) *dataset.Set {
 		}
 	}
 	set := dataset.Assemble(name, plain, dataset.Options{})
-	groups := make(map[int]string, len(kept))
-	for _, r := range kept {
-		groups[r.Line] = r.Group
+	byLine := make(map[int]*Row, len(kept))
+	for i := range kept {
+		byLine[kept[i].Line] = &kept[i]
 	}
 	for i := range set.Rows {
-		set.Rows[i].Group = groups[set.Rows[i].Line]
+		r := byLine[set.Rows[i].Line]
+		set.Rows[i].Group, set.Rows[i].Sampling = r.Group, r.sampling()
 	}
 	digest := Digest(kept)
 	set.SHA256 = digest[len("sha256:"):]
 	return set
+}
+
+// sampling is how the row came to be labelled, as those who learn and measure want to know it.
+func (r *Row) sampling() dataset.Sampling {
+	s := dataset.Sampling{Probability: r.Probability, Least: r.Least}
+	if s.Probability == 0 {
+		s.Probability = dataset.Unknown
+	}
+	if s.Least == 0 {
+		s.Least = dataset.Unknown
+	}
+	if s == (dataset.Sampling{Probability: 1, Least: 1}) {
+		return dataset.Sampling{}
+	}
+	return s
 }

@@ -18,13 +18,13 @@ func rows() []snapshot.Row {
 	return []snapshot.Row{
 		{
 			Row:  dataset.Row{Line: 1, Text: "déjà vu\nagain", Labels: []string{"a", "b"}, Person: "p", Time: at, Group: "g", Attributes: map[string]string{"locale": "de", "channel": "mail"}},
-			Side: dataset.Train, Source: snapshot.Verdict, DecisionID: "d1", Probability: 0.05,
+			Side: dataset.Train, Source: snapshot.Verdict, DecisionID: "d1", Probability: 0.05, Least: 0.01,
 		},
 		{
 			Row: dataset.Row{Line: 2, Labels: []string{}, Record: engine.Record{
 				"amount": {Kind: engine.Number, Number: 1.5}, "paid": {Kind: engine.Bool, Bool: true}, "shop": {Kind: engine.Text, Text: "x"},
 			}},
-			Side: dataset.Test, Source: snapshot.Import, Probability: 1,
+			Side: dataset.Test, Source: snapshot.Import, Probability: 1, Least: 1,
 		},
 	}
 }
@@ -67,6 +67,7 @@ func TestEveryPartOfARowIsInTheDigest(t *testing.T) {
 		"time":        func(r []snapshot.Row) { r[0].Time = r[0].Time.Add(time.Microsecond) },
 		"attribute":   func(r []snapshot.Row) { r[0].Attributes["locale"] = "fr" },
 		"probability": func(r []snapshot.Row) { r[0].Probability = 0.5 },
+		"least":       func(r []snapshot.Row) { r[0].Least = 0.02 },
 		"decision":    func(r []snapshot.Row) { r[0].DecisionID = "d2" },
 		"number":      func(r []snapshot.Row) { r[1].Record["amount"] = engine.Value{Kind: engine.Number, Number: 2} },
 		"boolean":     func(r []snapshot.Row) { r[1].Record["paid"] = engine.Value{Kind: engine.Bool} },

@@ -25,16 +25,20 @@ func Automate(certificates []risk.Certificate, delta float64, measured []risk.Po
 			}
 		}
 	}
+	all, automated, wrong := 0.0, 0.0, 0.0
 	for _, p := range measured {
+		all += p.Stands()
 		if !Accepts(certificates, p) {
 			continue
 		}
 		a.AutomatedRows++
+		automated += p.Stands()
 		if !p.Correct {
 			a.RealisedErrors++
+			wrong += p.Stands()
 		}
 	}
-	a.Share, a.RealisedError = ratio(a.AutomatedRows, len(measured)), ratio(a.RealisedErrors, a.AutomatedRows)
+	a.Share, a.RealisedError = part(automated, all), part(wrong, automated)
 	return a
 }
 

@@ -33,6 +33,16 @@ type Sample struct {
 	// Truth holds the true label indices of each row: exactly one for multi-class, any number for multi-label. -1 stands for a
 	// label that the model does not know.
 	Truth [][]int32
+	// Weights, where set, say how many rows of the traffic each row stands for: the inverse of the probability with which it was chosen to be labelled. Without them each stands for one.
+	Weights []float64
+}
+
+// Weight returns how many rows of the traffic row i stands for.
+func (s *Sample) Weight(i int) float64 {
+	if s.Weights == nil {
+		return 1
+	}
+	return s.Weights[i]
 }
 
 // Row returns the probabilities of row i.
@@ -88,6 +98,9 @@ func (s *Sample) Points() []risk.Point {
 	points := make([]risk.Point, len(s.Truth))
 	for i := range points {
 		p := &points[i]
+		if s.Weights != nil {
+			p.Weight = s.Weights[i]
+		}
 		switch {
 		case s.refused(i):
 			p.Abstain = true
@@ -115,8 +128,11 @@ type Evaluation struct {
 	MeasuredOn string `json:"measuredOn"`
 	Rows       int    `json:"rows"`
 	// RefusedRows did not fit the model, UnknownLabelRows have a true label that training never saw; both count as wrong.
-	RefusedRows      int `json:"refusedRows"`
-	UnknownLabelRows int `json:"unknownLabelRows"`
+	RefusedRows int `json:"refusedRows"`
+	// EffectiveRows is how many rows that were not chosen would say as much, where rows are weighted (Kish 1965); absent where all count alike. Shares and means are then those of the traffic, counts
+	// those of the rows.
+	EffectiveRows    float64 `json:"effectiveRows,omitempty"`
+	UnknownLabelRows int     `json:"unknownLabelRows"`
 
 	// Accuracy is the share of rows whose answer is the whole truth (for multi-label: the exact set).
 	Accuracy float64 `json:"accuracy"`

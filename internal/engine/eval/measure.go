@@ -21,10 +21,12 @@ func Measure(s *Sample) *Evaluation {
 	if s.Multilabel {
 		e.Task = "multilabel"
 	}
-	right := 0
+	right, all, squares := 0.0, 0.0, 0.0
 	for i := range s.Truth {
+		w := s.Weight(i)
+		all, squares = all+w, squares+w*w
 		if s.right(i) {
-			right++
+			right += w
 		}
 		if s.refused(i) {
 			e.RefusedRows++
@@ -33,7 +35,10 @@ func Measure(s *Sample) *Evaluation {
 			e.UnknownLabelRows++
 		}
 	}
-	e.Accuracy = ratio(right, e.Rows)
+	e.Accuracy = part(right, all)
+	if s.Weights != nil {
+		e.EffectiveRows = part(all*all, squares)
+	}
 	e.labels(s)
 	e.confusions(s)
 	e.probabilities(s)
@@ -44,34 +49,39 @@ func Measure(s *Sample) *Evaluation {
 
 func (e *Evaluation) labels(s *Sample) {
 	n := len(s.Labels)
-	hit, support, predicted := make([]int, n), make([]int, n), make([]int, n)
+	hit, support, predicted := make([]float64, n), make([]float64, n), make([]float64, n)
+	e.Labels = make([]LabelScore, n)
+	hits, all, counted := 0.0, 0.0, 0
 	for i, truth := range s.Truth {
-		answer := s.answer(i)
+		answer, w := s.answer(i), s.Weight(i)
 		for _, l := range answer {
-			predicted[l]++
+			predicted[l] += w
+			e.Labels[l].Predicted++
 			if slices.Contains(truth, l) {
-				hit[l]++
+				hit[l] += w
 			}
 		}
 		for _, l := range truth {
 			if l >= 0 {
-				support[l]++
+				support[l] += w
+				e.Labels[l].Support++
 			}
 		}
+		if slices.Contains(truth, -1) {
+			all += w
+		}
 	}
-	hits, all, counted := 0, e.UnknownLabelRows, 0
-	e.Labels = make([]LabelScore, n)
 	for l, name := range s.Labels {
-		score := LabelScore{Label: name, Precision: ratio(hit[l], predicted[l]), Recall: ratio(hit[l], support[l]), Support: support[l], Predicted: predicted[l]}
-		score.F1 = ratio(2*hit[l], support[l]+predicted[l])
-		e.Labels[l] = score
+		score := &e.Labels[l]
+		score.Label, score.Precision, score.Recall = name, part(hit[l], predicted[l]), part(hit[l], support[l])
+		score.F1 = part(2*hit[l], support[l]+predicted[l])
 		hits, all = hits+2*hit[l], all+support[l]+predicted[l]
 		if support[l]+predicted[l] > 0 {
 			e.MacroF1 += score.F1
 			counted++
 		}
 	}
-	e.MicroF1 = ratio(hits, all)
+	e.MicroF1 = part(hits, all)
 	if counted > 0 {
 		e.MacroF1 /= float64(counted)
 	}
@@ -138,37 +148,40 @@ func matrix(labels []string, support []int, counts map[[2]int32]int) *Matrix {
 // probabilities fills in everything that judges the numbers rather than the answers.
 func (e *Evaluation) probabilities(s *Sample) {
 	const least = 1e-15 // a probability of 0 for the truth would make the mean infinite
-	var scores []float64
+	var scores, weights []float64
 	var correct []bool
-	loss, terms := 0.0, 0
+	loss, terms := 0.0, 0.0
 	for i, truth := range s.Truth {
 		if s.refused(i) {
 			continue
 		}
-		row := s.Row(i)
+		row, w := s.Row(i), s.Weight(i)
 		if !s.Multilabel {
 			_, score := risk.Top(row)
-			scores, correct = append(scores, score), append(correct, s.right(i))
+			scores, correct, weights = append(scores, score), append(correct, s.right(i)), append(weights, w)
 			if len(truth) > 0 && truth[0] >= 0 {
-				loss -= math.Log(max(float64(row[truth[0]]), least))
-				terms++
+				loss -= w * math.Log(max(float64(row[truth[0]]), least))
+				terms += w
 			}
 			continue
 		}
 		for l, p := range row {
 			yes := slices.Contains(truth, int32(l))
-			scores, correct = append(scores, float64(p)), append(correct, yes)
+			scores, correct, weights = append(scores, float64(p)), append(correct, yes), append(weights, w)
 			if !yes {
 				p = 1 - p
 			}
-			loss -= math.Log(max(float64(p), least))
-			terms++
+			loss -= w * math.Log(max(float64(p), least))
+			terms += w
 		}
 	}
 	if terms > 0 {
-		e.LogLoss = loss / float64(terms)
+		e.LogLoss = loss / terms
 	}
-	e.Reliability = risk.Reliability(scores, correct, bins)
+	if s.Weights == nil {
+		weights = nil
+	}
+	e.Reliability = risk.WeightedReliability(scores, correct, weights, bins)
 	e.CalibrationError = risk.CalibrationError(e.Reliability)
 	if question, yes := s.question(); question != nil {
 		if auc, ok := AUC(question, yes); ok {
@@ -265,21 +278,33 @@ func curve(points []risk.Point) []CurvePoint {
 	}
 	slices.SortStableFunc(usable, func(a, b risk.Point) int { return cmp.Compare(b.Score, a.Score) })
 	out := []CurvePoint{}
-	wrong, next := 0, 1
+	wrong, sum, all, next := 0.0, 0.0, 0.0, 1
+	for _, p := range points {
+		all += p.Stands()
+	}
 	for i, p := range usable {
+		sum += p.Stands()
 		if !p.Correct {
-			wrong++
+			wrong += p.Stands()
 		}
 		last := i == len(usable)-1
 		if !last && usable[i+1].Score == p.Score {
 			continue // equal scores are automated together
 		}
-		if (i+1)*curvePoints >= next*len(points) || last {
-			out = append(out, CurvePoint{Coverage: ratio(i+1, len(points)), Error: ratio(wrong, i+1), Threshold: p.Score})
-			next = (i+1)*curvePoints/len(points) + 1
+		if sum*curvePoints >= float64(next)*all || last {
+			out = append(out, CurvePoint{Coverage: part(sum, all), Error: part(wrong, sum), Threshold: p.Score})
+			next = int(part(sum*curvePoints, all)) + 1
 		}
 	}
 	return out
+}
+
+// part is a as a part of b; 0 of nothing.
+func part(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
 }
 
 func ratio(a, b int) float64 {

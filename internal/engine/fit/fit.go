@@ -17,6 +17,13 @@
 // has not seen; the calibration is that of a nearly equal model (97 % of the rows), and the evaluation shows what it is worth.
 // On banking77 it wins 0.1–0.2 points of accuracy. Certification rows are never trained on: they would certify nothing.
 //
+// # Rows that were chosen to be labelled
+//
+// Of traffic that a model decides partly by itself, people label all that was left to them, and a random share of the rest. Such rows say how they were chosen (dataset.Sampling). Calibration and certification rows
+// are drawn from them so that each part is again a sample of the traffic in which everything is alike: most of the rare rows that stand for many, and of the others of that era as small a share as
+// evens it out. So nothing has to be weighted, the certificate is as exact as that of rows that were all labelled, and what is left over is learned from. Rows of different
+// eras are not weighted against each other: each is a sample of the same traffic. On a test set, where nothing is given away, rows are weighted instead.
+//
 // A given test set is never split, trained or certified on: it tells what the promise was worth on new rows.
 package fit
 

@@ -26,6 +26,7 @@ func OutOfFold(ctx context.Context, set *dataset.Set, o Options, folds int, prog
 		Labels: r.index.names, Multilabel: r.index.multilabel, OutOfScope: r.index.outOfScope, Moderation: r.o.Operation == eval.Moderation, Harmless: r.index.harmless,
 		Probs: make([]float32, len(r.index.names)*len(set.Rows)), Truth: make([][]int32, len(set.Rows)),
 	}
+	sample.Weights = weights(set.Rows)
 	for fold, held := range r.folds(folds) {
 		progress(Event{Stage: StageTrain, Done: float64(fold) / float64(folds), Message: fmt.Sprintf("fold %d of %d", fold+1, folds)})
 		if err := r.fold(held, sample); err != nil {

@@ -190,6 +190,7 @@ func (r *run) judge(artifact []byte, p engine.Predictor) (*Result, error) {
 	held := make([]dataset.Row, len(r.parts.certify))
 	for i, n := range r.parts.certify {
 		held[i] = r.set.Rows[n]
+		held[i].Sampling = dataset.Sampling{} // these are an even sample
 	}
 	r.say(StageCertify, 0, "%d rows", len(held))
 	certification, err := r.score(p, held)

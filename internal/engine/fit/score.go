@@ -34,9 +34,22 @@ func Score(ctx context.Context, p engine.Predictor, rows []dataset.Row, moderati
 	return s, ask(ctx, p, rows, x, s)
 }
 
+// weights say how many rows of the traffic each row stands for; nil when all were labelled alike.
+func weights(rows []dataset.Row) []float64 {
+	if dataset.Even(rows) {
+		return nil
+	}
+	out := make([]float64, len(rows))
+	for i := range rows {
+		out[i] = rows[i].Sampling.Weight()
+	}
+	return out
+}
+
 // ask fills in the answers and truths of a sample.
 func ask(ctx context.Context, p engine.Predictor, rows []dataset.Row, x *index, s *eval.Sample) error {
 	s.Probs, s.Truth = make([]float32, len(s.Labels)*len(rows)), make([][]int32, len(rows))
+	s.Weights = weights(rows)
 	workers := max(1, min(runtime.GOMAXPROCS(0), len(rows)/64))
 	errs := make([]error, workers)
 	var wg sync.WaitGroup

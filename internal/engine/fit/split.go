@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -24,14 +25,64 @@ type parts struct {
 	train, calibrate, certify []int
 }
 
+// Rows that were labelled by a share of their kind are rare and stand for many, so most of them certify; of all other rows of the same era only as large a share as makes the parts even.
+const (
+	mostHeld      = 0.8        // of the rows of an even sample certify at most
+	mostTempered  = 0.15       // and calibrate at most
+	sampledStream = 0x73616d70 // of random numbers
+)
+
+// divideSampled divides groups of rows that were chosen to be labelled, with different probabilities. Each part that measures becomes a sample of the traffic as it was: a group goes into it with a
+// probability that is inverse to the one with which it was labelled (Madow's systematic sampling in a random order). Rows of which nobody knows why they are labelled only teach.
+func divideSampled(rows []dataset.Row, groups [][]int, holdOut, calibrate float64, seed uint64, texts bool, p *parts) {
+	rng := rand.New(rand.NewPCG(seed, sampledStream)) // repeatable, not secret
+	rng.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
+	trained := map[string]bool{}
+	for _, i := range p.train {
+		for _, l := range rows[i].Labels {
+			trained[l] = true
+		}
+	}
+	at := rng.Float64()
+	for _, g := range groups {
+		rate, keep := rows[g[0]].Sampling.Thinned()
+		unknown := slices.ContainsFunc(rows[g[0]].Labels, func(l string) bool { return !trained[l] }) // a label has to be learned before anything else
+		if rate == 0 || unknown {
+			p.train = append(p.train, g...)
+			for _, l := range rows[g[0]].Labels {
+				trained[l] = true
+			}
+			continue
+		}
+		certify, temper := keep*min(mostHeld, holdOut/rate), keep*min(mostTempered, calibrate/rate)
+		switch next := math.Ceil(at); { // the next whole number, which the group's stretch may hold
+		case next < at+certify:
+			if texts {
+				g = g[:1]
+			}
+			p.certify = append(p.certify, g...)
+		case next < at+certify+temper:
+			p.calibrate = append(p.calibrate, g...)
+		default:
+			p.train = append(p.train, g...)
+		}
+		at += certify + temper
+	}
+}
+
 // split divides the rows. Rows with equal keys or of one group stay together; each label set is divided in the same proportions, with the
 // remainders carried from one to the next, so that 77 labels of 13 rows give a tenth of all rows and not nothing.
 func split(rows []dataset.Row, holdOut, calibrate float64, seed uint64, texts bool) parts {
 	groups := stratify(rows)
 	rng := rand.New(rand.NewPCG(seed, 0x73706c6974)) // repeatable, not secret
 	var p parts
+	var sampled [][]int
 	var carryCertify, carryCalibrate float64
 	for _, stratum := range groups {
+		stratum, sampled = withoutSampled(rows, stratum, sampled)
+		if len(stratum) == 0 {
+			continue
+		}
 		rng.Shuffle(len(stratum), func(i, j int) { stratum[i], stratum[j] = stratum[j], stratum[i] })
 		size := 0
 		for _, g := range stratum {
@@ -57,10 +108,24 @@ func split(rows []dataset.Row, holdOut, calibrate float64, seed uint64, texts bo
 			}
 		}
 	}
+	divideSampled(rows, sampled, holdOut, calibrate, seed, texts, &p)
 	slices.Sort(p.train)
 	slices.Sort(p.calibrate)
 	slices.Sort(p.certify)
 	return p
+}
+
+// withoutSampled takes out of a stratum the groups whose rows were chosen to be labelled, and adds them to the others of these.
+func withoutSampled(rows []dataset.Row, stratum, sampled [][]int) (left, all [][]int) {
+	left = stratum[:0:0]
+	for _, g := range stratum {
+		if rate, keep := rows[g[0]].Sampling.Thinned(); rate == 1 && keep == 1 {
+			left = append(left, g)
+		} else {
+			sampled = append(sampled, g)
+		}
+	}
+	return left, sampled
 }
 
 // stratify groups row numbers by key, and the groups by the rarest label of their first row (multi-label sets have too many

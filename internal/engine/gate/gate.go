@@ -9,6 +9,10 @@
 // group refuses when it is worse by more than GroupMargin and chance does not explain it. The level of that test is divided by the number of labels,
 // or of groups of the attribute (Bonferroni), so that a candidate that is as good everywhere is refused by chance in at most 1−Confidence of all cases.
 //
+// # Rows that were chosen to be labelled
+//
+// What people labelled of a deployment's traffic is harder than the traffic. Such rows have weights (eval.Sample.Weights); shares, differences and tests are then those of the traffic, see weigh.go.
+//
 // # Rows that are used again
 //
 // Whoever chooses among many candidates by the same rows fits those rows. The k-th comparison on the same rows is therefore made at the level
@@ -159,7 +163,10 @@ type Report struct {
 
 // Comparison is the candidate against the champion on the same rows.
 type Comparison struct {
-	Rows     int  `json:"rows"`
+	Rows int `json:"rows"`
+	// EffectiveRows is how many rows that were not chosen would say as much of the difference; absent where all count alike.
+	EffectiveRows float64 `json:"effectiveRows,omitempty"`
+
 	Accuracy Rate `json:"accuracy"` // of the candidate
 	Champion Rate `json:"champion"`
 	// Better counts rows that only the candidate answered rightly, Worse those that only the champion did.

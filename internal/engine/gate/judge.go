@@ -160,10 +160,13 @@ func (j *judge) accuracy() {
 	}
 	c, z := count(j.in, all), quantile(0.025)
 	cmp := &Comparison{
-		Rows: n, Accuracy: wilson(c.right, n, z), Champion: wilson(c.champion, n, z), Better: c.better, Worse: c.worse,
-		Difference: float64(c.better-c.worse) / float64(max(n, 1)), Level: j.level(), PWorse: pWorse(c.better, c.worse),
+		Rows: n, Accuracy: wilson(c.right.plus, c.right.n, z), Champion: wilson(c.champion.plus, c.champion.n, z), Better: c.better, Worse: c.worse,
+		Difference: c.paired.mean(), Level: j.level(), PWorse: pWorse(c.paired.plus, c.paired.minus),
 	}
-	cmp.Low, cmp.High = difference(c.better, c.worse, n, cmp.Level)
+	if j.in.Candidate.Sample.Weights != nil {
+		cmp.EffectiveRows = c.paired.n
+	}
+	cmp.Low, cmp.High = difference(c.paired.plus, c.paired.minus, c.paired.n, cmp.Level)
 	j.report.Comparison = cmp
 	r := Result{Gate: Accuracy, Passed: cmp.Low >= -j.p.Margin, Observed: cmp.Difference, Limit: -j.p.Margin, Low: cmp.Low, High: cmp.High, Rows: n}
 	verdict := "it is shown not to be worse than"
@@ -173,8 +176,8 @@ func (j *judge) accuracy() {
 	case !r.Passed:
 		verdict = "it is not shown not to be worse than"
 	}
-	j.say(r, "accuracy %s against %s of the champion on the same %d rows (%d better, %d worse): difference %s, between %s and %s; %s the champion by %s",
-		percent(cmp.Accuracy.Share), percent(cmp.Champion.Share), n, c.better, c.worse, signed(cmp.Difference), signed(cmp.Low), signed(cmp.High), verdict, percent(j.p.Margin))
+	j.say(r, "accuracy %s against %s of the champion on the same %d rows%s (%d better, %d worse): difference %s, between %s and %s; %s the champion by %s",
+		percent(cmp.Accuracy.Share), percent(cmp.Champion.Share), n, j.worth(c.paired), c.better, c.worse, signed(cmp.Difference), signed(cmp.Low), signed(cmp.High), verdict, percent(j.p.Margin))
 }
 
 // slices judges labels and groups.
@@ -210,12 +213,13 @@ func (j *judge) slices() {
 
 func (j *judge) calibration() {
 	s := j.in.Candidate.Sample
-	var scores []float64
+	var scores, weights []float64
 	var correct []bool
 	for i, p := range s.Points() {
 		if s.Refused(i) {
 			continue
 		}
+		weights = append(weights, s.Weight(i))
 		if s.Multilabel || s.Moderation {
 			scores, correct = append(scores, p.Score), append(correct, p.Correct)
 			continue
@@ -227,8 +231,8 @@ func (j *judge) calibration() {
 		j.skip(Calibration, "nothing was answered")
 		return
 	}
-	observed := calibrationError(scores, correct)
-	expected := expectedError(scores)
+	observed := risk.CalibrationError(risk.WeightedReliability(scores, correct, weights, bins))
+	expected := expectedError(scores, weights)
 	r := Result{
 		Gate: Calibration, Passed: observed-expected <= j.p.MaxCalibrationError, Observed: observed - expected, Limit: j.p.MaxCalibrationError, Rows: len(scores),
 	}
@@ -237,29 +241,28 @@ func (j *judge) calibration() {
 
 const bins = 15
 
-func calibrationError(scores []float64, correct []bool) float64 {
-	return risk.CalibrationError(risk.Reliability(scores, correct, bins))
-}
-
 // expectedError is the calibration error that perfectly honest scores would show with so few rows (consistency resampling: Bröcker and Smith 2007). The draws are the
 // same for the same number of rows.
-func expectedError(scores []float64) float64 {
+func expectedError(scores, weights []float64) float64 {
 	const rounds = 50
 	random := rand.New(rand.NewPCG(uint64(len(scores)), 0x63616c))
-	sum := 0.0
+	sum, all := 0.0, 0.0
+	for _, w := range weights {
+		all += w
+	}
 	for range rounds {
 		var surplus [bins]float64 // confidence beyond what came true
-		for _, p := range scores {
+		for i, p := range scores {
 			b := min(bins-1, int(p*bins))
-			if surplus[b] += p; random.Float64() < p {
-				surplus[b]--
+			if surplus[b] += weights[i] * p; random.Float64() < p {
+				surplus[b] -= weights[i]
 			}
 		}
 		for _, s := range surplus {
 			sum += math.Abs(s)
 		}
 	}
-	return sum / rounds / float64(len(scores))
+	return sum / rounds / all
 }
 
 func (j *judge) golden() {
@@ -289,28 +292,19 @@ func (j *judge) certificate() {
 		}
 	}
 	a, b := j.in.Candidate.accepted(), j.in.Champion.accepted()
-	more, less, mine, theirs := 0, 0, 0, 0
+	both, own, champion := make([]outcome, len(a)), make([]outcome, len(a)), make([]outcome, len(a))
 	for i := range a {
-		switch {
-		case a[i] && !b[i]:
-			more++
-		case b[i] && !a[i]:
-			less++
-		}
-		if a[i] {
-			mine++
-		}
-		if b[i] {
-			theirs++
-		}
+		w := j.in.Candidate.Sample.Weight(i)
+		both[i], own[i], champion[i] = outcome{signOf(a[i], b[i]), w}, outcome{one(a[i]), w}, outcome{one(b[i]), w}
 	}
-	r := Result{Gate: Certificate, Observed: share(mine, n) - share(theirs, n), Limit: -j.p.AutomationMargin, Rows: n}
-	r.Low, r.High = difference(more, less, n, j.level())
-	r.Passed = r.Observed >= -j.p.AutomationMargin || pWorse(more, less) > 1-j.p.Confidence
+	paired, mine, theirs := weigh(both), weigh(own).mean(), weigh(champion).mean()
+	r := Result{Gate: Certificate, Observed: mine - theirs, Limit: -j.p.AutomationMargin, Rows: n}
+	r.Low, r.High = difference(paired.plus, paired.minus, paired.n, j.level())
+	r.Passed = r.Observed >= -j.p.AutomationMargin || pWorse(paired.plus, paired.minus) > 1-j.p.Confidence
 	if j.report.Comparison != nil {
-		j.report.Comparison.Automated, j.report.Comparison.ChampionAutomated = share(mine, n), share(theirs, n)
+		j.report.Comparison.Automated, j.report.Comparison.ChampionAutomated = mine, theirs
 	}
-	j.say(r, "it would automate %s of the rows, the champion %s; %s may be lost", percent(share(mine, n)), percent(share(theirs, n)), percent(j.p.AutomationMargin))
+	j.say(r, "it would automate %s of the rows%s, the champion %s; %s may be lost", percent(mine), j.worth(paired), percent(theirs), percent(j.p.AutomationMargin))
 }
 
 // promise looks whether the certified error is kept on rows that neither trained nor certified.
@@ -321,31 +315,38 @@ func (j *judge) promise() {
 		if !c.Certified {
 			continue
 		}
-		n, wrong := 0, 0
+		var errors []outcome
 		for i, p := range points {
 			if found, ok := risk.Find(j.in.Candidate.Certificates, p.Side); ok && found.Side == c.Side && accepted[i] {
-				if n++; !p.Correct {
-					wrong++
-				}
+				errors = append(errors, outcome{one(!p.Correct), p.Stands()})
 			}
 		}
+		n, e := len(errors), weigh(errors)
 		if n == 0 {
 			continue
 		}
 		judged = true
 		// The chance of so many errors or more if the promise were just kept.
 		p := 1.0
-		if wrong > 0 {
-			p = 1 - risk.BinomialTail(wrong-1, n, c.Alpha)
+		if wrong := int(math.Round(e.plus)); wrong > 0 {
+			p = 1 - risk.BinomialTail(wrong-1, int(math.Round(e.n)), c.Alpha)
 		}
-		r := Result{Gate: Promise, Subject: c.Side, Passed: p > (1-j.p.Confidence)/2, Observed: share(wrong, n), Limit: c.Alpha, Rows: n}
-		rate := wilson(wrong, n, quantile(0.025))
+		r := Result{Gate: Promise, Subject: c.Side, Passed: p > (1-j.p.Confidence)/2, Observed: e.mean(), Limit: c.Alpha, Rows: n}
+		rate := wilson(e.plus, e.n, quantile(0.025))
 		r.Low, r.High = rate.Low, rate.High
-		j.say(r, "of %d rows that it would automate%s %s are wrong, %s are promised (p = %.2g)", n, sided(c.Side), percent(r.Observed), percent(c.Alpha), p)
+		j.say(r, "of %d rows that it would automate%s%s %s are wrong, %s are promised (p = %.2g)", n, j.worth(e), sided(c.Side), percent(r.Observed), percent(c.Alpha), p)
 	}
 	if !judged {
 		j.skip(Promise, "it would automate none of the rows")
 	}
+}
+
+// worth says in brackets how many rows that were not chosen would say as much; nothing where all rows count alike.
+func (j *judge) worth(e evidence) string {
+	if j.in.Candidate.Sample.Weights == nil {
+		return ""
+	}
+	return fmt.Sprintf(", weighted and worth %.0f,", e.n)
 }
 
 func sided(side string) string {

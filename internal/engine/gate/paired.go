@@ -7,11 +7,11 @@ import (
 )
 
 // wilson returns a share with the interval of Wilson, "Probable inference, the law of succession, and statistical inference" (1927), z standard errors wide.
-func wilson(k, n int, z float64) Rate {
-	if n == 0 {
+func wilson(k, m, z float64) Rate {
+	if m == 0 {
 		return Rate{High: 1}
 	}
-	p, m := float64(k)/float64(n), float64(n)
+	p := k / m
 	centre := (p + z*z/(2*m)) / (1 + z*z/m)
 	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
 	return Rate{Share: p, Low: max(0, centre-half), High: min(1, centre+half)}
@@ -19,7 +19,7 @@ func wilson(k, n int, z float64) Rate {
 
 // NoiseOf is an estimated share of mislabelled rows with its 95 % interval.
 func NoiseOf(suspected, rows int, share float64) *Noise {
-	r := wilson(int(share*float64(rows)+0.5), rows, quantile(0.025))
+	r := wilson(math.Floor(share*float64(rows)+0.5), float64(rows), quantile(0.025))
 	return &Noise{Rows: rows, Suspected: suspected, Share: share, Low: r.Low, High: r.High}
 }
 
@@ -28,7 +28,7 @@ func quantile(level float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*level
 
 // difference returns the bounds of (better−worse)/n, each wrong with probability level: the score interval of Tango, "Equivalence test and confidence interval
 // for the difference in proportions for the paired-sample design" (1998). It holds its level with few rows and few disagreements, where Wald's does not.
-func difference(better, worse, n int, level float64) (low, high float64) {
+func difference(better, worse, n, level float64) (low, high float64) {
 	if n == 0 {
 		return -1, 1
 	}
@@ -50,8 +50,7 @@ func difference(better, worse, n int, level float64) (low, high float64) {
 }
 
 // score is Tango's statistic for "the difference is d".
-func score(better, worse, n int, d float64) float64 {
-	b, c, m := float64(better), float64(worse), float64(n)
+func score(b, c, m, d float64) float64 {
 	top := b - c - m*d
 	// The nuisance parameter, P(only the second is right), at its maximum likelihood under d.
 	a2 := 2 * m
@@ -73,7 +72,8 @@ func score(better, worse, n int, d float64) float64 {
 
 // pWorse is the chance of at least so many worse rows among those on which two equally good models disagree: McNemar's test, exact, one-sided, with the mid-p
 // correction (Fagerland, Lydersen and Laake 2013).
-func pWorse(better, worse int) float64 {
+func pWorse(moreBetter, moreWorse float64) float64 {
+	better, worse := int(math.Round(moreBetter)), int(math.Round(moreWorse))
 	n := better + worse
 	if n == 0 {
 		return 1

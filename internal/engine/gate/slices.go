@@ -86,13 +86,13 @@ func measure(in *Input, parts []members) []Slice {
 	for k, part := range parts {
 		s := Slice{Attribute: part.attribute, Name: part.name, Rows: len(part.rows)}
 		c := count(in, part.rows)
-		s.Accuracy, s.Better, s.Worse = wilson(c.right, len(part.rows), z), c.better, c.worse
+		s.Accuracy, s.Better, s.Worse = wilson(c.right.plus, c.right.n, z), c.better, c.worse
 		s.PWorse = 1
 		if in.Champion != nil {
-			champion := wilson(c.champion, len(part.rows), z)
+			champion := wilson(c.champion.plus, c.champion.n, z)
 			s.Champion = &champion
-			s.Difference = float64(c.better-c.worse) / float64(len(part.rows))
-			s.PWorse = pWorse(c.better, c.worse)
+			s.Difference = c.paired.mean()
+			s.PWorse = pWorse(c.paired.plus, c.paired.minus)
 		}
 		out[k] = s
 	}
@@ -100,26 +100,30 @@ func measure(in *Input, parts []members) []Slice {
 	return out
 }
 
-// counts of rows that were answered rightly.
-type counts struct{ right, champion, better, worse int }
+// counts are how many rows only one of both answered rightly, and what the rows say of each and of both together.
+type counts struct {
+	better, worse           int
+	right, champion, paired evidence
+}
 
 func count(in *Input, rows []int) (c counts) {
-	for _, i := range rows {
-		a := in.Candidate.Sample.Right(i)
-		b := in.Champion != nil && in.Champion.Sample.Right(i)
-		if a {
-			c.right++
+	right, champion, paired := make([]outcome, len(rows)), make([]outcome, len(rows)), make([]outcome, len(rows))
+	for k, i := range rows {
+		a, w := in.Candidate.Sample.Right(i), in.Candidate.Sample.Weight(i)
+		right[k] = outcome{one(a), w}
+		if in.Champion == nil {
+			continue
 		}
-		if b {
-			c.champion++
-		}
-		if in.Champion != nil && a && !b {
+		b := in.Champion.Sample.Right(i)
+		champion[k], paired[k] = outcome{one(b), w}, outcome{signOf(a, b), w}
+		switch paired[k].value {
+		case 1:
 			c.better++
-		}
-		if b && !a {
+		case -1:
 			c.worse++
 		}
 	}
+	c.right, c.champion, c.paired = weigh(right), weigh(champion), weigh(paired)
 	return c
 }
 

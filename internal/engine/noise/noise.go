@@ -34,8 +34,8 @@ func Find(s *eval.Sample) []Suspect {
 	return out
 }
 
-// Share estimates the share of the rows that are mislabelled: the off-diagonal of the confident joint, with each label's part scaled to all of its rows. Of
-// multi-label samples it is the share of suspects.
+// Share estimates the share of the rows that are mislabelled: the off-diagonal of the confident joint, with each label's part scaled to all of its rows, and
+// rows that were chosen to be labelled weighted. Of multi-label samples it is the share of suspects.
 func Share(s *eval.Sample) float64 {
 	if len(s.Truth) == 0 {
 		return 0
@@ -44,25 +44,30 @@ func Share(s *eval.Sample) float64 {
 		return float64(len(multi(s))) / float64(len(s.Truth))
 	}
 	threshold := usual(s)
-	sure, off, rows := make([]int, len(s.Labels)), make([]int, len(s.Labels)), make([]int, len(s.Labels))
+	sure, off, rows, all := make([]float64, len(s.Labels)), make([]float64, len(s.Labels)), make([]float64, len(s.Labels)), 0.0
 	for i, truth := range s.Truth {
+		w := s.Weight(i)
+		all += w
 		if s.Refused(i) || len(truth) == 0 || truth[0] < 0 {
 			continue
 		}
-		rows[truth[0]]++
+		rows[truth[0]] += w
 		if likely := confident(s.Row(i), threshold); likely >= 0 {
-			if sure[truth[0]]++; likely != truth[0] {
-				off[truth[0]]++
+			if sure[truth[0]] += w; likely != truth[0] {
+				off[truth[0]] += w
 			}
 		}
 	}
 	wrong := 0.0
 	for l := range rows {
 		if sure[l] > 0 {
-			wrong += float64(rows[l]) * float64(off[l]) / float64(sure[l])
+			wrong += rows[l] * off[l] / sure[l]
 		}
 	}
-	return wrong / float64(len(s.Truth))
+	if all == 0 {
+		return 0
+	}
+	return wrong / all
 }
 
 // confident returns the most probable of the labels that reach their thresholds, -1 when none does.

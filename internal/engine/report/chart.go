@@ -14,7 +14,7 @@ import (
 func reliability(bins []risk.Bin) chart.Chart {
 	out := make([]chart.Bin, len(bins))
 	for i, b := range bins {
-		out[i] = chart.Bin(b)
+		out[i] = chart.Bin{Low: b.Low, High: b.High, Count: b.Count, Confidence: b.Confidence, Accuracy: b.Accuracy}
 	}
 	return chart.Reliability(out)
 }

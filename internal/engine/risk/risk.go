@@ -37,6 +37,17 @@ type Point struct {
 	// Abstain marks an item that is never automated whatever its score (answered out of scope). It counts in the sample size,
 	// so that coverage stays a share of all items.
 	Abstain bool `json:"abstain,omitempty"`
+	// Weight is how many items of the traffic it stands for, 0 for one, where items were chosen with different probabilities. Measurements are weighted by it. Certificates are not: their
+	// sample has to be one in which all items count alike.
+	Weight float64 `json:"weight,omitempty"`
+}
+
+// Stands returns how many items of the traffic the point stands for.
+func (p Point) Stands() float64 {
+	if p.Weight == 0 {
+		return 1
+	}
+	return p.Weight
 }
 
 // Certificate states "above Threshold the error is at most Alpha, with confidence 1−Delta" and the labelled items behind it.
