@@ -115,6 +115,12 @@ type Verdict struct {
 	SubjectID        string    `parquet:"subject_id"`
 
 	ErasedAt time.Time `parquet:"erased_at,optional,timestamp(microsecond)"`
+
+	// Where the item took part in a choice of what to label first: which choice, whether it was chosen, with which probability, and the smallest one that any item had.
+	SelectionID          string  `parquet:"selection_id,dict"`
+	SelectionChosen      bool    `parquet:"selection_chosen"`
+	SelectionProbability float64 `parquet:"selection_probability"`
+	SelectionLeast       float64 `parquet:"selection_least,dict"`
 }
 
 // Feedback is a row of the table feedback: the truth about a decision that the application learned later.

@@ -165,6 +165,8 @@ func verdictRow(v *reviewv1.Verdict, seq uint64) lake.Verdict {
 		Overturns: v.GetOverturns(), Round: v.GetRound(), Gold: v.GetGold(), GoldRight: v.GetGoldRight(), GroupID: v.GetGroupId(),
 		Outcome: name(v.GetOutcome(), "OUTCOME_"), AuditSelected: v.GetAudit().GetSelected(), AuditProbability: v.GetAudit().GetProbability(),
 		DecideTime: micros(v.GetDecideTime()), ModelDigest: v.GetModelDigest(), InputSHA256: v.GetInputSha256(), SubjectID: v.GetSubjectId(),
+		SelectionID: v.GetSelection().GetSelectionId(), SelectionChosen: v.GetSelection().GetChosen(),
+		SelectionProbability: v.GetSelection().GetProbability(), SelectionLeast: v.GetSelection().GetLeast(),
 	}
 }
 

@@ -167,4 +167,15 @@ var steps = []string{
 	// Many items may be alike: taking one out must not look at all of them.
 	`DROP INDEX review_bands_key;
 	CREATE INDEX review_bands_key ON review_bands (project, band, id)`,
+	// How items fared that took part in a choice of what to label first: each once.
+	`CREATE TABLE review_selections (
+		project     TEXT   NOT NULL,
+		item        TEXT   NOT NULL,
+		selection   TEXT   NOT NULL,
+		chosen      BIGINT NOT NULL,
+		probability DOUBLE PRECISION NOT NULL,
+		least       DOUBLE PRECISION NOT NULL,
+		PRIMARY KEY (project, item)
+	);
+	CREATE INDEX review_selections_of ON review_selections (project, selection)`,
 }

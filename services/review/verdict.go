@@ -101,9 +101,12 @@ func (s *Service) answer(w *work, p person, it *item, a *reviewv1.Answer, group 
 		InputSha256: r.GetInputSha256(), SubjectId: r.GetSubjectId(),
 	}
 	if it.gold != "" {
-		if err := w.markGold(it, v, key); err != nil {
-			return nil, err
-		}
+		err = w.markGold(it, v, key)
+	} else {
+		v.Selection, err = selectionOf(w.Tx, it)
+	}
+	if err != nil {
+		return nil, err
 	}
 	lease := it.lease
 	before := *it

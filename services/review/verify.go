@@ -86,6 +86,7 @@ var orphans = []struct{ query, text string }{
 		`SELECT i.project, i.id FROM review_items i LEFT JOIN review_verdicts v ON v.project = i.project AND v.id = i.verdict WHERE i.verdict <> '' AND v.id IS NULL`,
 		"item %s/%s names a verdict that is missing",
 	},
+	{`SELECT s.project, s.item FROM review_selections s LEFT JOIN review_items i ON i.project = s.project AND i.id = s.item WHERE i.id IS NULL`, "choice of %s/%s has no item"},
 }
 
 // Verify looks for rows that belong to nothing and for messages that cannot be read or belong elsewhere. It returns what is wrong and how many rows it looked at.

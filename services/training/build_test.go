@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
@@ -107,5 +109,75 @@ func TestADatasetIsBuiltFromWhatPeopleSaid(t *testing.T) {
 	}
 	if line.Text != "ticket\n"+rows[0].Text || line.Label != right || line.Person != rows[0].Person || line.DecisionID != ids[0] || line.Source != "feedback" {
 		t.Errorf("the first row is %+v", line)
+	}
+}
+
+// TestRowsSayWithWhichProbabilityTheyWereLabelled reports the truth about decisions that were left to people, automated and audited, and automated without anybody looking.
+func TestRowsSayWithWhichProbabilityTheyWereLabelled(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	d := testkit.Deploy(t, s.conn, "support", testkit.Support, true)
+	policy := d.GetPolicy()
+	policy.AuditRate = 0.5
+	if _, err := s.models.UpdatePolicy(t.Context(), &modelsv1.UpdatePolicyRequest{Operation: routing, Deployment: "support", Policy: policy}); err != nil {
+		t.Fatal(err)
+	}
+	router, review := routingv1.NewRoutingServiceClient(s.conn), reviewv1.NewReviewServiceClient(s.conn)
+	decisions := map[string]*commonv1.Decision{}
+	kinds := map[string]int{}
+	rows := tickets(120, 1)
+	for _, row := range rows {
+		var r *routingv1.RouteInquiryResponse
+		for deadline := time.Now().Add(20 * time.Second); r == nil; {
+			var err error
+			if r, err = router.RouteInquiry(t.Context(), &routingv1.RouteInquiryRequest{Deployment: "support", Body: row.Text}); err == nil && r.GetDecision().GetPolicyDigest() == d.GetPolicyDigest() {
+				r = nil // the new policy is on its way
+				time.Sleep(20 * time.Millisecond)
+			} else if err != nil && time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+		decisions[r.GetDecision().GetDecisionId()] = r.GetDecision()
+		s.feedback(review, "f"+r.GetDecision().GetDecisionId(), r.GetDecision().GetDecisionId(), row.Label)
+	}
+	// The decisions under the old policy were not told about.
+	req := &trainingv1.BuildDatasetRequest{Name: "support", Query: &trainingv1.DatasetQuery{Operation: routing, Deployment: "support"}}
+	built := s.built(req, int64(len(rows)), nil)
+	for row := range strings.Lines(string(s.export("support", 0, 0))) {
+		var line struct {
+			DecisionID  string
+			Probability *float64
+		}
+		if err := json.Unmarshal([]byte(row), &line); err != nil {
+			t.Fatal(err)
+		}
+		d, kind, want := decisions[line.DecisionID], "review", 1.0
+		if d.GetOutcome() == commonv1.Outcome_OUTCOME_AUTOMATED {
+			kind, want = "unaudited", 0
+			if d.GetAudit().GetSelected() {
+				kind, want = "audited", 0.5
+			}
+		}
+		kinds[kind]++
+		if got := line.Probability; (got == nil) != (want == 1) || got != nil && *got != want {
+			t.Errorf("%s decision: probability %v, want %v", kind, got, want)
+		}
+	}
+	if kinds["unaudited"] == 0 || kinds["audited"] == 0 {
+		t.Fatalf("decisions: %v", kinds)
+	}
+	said := map[string]int64{}
+	for _, f := range built.GetReport().GetFindings() {
+		said[f.GetCode()] = f.GetCount()
+	}
+	if said["sampled"] != int64(kinds["audited"]) || said["unmeasured"] != int64(kinds["unaudited"]) {
+		t.Errorf("the report says %v of %v", said, kinds)
+	}
+	req.Query.FeedbackComplete = true
+	complete := s.built(req, int64(len(rows)), func(d *trainingv1.Dataset) bool { return d.GetDigest() != built.GetDigest() })
+	for _, f := range complete.GetReport().GetFindings() {
+		if f.GetCode() == "sampled" || f.GetCode() == "unmeasured" {
+			t.Errorf("the truth about everything is known: %v", f)
+		}
 	}
 }

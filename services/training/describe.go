@@ -95,6 +95,7 @@ func inform(set *dataset.Set, rows []snapshot.Row, found dataset.Alikeness, know
 		r.Findings = append(r.Findings, findingOf(f))
 	}
 	compareLabels(r, labels, known)
+	tellSampling(r, rows)
 	checkSides(r, set, train, test)
 	if r.GetLeakingRows() > 0 {
 		add(r, trainingv1.Severity_SEVERITY_ERROR, "leak", r.GetLeakingRows(), nil, "%d rows to test on have a copy, near copy or person among those to train on", r.GetLeakingRows())
@@ -146,6 +147,29 @@ func checkSides(r *trainingv1.DatasetReport, set *dataset.Set, train, test []dat
 				}
 			}
 		}
+	}
+}
+
+// tellSampling says how many rows were chosen to be labelled.
+func tellSampling(r *trainingv1.DatasetReport, rows []snapshot.Row) {
+	chosen, unknown, stand := 0, 0, 0.0
+	for _, row := range rows {
+		switch {
+		case row.Probability == 0:
+			unknown++
+			continue
+		case row.Probability < 1:
+			chosen++
+		}
+		stand += 1 / row.Probability
+	}
+	if chosen > 0 {
+		add(r, trainingv1.Severity_SEVERITY_NOTE, "sampled", int64(chosen), nil,
+			"%d rows were chosen to be labelled with a probability below 1, such as audits: what is measured is weighted, and %d rows stand for about %.0f decisions", chosen, len(rows)-unknown, stand)
+	}
+	if unknown > 0 {
+		add(r, trainingv1.Severity_SEVERITY_NOTE, "unmeasured", int64(unknown), nil,
+			"%d rows are labelled for reasons that nobody knows, such as complaints about automated decisions: they teach, and neither certify nor measure", unknown)
 	}
 }
 

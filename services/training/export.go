@@ -90,16 +90,17 @@ func ofSide(rows []snapshot.Row, side trainingv1.DatasetSide) []snapshot.Row {
 
 // line is a row as JSON, with the names that an import reads by default.
 type line struct {
-	Text        string            `json:"text,omitempty"`
-	Record      map[string]any    `json:"record,omitempty"`
-	Label       any               `json:"label"` // a text, or a list
-	Side        dataset.Side      `json:"side"`
-	Person      string            `json:"person,omitempty"`
-	Time        string            `json:"time,omitempty"`
-	Attributes  map[string]string `json:"attributes,omitempty"`
-	Source      string            `json:"source"`
-	DecisionID  string            `json:"decisionId,omitempty"`
-	Probability float64           `json:"probability,omitempty"`
+	Text       string            `json:"text,omitempty"`
+	Record     map[string]any    `json:"record,omitempty"`
+	Label      any               `json:"label"` // a text, or a list
+	Side       dataset.Side      `json:"side"`
+	Person     string            `json:"person,omitempty"`
+	Time       string            `json:"time,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Source     string            `json:"source"`
+	DecisionID string            `json:"decisionId,omitempty"`
+	// Probability is absent where it is 1, and 0 where nobody knows it.
+	Probability *float64 `json:"probability,omitempty"`
 }
 
 func writeJSONL(w io.Writer, rows []snapshot.Row) error {
@@ -119,7 +120,7 @@ func writeJSONL(w io.Writer, rows []snapshot.Row) error {
 			l.Record = snapshot.Fields(r.Record)
 		}
 		if r.Probability != 1 {
-			l.Probability = r.Probability
+			l.Probability = &r.Probability
 		}
 		if err := enc.Encode(l); err != nil {
 			return fmt.Errorf("write row %d: %w", r.Line, err)

@@ -114,7 +114,7 @@ func (s *Service) imported(ctx context.Context, of string, spec *trainingv1.Impo
 	}
 	rows := make([]snapshot.Row, len(set.Rows))
 	for i := range rows {
-		rows[i] = snapshot.Row{Row: set.Rows[i], Source: snapshot.Import, Probability: 1}
+		rows[i] = snapshot.Row{Row: set.Rows[i], Source: snapshot.Import, Probability: 1, Least: 1}
 	}
 	known, err := s.known(ctx, of, auth.FromContext(ctx).KeyID, spec.GetOperation(), spec.GetDeployment())
 	if err != nil {

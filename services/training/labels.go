@@ -29,6 +29,7 @@ type truth struct {
 	action     int32
 	outOfScope bool
 	source     string
+	selection  selection
 }
 
 // harvest is what a query found.
@@ -64,12 +65,18 @@ func (s *Service) harvest(ctx context.Context, project string, q *trainingv1.Dat
 	if err != nil || len(truths) == 0 {
 		return h, err
 	}
+	eras := eras{}
 	first, last := span(truths)
 	filter := lake.Filter{Project: project, From: later(first, asTime(q.GetFrom())), To: earlier(last.Add(time.Millisecond), asTime(q.GetTo()))}
 	err = l.Each(ctx, lake.Decisions, filter, func(row any) error {
 		d := row.(*lake.Decision)
+		if d.Operation != fault.OperationName(q.GetOperation()) || d.Deployment != q.GetDeployment() {
+			return nil
+		}
 		t := truths[d.DecisionID]
-		if t == nil || d.Operation != fault.OperationName(q.GetOperation()) || d.Deployment != q.GetDeployment() {
+		era := eras.of(d)
+		era.see(d, t)
+		if t == nil {
 			return nil
 		}
 		r, reason := join(d, t, q.GetAttributes(), known)
@@ -77,12 +84,16 @@ func (s *Service) harvest(ctx context.Context, project string, q *trainingv1.Dat
 			h.rejected[reason]++
 			return nil
 		}
+		if r.Probability = probability(d, t, q.GetFeedbackComplete()); r.Probability > 0 {
+			era.rows = append(era.rows, len(h.rows))
+		}
 		h.rows = append(h.rows, r)
 		return nil
 	})
 	if err != nil {
 		return nil, lakeFault(ctx, err)
 	}
+	eras.settle(h.rows, q.GetFeedbackComplete())
 	// Ids begin with the time, so this is the order of the decisions, whatever the order of the files.
 	slices.SortFunc(h.rows, func(a, b snapshot.Row) int { return cmp.Compare(a.DecisionID, b.DecisionID) })
 	for i := range h.rows {
@@ -106,8 +117,16 @@ func (s *Service) truths(ctx context.Context, l *lake.Lake, project string, q *t
 	out := map[string]*truth{}
 	operation := fault.OperationName(q.GetOperation())
 	take := func(id string, t truth) error {
-		if have := out[id]; have == nil || have.sequence < t.sequence {
+		switch have := out[id]; {
+		case have == nil:
 			out[id] = &t
+		case have.sequence < t.sequence:
+			if !t.selection.candidate {
+				t.selection = have.selection // what is corrected later was chosen no other way
+			}
+			out[id] = &t
+		case !have.selection.candidate:
+			have.selection = t.selection
 		}
 		if len(out) > s.config.MaxRows {
 			return fault.QuotaExceeded("labelled decisions in one data set", int64(s.config.MaxRows))
@@ -120,7 +139,9 @@ func (s *Service) truths(ctx context.Context, l *lake.Lake, project string, q *t
 			if !v.Final || v.Gold || v.NotSure || v.StreamSeq > through || v.Operation != operation || v.Deployment != q.GetDeployment() {
 				return nil
 			}
-			return take(v.DecisionID, truth{v.StreamSeq, v.Labels, v.Action, v.OutOfScope, snapshot.Verdict})
+			return take(v.DecisionID, truth{
+				v.StreamSeq, v.Labels, v.Action, v.OutOfScope, snapshot.Verdict, selection{v.SelectionID != "", v.SelectionChosen, v.SelectionProbability, v.SelectionLeast},
+			})
 		})
 		if err != nil {
 			return nil, lakeFault(ctx, err)
@@ -132,7 +153,7 @@ func (s *Service) truths(ctx context.Context, l *lake.Lake, project string, q *t
 			if f.StreamSeq > through || f.Operation != operation || f.Deployment != q.GetDeployment() {
 				return nil
 			}
-			return take(f.DecisionID, truth{f.StreamSeq, f.Labels, f.Action, f.OutOfScope, snapshot.Feedback})
+			return take(f.DecisionID, truth{f.StreamSeq, f.Labels, f.Action, f.OutOfScope, snapshot.Feedback, selection{}})
 		})
 		if err != nil {
 			return nil, lakeFault(ctx, err)
@@ -161,10 +182,7 @@ func idTime(id string) time.Time {
 
 // join makes a row of a decision and its truth, or says why it is none.
 func join(d *lake.Decision, t *truth, attributes []string, known *known) (snapshot.Row, string) {
-	r := snapshot.Row{Source: t.source, DecisionID: d.DecisionID, Probability: 1}
-	if d.AuditSelected && d.AuditProbability > 0 {
-		r.Probability = d.AuditProbability
-	}
+	r := snapshot.Row{Source: t.source, DecisionID: d.DecisionID}
 	var fields map[string]any
 	if d.Fields != "" && json.Unmarshal([]byte(d.Fields), &fields) != nil {
 		return r, inputAbsent

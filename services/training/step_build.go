@@ -154,7 +154,7 @@ func (j *job) rows() (*rowSets, error) {
 		}
 		*r.to = snapshot.Set(r.pin.String(), rows, "")
 	}
-	sets.measure = snapshot.Set(name, measured, "")
+	sets.measure = snapshot.Set(name, slices.DeleteFunc(slices.Clone(measured), func(r snapshot.Row) bool { return r.Probability == 0 }), "")
 	sets.lineage = relate(sets)
 	j.data = sets
 	return sets, nil

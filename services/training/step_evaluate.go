@@ -270,16 +270,16 @@ func priced(p *modelsv1.Policy, in *gate.Input, r *gate.Report) *costs {
 	}
 	c := &costs{Currency: p.GetCurrency(), ByHand: int64(1000 * item), PerItem: int64(item)}
 	points := in.Candidate.Sample.Points()
-	done, wrong := 0, 0
+	done, wrong, n := 0.0, 0.0, 0.0
 	for _, pt := range points {
+		n += pt.Stands()
 		if eval.Accepts(in.Candidate.Certificates, pt) {
-			if done++; !pt.Correct {
-				wrong++
+			if done += pt.Stands(); !pt.Correct {
+				wrong += pt.Stands()
 			}
 		}
 	}
-	n := float64(len(points))
-	c.Candidate, c.WrongActed = int64(1000*item*(1-float64(done)/n)), int64(1000*float64(wrong)/n)
+	c.Candidate, c.WrongActed = int64(1000*item*(1-done/n)), int64(1000*wrong/n)
 	if r.Comparison != nil {
 		c.Champion = int64(1000 * item * (1 - r.Comparison.ChampionAutomated))
 	}

@@ -250,6 +250,8 @@ const (
 	HistoryKind_HISTORY_KIND_PRIORITISED HistoryKind = 13
 	// The application told the truth about the decision.
 	HistoryKind_HISTORY_KIND_FEEDBACK HistoryKind = 14
+	// It was chosen to be labelled first.
+	HistoryKind_HISTORY_KIND_SELECTED HistoryKind = 15
 )
 
 // Enum value maps for HistoryKind.
@@ -270,6 +272,7 @@ var (
 		12: "HISTORY_KIND_ESCALATED",
 		13: "HISTORY_KIND_PRIORITISED",
 		14: "HISTORY_KIND_FEEDBACK",
+		15: "HISTORY_KIND_SELECTED",
 	}
 	HistoryKind_value = map[string]int32{
 		"HISTORY_KIND_UNSPECIFIED":    0,
@@ -287,6 +290,7 @@ var (
 		"HISTORY_KIND_ESCALATED":      12,
 		"HISTORY_KIND_PRIORITISED":    13,
 		"HISTORY_KIND_FEEDBACK":       14,
+		"HISTORY_KIND_SELECTED":       15,
 	}
 )
 
@@ -338,7 +342,7 @@ type ReviewItem struct {
 	DueTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	// True when it was not answered in time, or several people could not say.
 	Escalated bool `protobuf:"varint,9,opt,name=escalated,proto3" json:"escalated,omitempty"`
-	// 0 is usual; -4 to 4, higher comes earlier. Routing decisions bring their own: LOW -1, NORMAL 0, HIGH 1, URGENT 2.
+	// 0 is usual; -4 to 4, higher comes earlier; up to 10 where it was chosen to be labelled first. Routing decisions bring their own: LOW -1, NORMAL 0, HIGH 1, URGENT 2.
 	Priority int32 `protobuf:"varint,10,opt,name=priority,proto3" json:"priority,omitempty"`
 	// What a reviewer must be able to do to get it.
 	Skills []string `protobuf:"bytes,11,rep,name=skills,proto3" json:"skills,omitempty"`
@@ -931,7 +935,9 @@ type Verdict struct {
 	// SHA-256 of the normalised input, 32 bytes.
 	InputSha256 []byte `protobuf:"bytes,24,opt,name=input_sha256,json=inputSha256,proto3" json:"input_sha256,omitempty"`
 	// Whose data it is, for erasure; empty when unknown.
-	SubjectId     string `protobuf:"bytes,25,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	SubjectId string `protobuf:"bytes,25,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
+	// Set when the item took part in SelectItems. Weight by it.
+	Selection     *Selection `protobuf:"bytes,26,opt,name=selection,proto3" json:"selection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1141,6 +1147,86 @@ func (x *Verdict) GetSubjectId() string {
 	return ""
 }
 
+func (x *Verdict) GetSelection() *Selection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
+// Selection says how an item fared when it was chosen what people label first. An item takes part once: later choices change nothing here.
+type Selection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The choice. UUIDv7.
+	SelectionId string `protobuf:"bytes,1,opt,name=selection_id,json=selectionId,proto3" json:"selection_id,omitempty"`
+	// True when the item was chosen.
+	Chosen bool `protobuf:"varint,2,opt,name=chosen,proto3" json:"chosen,omitempty"`
+	// With which probability it could have been chosen, in (0, 1].
+	Probability float64 `protobuf:"fixed64,3,opt,name=probability,proto3" json:"probability,omitempty"`
+	// The smallest probability of any item that took part.
+	Least         float64 `protobuf:"fixed64,4,opt,name=least,proto3" json:"least,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Selection) Reset() {
+	*x = Selection{}
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Selection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Selection) ProtoMessage() {}
+
+func (x *Selection) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Selection.ProtoReflect.Descriptor instead.
+func (*Selection) Descriptor() ([]byte, []int) {
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Selection) GetSelectionId() string {
+	if x != nil {
+		return x.SelectionId
+	}
+	return ""
+}
+
+func (x *Selection) GetChosen() bool {
+	if x != nil {
+		return x.Chosen
+	}
+	return false
+}
+
+func (x *Selection) GetProbability() float64 {
+	if x != nil {
+		return x.Probability
+	}
+	return 0
+}
+
+func (x *Selection) GetLeast() float64 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
 // Feedback is the truth about a decision that the application learned later. It travels on the event stream (kind "feedback").
 type Feedback struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1180,7 +1266,7 @@ type Feedback struct {
 
 func (x *Feedback) Reset() {
 	*x = Feedback{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[5]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1278,7 @@ func (x *Feedback) String() string {
 func (*Feedback) ProtoMessage() {}
 
 func (x *Feedback) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[5]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1291,7 @@ func (x *Feedback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feedback.ProtoReflect.Descriptor instead.
 func (*Feedback) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{5}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Feedback) GetFeedbackId() string {
@@ -1340,7 +1426,7 @@ type ItemEvent struct {
 
 func (x *ItemEvent) Reset() {
 	*x = ItemEvent{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[6]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1438,7 @@ func (x *ItemEvent) String() string {
 func (*ItemEvent) ProtoMessage() {}
 
 func (x *ItemEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[6]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1451,7 @@ func (x *ItemEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemEvent.ProtoReflect.Descriptor instead.
 func (*ItemEvent) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{6}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ItemEvent) GetEventId() string {
@@ -1448,7 +1534,7 @@ type HistoryEntry struct {
 
 func (x *HistoryEntry) Reset() {
 	*x = HistoryEntry{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[7]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1460,7 +1546,7 @@ func (x *HistoryEntry) String() string {
 func (*HistoryEntry) ProtoMessage() {}
 
 func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[7]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1473,7 +1559,7 @@ func (x *HistoryEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEntry.ProtoReflect.Descriptor instead.
 func (*HistoryEntry) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{7}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HistoryEntry) GetTime() *timestamppb.Timestamp {
@@ -1544,7 +1630,7 @@ type QueueSettings struct {
 
 func (x *QueueSettings) Reset() {
 	*x = QueueSettings{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[8]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1556,7 +1642,7 @@ func (x *QueueSettings) String() string {
 func (*QueueSettings) ProtoMessage() {}
 
 func (x *QueueSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[8]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1569,7 +1655,7 @@ func (x *QueueSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueSettings.ProtoReflect.Descriptor instead.
 func (*QueueSettings) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{8}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *QueueSettings) GetHarmWeight() float64 {
@@ -1691,7 +1777,7 @@ type QueueCounts struct {
 
 func (x *QueueCounts) Reset() {
 	*x = QueueCounts{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[9]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1789,7 @@ func (x *QueueCounts) String() string {
 func (*QueueCounts) ProtoMessage() {}
 
 func (x *QueueCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[9]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1802,7 @@ func (x *QueueCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueCounts.ProtoReflect.Descriptor instead.
 func (*QueueCounts) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{9}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *QueueCounts) GetOpen() int64 {
@@ -1786,7 +1872,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[10]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1884,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[10]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1897,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{10}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Queue) GetOperation() v1.Operation {
@@ -1893,7 +1979,7 @@ type LeaseItemsRequest struct {
 
 func (x *LeaseItemsRequest) Reset() {
 	*x = LeaseItemsRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[11]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +1991,7 @@ func (x *LeaseItemsRequest) String() string {
 func (*LeaseItemsRequest) ProtoMessage() {}
 
 func (x *LeaseItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[11]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2004,7 @@ func (x *LeaseItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseItemsRequest.ProtoReflect.Descriptor instead.
 func (*LeaseItemsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{11}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LeaseItemsRequest) GetReviewer() string {
@@ -1981,7 +2067,7 @@ type LeaseItemsResponse struct {
 
 func (x *LeaseItemsResponse) Reset() {
 	*x = LeaseItemsResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[12]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2079,7 @@ func (x *LeaseItemsResponse) String() string {
 func (*LeaseItemsResponse) ProtoMessage() {}
 
 func (x *LeaseItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[12]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2092,7 @@ func (x *LeaseItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseItemsResponse.ProtoReflect.Descriptor instead.
 func (*LeaseItemsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{12}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LeaseItemsResponse) GetItems() []*ReviewItem {
@@ -2031,7 +2117,7 @@ type LeaseItemRequest struct {
 
 func (x *LeaseItemRequest) Reset() {
 	*x = LeaseItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[13]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2129,7 @@ func (x *LeaseItemRequest) String() string {
 func (*LeaseItemRequest) ProtoMessage() {}
 
 func (x *LeaseItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[13]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2142,7 @@ func (x *LeaseItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseItemRequest.ProtoReflect.Descriptor instead.
 func (*LeaseItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{13}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LeaseItemRequest) GetItemId() string {
@@ -2091,7 +2177,7 @@ type LeaseItemResponse struct {
 
 func (x *LeaseItemResponse) Reset() {
 	*x = LeaseItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[14]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2189,7 @@ func (x *LeaseItemResponse) String() string {
 func (*LeaseItemResponse) ProtoMessage() {}
 
 func (x *LeaseItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[14]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2202,7 @@ func (x *LeaseItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseItemResponse.ProtoReflect.Descriptor instead.
 func (*LeaseItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{14}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LeaseItemResponse) GetItem() *ReviewItem {
@@ -2143,7 +2229,7 @@ type ExtendLeaseRequest struct {
 
 func (x *ExtendLeaseRequest) Reset() {
 	*x = ExtendLeaseRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[15]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2241,7 @@ func (x *ExtendLeaseRequest) String() string {
 func (*ExtendLeaseRequest) ProtoMessage() {}
 
 func (x *ExtendLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[15]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2254,7 @@ func (x *ExtendLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendLeaseRequest.ProtoReflect.Descriptor instead.
 func (*ExtendLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{15}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExtendLeaseRequest) GetItemId() string {
@@ -2210,7 +2296,7 @@ type ExtendLeaseResponse struct {
 
 func (x *ExtendLeaseResponse) Reset() {
 	*x = ExtendLeaseResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[16]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2308,7 @@ func (x *ExtendLeaseResponse) String() string {
 func (*ExtendLeaseResponse) ProtoMessage() {}
 
 func (x *ExtendLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[16]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2321,7 @@ func (x *ExtendLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendLeaseResponse.ProtoReflect.Descriptor instead.
 func (*ExtendLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{16}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExtendLeaseResponse) GetExpireTime() *timestamppb.Timestamp {
@@ -2260,7 +2346,7 @@ type ReleaseItemRequest struct {
 
 func (x *ReleaseItemRequest) Reset() {
 	*x = ReleaseItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[17]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2358,7 @@ func (x *ReleaseItemRequest) String() string {
 func (*ReleaseItemRequest) ProtoMessage() {}
 
 func (x *ReleaseItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[17]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2371,7 @@ func (x *ReleaseItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseItemRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{17}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReleaseItemRequest) GetItemId() string {
@@ -2318,7 +2404,7 @@ type ReleaseItemResponse struct {
 
 func (x *ReleaseItemResponse) Reset() {
 	*x = ReleaseItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[18]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2416,7 @@ func (x *ReleaseItemResponse) String() string {
 func (*ReleaseItemResponse) ProtoMessage() {}
 
 func (x *ReleaseItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[18]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2429,7 @@ func (x *ReleaseItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseItemResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{18}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{19}
 }
 
 // SubmitVerdictRequest answers an item.
@@ -2363,7 +2449,7 @@ type SubmitVerdictRequest struct {
 
 func (x *SubmitVerdictRequest) Reset() {
 	*x = SubmitVerdictRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[19]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2461,7 @@ func (x *SubmitVerdictRequest) String() string {
 func (*SubmitVerdictRequest) ProtoMessage() {}
 
 func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[19]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2474,7 @@ func (x *SubmitVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictRequest.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{19}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SubmitVerdictRequest) GetItemId() string {
@@ -2432,7 +2518,7 @@ type SubmitVerdictResponse struct {
 
 func (x *SubmitVerdictResponse) Reset() {
 	*x = SubmitVerdictResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[20]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2444,7 +2530,7 @@ func (x *SubmitVerdictResponse) String() string {
 func (*SubmitVerdictResponse) ProtoMessage() {}
 
 func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[20]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2457,7 +2543,7 @@ func (x *SubmitVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictResponse.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{20}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SubmitVerdictResponse) GetVerdict() *Verdict {
@@ -2493,7 +2579,7 @@ type SubmitVerdictsRequest struct {
 
 func (x *SubmitVerdictsRequest) Reset() {
 	*x = SubmitVerdictsRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[21]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2591,7 @@ func (x *SubmitVerdictsRequest) String() string {
 func (*SubmitVerdictsRequest) ProtoMessage() {}
 
 func (x *SubmitVerdictsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[21]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2604,7 @@ func (x *SubmitVerdictsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictsRequest.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{21}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SubmitVerdictsRequest) GetItemId() string {
@@ -2573,7 +2659,7 @@ type GroupResult struct {
 
 func (x *GroupResult) Reset() {
 	*x = GroupResult{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[22]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2585,7 +2671,7 @@ func (x *GroupResult) String() string {
 func (*GroupResult) ProtoMessage() {}
 
 func (x *GroupResult) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[22]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2598,7 +2684,7 @@ func (x *GroupResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupResult.ProtoReflect.Descriptor instead.
 func (*GroupResult) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{22}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GroupResult) GetItemId() string {
@@ -2644,7 +2730,7 @@ type SubmitVerdictsResponse struct {
 
 func (x *SubmitVerdictsResponse) Reset() {
 	*x = SubmitVerdictsResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[23]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2656,7 +2742,7 @@ func (x *SubmitVerdictsResponse) String() string {
 func (*SubmitVerdictsResponse) ProtoMessage() {}
 
 func (x *SubmitVerdictsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[23]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2669,7 +2755,7 @@ func (x *SubmitVerdictsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitVerdictsResponse.ProtoReflect.Descriptor instead.
 func (*SubmitVerdictsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{23}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubmitVerdictsResponse) GetResults() []*GroupResult {
@@ -2706,7 +2792,7 @@ type UndoVerdictRequest struct {
 
 func (x *UndoVerdictRequest) Reset() {
 	*x = UndoVerdictRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[24]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2718,7 +2804,7 @@ func (x *UndoVerdictRequest) String() string {
 func (*UndoVerdictRequest) ProtoMessage() {}
 
 func (x *UndoVerdictRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[24]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2731,7 +2817,7 @@ func (x *UndoVerdictRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoVerdictRequest.ProtoReflect.Descriptor instead.
 func (*UndoVerdictRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{24}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UndoVerdictRequest) GetItemId() string {
@@ -2759,7 +2845,7 @@ type UndoVerdictResponse struct {
 
 func (x *UndoVerdictResponse) Reset() {
 	*x = UndoVerdictResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[25]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2857,7 @@ func (x *UndoVerdictResponse) String() string {
 func (*UndoVerdictResponse) ProtoMessage() {}
 
 func (x *UndoVerdictResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[25]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2870,7 @@ func (x *UndoVerdictResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoVerdictResponse.ProtoReflect.Descriptor instead.
 func (*UndoVerdictResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{25}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UndoVerdictResponse) GetItem() *ReviewItem {
@@ -2829,7 +2915,7 @@ type ListItemsRequest struct {
 
 func (x *ListItemsRequest) Reset() {
 	*x = ListItemsRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[26]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +2927,7 @@ func (x *ListItemsRequest) String() string {
 func (*ListItemsRequest) ProtoMessage() {}
 
 func (x *ListItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[26]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +2940,7 @@ func (x *ListItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListItemsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{26}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListItemsRequest) GetOperation() v1.Operation {
@@ -2961,7 +3047,7 @@ type ListItemsResponse struct {
 
 func (x *ListItemsResponse) Reset() {
 	*x = ListItemsResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[27]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2973,7 +3059,7 @@ func (x *ListItemsResponse) String() string {
 func (*ListItemsResponse) ProtoMessage() {}
 
 func (x *ListItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[27]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3072,7 @@ func (x *ListItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListItemsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{27}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListItemsResponse) GetItems() []*ReviewItem {
@@ -3016,7 +3102,7 @@ type GetItemRequest struct {
 
 func (x *GetItemRequest) Reset() {
 	*x = GetItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[28]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3028,7 +3114,7 @@ func (x *GetItemRequest) String() string {
 func (*GetItemRequest) ProtoMessage() {}
 
 func (x *GetItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[28]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3041,7 +3127,7 @@ func (x *GetItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetItemRequest.ProtoReflect.Descriptor instead.
 func (*GetItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{28}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetItemRequest) GetItemId() string {
@@ -3075,7 +3161,7 @@ type GetItemResponse struct {
 
 func (x *GetItemResponse) Reset() {
 	*x = GetItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[29]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3087,7 +3173,7 @@ func (x *GetItemResponse) String() string {
 func (*GetItemResponse) ProtoMessage() {}
 
 func (x *GetItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[29]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3100,7 +3186,7 @@ func (x *GetItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetItemResponse.ProtoReflect.Descriptor instead.
 func (*GetItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{29}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetItemResponse) GetItem() *ReviewItem {
@@ -3146,7 +3232,7 @@ type ListSimilarItemsRequest struct {
 
 func (x *ListSimilarItemsRequest) Reset() {
 	*x = ListSimilarItemsRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[30]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3158,7 +3244,7 @@ func (x *ListSimilarItemsRequest) String() string {
 func (*ListSimilarItemsRequest) ProtoMessage() {}
 
 func (x *ListSimilarItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[30]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3171,7 +3257,7 @@ func (x *ListSimilarItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSimilarItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListSimilarItemsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{30}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListSimilarItemsRequest) GetItemId() string {
@@ -3210,7 +3296,7 @@ type SimilarItem struct {
 
 func (x *SimilarItem) Reset() {
 	*x = SimilarItem{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[31]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3222,7 +3308,7 @@ func (x *SimilarItem) String() string {
 func (*SimilarItem) ProtoMessage() {}
 
 func (x *SimilarItem) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[31]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3235,7 +3321,7 @@ func (x *SimilarItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimilarItem.ProtoReflect.Descriptor instead.
 func (*SimilarItem) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{31}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SimilarItem) GetItem() *ReviewItem {
@@ -3270,7 +3356,7 @@ type ListSimilarItemsResponse struct {
 
 func (x *ListSimilarItemsResponse) Reset() {
 	*x = ListSimilarItemsResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[32]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3282,7 +3368,7 @@ func (x *ListSimilarItemsResponse) String() string {
 func (*ListSimilarItemsResponse) ProtoMessage() {}
 
 func (x *ListSimilarItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[32]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3295,7 +3381,7 @@ func (x *ListSimilarItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSimilarItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListSimilarItemsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{32}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListSimilarItemsResponse) GetItems() []*SimilarItem {
@@ -3322,7 +3408,7 @@ type ReopenItemRequest struct {
 
 func (x *ReopenItemRequest) Reset() {
 	*x = ReopenItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[33]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3420,7 @@ func (x *ReopenItemRequest) String() string {
 func (*ReopenItemRequest) ProtoMessage() {}
 
 func (x *ReopenItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[33]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3433,7 @@ func (x *ReopenItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenItemRequest.ProtoReflect.Descriptor instead.
 func (*ReopenItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{33}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReopenItemRequest) GetItemId() string {
@@ -3389,7 +3475,7 @@ type ReopenItemResponse struct {
 
 func (x *ReopenItemResponse) Reset() {
 	*x = ReopenItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[34]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3401,7 +3487,7 @@ func (x *ReopenItemResponse) String() string {
 func (*ReopenItemResponse) ProtoMessage() {}
 
 func (x *ReopenItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[34]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3414,7 +3500,7 @@ func (x *ReopenItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenItemResponse.ProtoReflect.Descriptor instead.
 func (*ReopenItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{34}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReopenItemResponse) GetItem() *ReviewItem {
@@ -3439,7 +3525,7 @@ type WithdrawItemRequest struct {
 
 func (x *WithdrawItemRequest) Reset() {
 	*x = WithdrawItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[35]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3451,7 +3537,7 @@ func (x *WithdrawItemRequest) String() string {
 func (*WithdrawItemRequest) ProtoMessage() {}
 
 func (x *WithdrawItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[35]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3464,7 +3550,7 @@ func (x *WithdrawItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawItemRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{35}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WithdrawItemRequest) GetItemId() string {
@@ -3499,7 +3585,7 @@ type WithdrawItemResponse struct {
 
 func (x *WithdrawItemResponse) Reset() {
 	*x = WithdrawItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[36]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3511,7 +3597,7 @@ func (x *WithdrawItemResponse) String() string {
 func (*WithdrawItemResponse) ProtoMessage() {}
 
 func (x *WithdrawItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[36]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3524,7 +3610,7 @@ func (x *WithdrawItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawItemResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{36}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WithdrawItemResponse) GetItem() *ReviewItem {
@@ -3549,7 +3635,7 @@ type PrioritiseItemRequest struct {
 
 func (x *PrioritiseItemRequest) Reset() {
 	*x = PrioritiseItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[37]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3561,7 +3647,7 @@ func (x *PrioritiseItemRequest) String() string {
 func (*PrioritiseItemRequest) ProtoMessage() {}
 
 func (x *PrioritiseItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[37]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3574,7 +3660,7 @@ func (x *PrioritiseItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrioritiseItemRequest.ProtoReflect.Descriptor instead.
 func (*PrioritiseItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{37}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PrioritiseItemRequest) GetItemId() string {
@@ -3609,7 +3695,7 @@ type PrioritiseItemResponse struct {
 
 func (x *PrioritiseItemResponse) Reset() {
 	*x = PrioritiseItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[38]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3621,7 +3707,7 @@ func (x *PrioritiseItemResponse) String() string {
 func (*PrioritiseItemResponse) ProtoMessage() {}
 
 func (x *PrioritiseItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[38]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3634,7 +3720,7 @@ func (x *PrioritiseItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrioritiseItemResponse.ProtoReflect.Descriptor instead.
 func (*PrioritiseItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{38}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PrioritiseItemResponse) GetItem() *ReviewItem {
@@ -3642,6 +3728,243 @@ func (x *PrioritiseItemResponse) GetItem() *ReviewItem {
 		return x.Item
 	}
 	return nil
+}
+
+// SelectItemsRequest says how many items are chosen, and how.
+type SelectItemsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The operation.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// The deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// How many, 1 to 2,000; all, when fewer wait.
+	Count int32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// The share of them that is chosen by chance alone, 0.01 to 1; 0.1 when absent. It finds what the model is wrongly sure of, and it is what the next model can be certified on: the larger, the more.
+	AuditShare *float64 `protobuf:"fixed64,4,opt,name=audit_share,json=auditShare,proto3,oneof" json:"audit_share,omitempty"`
+	// The priority that they get, 1 to 10; 8 when 0. Where priorities weigh 1, 8 puts an item that the model is sure of before all that it is unsure about, for eight doublings of age.
+	Priority int32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Decides the chance: the same items and the same seed give the same choice. Drawn when 0; the answer says which it was.
+	Seed          uint64 `protobuf:"varint,6,opt,name=seed,proto3" json:"seed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SelectItemsRequest) Reset() {
+	*x = SelectItemsRequest{}
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SelectItemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SelectItemsRequest) ProtoMessage() {}
+
+func (x *SelectItemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SelectItemsRequest.ProtoReflect.Descriptor instead.
+func (*SelectItemsRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *SelectItemsRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *SelectItemsRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *SelectItemsRequest) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *SelectItemsRequest) GetAuditShare() float64 {
+	if x != nil && x.AuditShare != nil {
+		return *x.AuditShare
+	}
+	return 0
+}
+
+func (x *SelectItemsRequest) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *SelectItemsRequest) GetSeed() uint64 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
+}
+
+// SelectedItem is a chosen item.
+type SelectedItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The item.
+	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// With which probability it was chosen, in (0, 1].
+	Probability float64 `protobuf:"fixed64,2,opt,name=probability,proto3" json:"probability,omitempty"`
+	// True when it had been passed over by an earlier choice: it teaches, and neither certifies nor measures.
+	Again         bool `protobuf:"varint,3,opt,name=again,proto3" json:"again,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SelectedItem) Reset() {
+	*x = SelectedItem{}
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SelectedItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SelectedItem) ProtoMessage() {}
+
+func (x *SelectedItem) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SelectedItem.ProtoReflect.Descriptor instead.
+func (*SelectedItem) Descriptor() ([]byte, []int) {
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *SelectedItem) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *SelectedItem) GetProbability() float64 {
+	if x != nil {
+		return x.Probability
+	}
+	return 0
+}
+
+func (x *SelectedItem) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
+// SelectItemsResponse tells what was chosen.
+type SelectItemsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the choice. UUIDv7.
+	SelectionId string `protobuf:"bytes,1,opt,name=selection_id,json=selectionId,proto3" json:"selection_id,omitempty"`
+	// How many items took part.
+	Candidates int32 `protobuf:"varint,2,opt,name=candidates,proto3" json:"candidates,omitempty"`
+	// The chosen ones, oldest decision first.
+	Items []*SelectedItem `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	// The smallest probability of any item that took part for the first time; 0 when none did.
+	Least float64 `protobuf:"fixed64,4,opt,name=least,proto3" json:"least,omitempty"`
+	// The seed.
+	Seed          uint64 `protobuf:"varint,5,opt,name=seed,proto3" json:"seed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SelectItemsResponse) Reset() {
+	*x = SelectItemsResponse{}
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SelectItemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SelectItemsResponse) ProtoMessage() {}
+
+func (x *SelectItemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SelectItemsResponse.ProtoReflect.Descriptor instead.
+func (*SelectItemsResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SelectItemsResponse) GetSelectionId() string {
+	if x != nil {
+		return x.SelectionId
+	}
+	return ""
+}
+
+func (x *SelectItemsResponse) GetCandidates() int32 {
+	if x != nil {
+		return x.Candidates
+	}
+	return 0
+}
+
+func (x *SelectItemsResponse) GetItems() []*SelectedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *SelectItemsResponse) GetLeast() float64 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
+func (x *SelectItemsResponse) GetSeed() uint64 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
 }
 
 // ListQueuesRequest asks for the queues.
@@ -3655,7 +3978,7 @@ type ListQueuesRequest struct {
 
 func (x *ListQueuesRequest) Reset() {
 	*x = ListQueuesRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[39]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3667,7 +3990,7 @@ func (x *ListQueuesRequest) String() string {
 func (*ListQueuesRequest) ProtoMessage() {}
 
 func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[39]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3680,7 +4003,7 @@ func (x *ListQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesRequest.ProtoReflect.Descriptor instead.
 func (*ListQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{39}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListQueuesRequest) GetPage() *v1.PageRequest {
@@ -3703,7 +4026,7 @@ type ListQueuesResponse struct {
 
 func (x *ListQueuesResponse) Reset() {
 	*x = ListQueuesResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[40]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3715,7 +4038,7 @@ func (x *ListQueuesResponse) String() string {
 func (*ListQueuesResponse) ProtoMessage() {}
 
 func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[40]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3728,7 +4051,7 @@ func (x *ListQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListQueuesResponse.ProtoReflect.Descriptor instead.
 func (*ListQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{40}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListQueuesResponse) GetQueues() []*Queue {
@@ -3758,7 +4081,7 @@ type GetQueueRequest struct {
 
 func (x *GetQueueRequest) Reset() {
 	*x = GetQueueRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[41]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3770,7 +4093,7 @@ func (x *GetQueueRequest) String() string {
 func (*GetQueueRequest) ProtoMessage() {}
 
 func (x *GetQueueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[41]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3783,7 +4106,7 @@ func (x *GetQueueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetQueueRequest.ProtoReflect.Descriptor instead.
 func (*GetQueueRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{41}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetQueueRequest) GetOperation() v1.Operation {
@@ -3811,7 +4134,7 @@ type GetQueueResponse struct {
 
 func (x *GetQueueResponse) Reset() {
 	*x = GetQueueResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[42]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3823,7 +4146,7 @@ func (x *GetQueueResponse) String() string {
 func (*GetQueueResponse) ProtoMessage() {}
 
 func (x *GetQueueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[42]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3836,7 +4159,7 @@ func (x *GetQueueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetQueueResponse.ProtoReflect.Descriptor instead.
 func (*GetQueueResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{42}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetQueueResponse) GetQueue() *Queue {
@@ -3863,7 +4186,7 @@ type UpdateQueueRequest struct {
 
 func (x *UpdateQueueRequest) Reset() {
 	*x = UpdateQueueRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[43]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3875,7 +4198,7 @@ func (x *UpdateQueueRequest) String() string {
 func (*UpdateQueueRequest) ProtoMessage() {}
 
 func (x *UpdateQueueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[43]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3888,7 +4211,7 @@ func (x *UpdateQueueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateQueueRequest.ProtoReflect.Descriptor instead.
 func (*UpdateQueueRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{43}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *UpdateQueueRequest) GetOperation() v1.Operation {
@@ -3930,7 +4253,7 @@ type UpdateQueueResponse struct {
 
 func (x *UpdateQueueResponse) Reset() {
 	*x = UpdateQueueResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[44]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3942,7 +4265,7 @@ func (x *UpdateQueueResponse) String() string {
 func (*UpdateQueueResponse) ProtoMessage() {}
 
 func (x *UpdateQueueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[44]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3955,7 +4278,7 @@ func (x *UpdateQueueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateQueueResponse.ProtoReflect.Descriptor instead.
 func (*UpdateQueueResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{44}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *UpdateQueueResponse) GetQueue() *Queue {
@@ -3982,7 +4305,7 @@ type GetQueueStatsRequest struct {
 
 func (x *GetQueueStatsRequest) Reset() {
 	*x = GetQueueStatsRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[45]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3994,7 +4317,7 @@ func (x *GetQueueStatsRequest) String() string {
 func (*GetQueueStatsRequest) ProtoMessage() {}
 
 func (x *GetQueueStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[45]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4007,7 +4330,7 @@ func (x *GetQueueStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetQueueStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetQueueStatsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{45}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetQueueStatsRequest) GetOperation() v1.Operation {
@@ -4079,7 +4402,7 @@ type GetQueueStatsResponse struct {
 
 func (x *GetQueueStatsResponse) Reset() {
 	*x = GetQueueStatsResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[46]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4091,7 +4414,7 @@ func (x *GetQueueStatsResponse) String() string {
 func (*GetQueueStatsResponse) ProtoMessage() {}
 
 func (x *GetQueueStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[46]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4104,7 +4427,7 @@ func (x *GetQueueStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetQueueStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetQueueStatsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{46}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetQueueStatsResponse) GetCounts() *QueueCounts {
@@ -4234,7 +4557,7 @@ type GetAgreementRequest struct {
 
 func (x *GetAgreementRequest) Reset() {
 	*x = GetAgreementRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[47]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4246,7 +4569,7 @@ func (x *GetAgreementRequest) String() string {
 func (*GetAgreementRequest) ProtoMessage() {}
 
 func (x *GetAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[47]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4259,7 +4582,7 @@ func (x *GetAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgreementRequest.ProtoReflect.Descriptor instead.
 func (*GetAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{47}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetAgreementRequest) GetOperation() v1.Operation {
@@ -4304,7 +4627,7 @@ type PairAgreement struct {
 
 func (x *PairAgreement) Reset() {
 	*x = PairAgreement{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[48]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4316,7 +4639,7 @@ func (x *PairAgreement) String() string {
 func (*PairAgreement) ProtoMessage() {}
 
 func (x *PairAgreement) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[48]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4329,7 +4652,7 @@ func (x *PairAgreement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairAgreement.ProtoReflect.Descriptor instead.
 func (*PairAgreement) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{48}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PairAgreement) GetFirst() string {
@@ -4397,7 +4720,7 @@ type ReviewerQuality struct {
 
 func (x *ReviewerQuality) Reset() {
 	*x = ReviewerQuality{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[49]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4409,7 +4732,7 @@ func (x *ReviewerQuality) String() string {
 func (*ReviewerQuality) ProtoMessage() {}
 
 func (x *ReviewerQuality) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[49]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4422,7 +4745,7 @@ func (x *ReviewerQuality) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewerQuality.ProtoReflect.Descriptor instead.
 func (*ReviewerQuality) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{49}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReviewerQuality) GetReviewer() string {
@@ -4495,7 +4818,7 @@ type GetAgreementResponse struct {
 
 func (x *GetAgreementResponse) Reset() {
 	*x = GetAgreementResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[50]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4507,7 +4830,7 @@ func (x *GetAgreementResponse) String() string {
 func (*GetAgreementResponse) ProtoMessage() {}
 
 func (x *GetAgreementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[50]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4520,7 +4843,7 @@ func (x *GetAgreementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAgreementResponse.ProtoReflect.Descriptor instead.
 func (*GetAgreementResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{50}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetAgreementResponse) GetItems() int64 {
@@ -4578,7 +4901,7 @@ type WatchQueuesRequest struct {
 
 func (x *WatchQueuesRequest) Reset() {
 	*x = WatchQueuesRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[51]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4590,7 +4913,7 @@ func (x *WatchQueuesRequest) String() string {
 func (*WatchQueuesRequest) ProtoMessage() {}
 
 func (x *WatchQueuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[51]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4603,7 +4926,7 @@ func (x *WatchQueuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchQueuesRequest.ProtoReflect.Descriptor instead.
 func (*WatchQueuesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{51}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WatchQueuesRequest) GetOperation() v1.Operation {
@@ -4633,7 +4956,7 @@ type WatchQueuesResponse struct {
 
 func (x *WatchQueuesResponse) Reset() {
 	*x = WatchQueuesResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[52]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4645,7 +4968,7 @@ func (x *WatchQueuesResponse) String() string {
 func (*WatchQueuesResponse) ProtoMessage() {}
 
 func (x *WatchQueuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[52]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4658,7 +4981,7 @@ func (x *WatchQueuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchQueuesResponse.ProtoReflect.Descriptor instead.
 func (*WatchQueuesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{52}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *WatchQueuesResponse) GetQueue() *Queue {
@@ -4702,7 +5025,7 @@ type GoldItem struct {
 
 func (x *GoldItem) Reset() {
 	*x = GoldItem{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[53]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4714,7 +5037,7 @@ func (x *GoldItem) String() string {
 func (*GoldItem) ProtoMessage() {}
 
 func (x *GoldItem) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[53]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4727,7 +5050,7 @@ func (x *GoldItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoldItem.ProtoReflect.Descriptor instead.
 func (*GoldItem) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{53}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GoldItem) GetGoldId() string {
@@ -4808,7 +5131,7 @@ type CreateGoldItemRequest struct {
 
 func (x *CreateGoldItemRequest) Reset() {
 	*x = CreateGoldItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[54]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4820,7 +5143,7 @@ func (x *CreateGoldItemRequest) String() string {
 func (*CreateGoldItemRequest) ProtoMessage() {}
 
 func (x *CreateGoldItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[54]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4833,7 +5156,7 @@ func (x *CreateGoldItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGoldItemRequest.ProtoReflect.Descriptor instead.
 func (*CreateGoldItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{54}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CreateGoldItemRequest) GetGoldId() string {
@@ -4868,7 +5191,7 @@ type CreateGoldItemResponse struct {
 
 func (x *CreateGoldItemResponse) Reset() {
 	*x = CreateGoldItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[55]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4880,7 +5203,7 @@ func (x *CreateGoldItemResponse) String() string {
 func (*CreateGoldItemResponse) ProtoMessage() {}
 
 func (x *CreateGoldItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[55]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4893,7 +5216,7 @@ func (x *CreateGoldItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGoldItemResponse.ProtoReflect.Descriptor instead.
 func (*CreateGoldItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{55}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CreateGoldItemResponse) GetGold() *GoldItem {
@@ -4918,7 +5241,7 @@ type ListGoldItemsRequest struct {
 
 func (x *ListGoldItemsRequest) Reset() {
 	*x = ListGoldItemsRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[56]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4930,7 +5253,7 @@ func (x *ListGoldItemsRequest) String() string {
 func (*ListGoldItemsRequest) ProtoMessage() {}
 
 func (x *ListGoldItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[56]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4943,7 +5266,7 @@ func (x *ListGoldItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGoldItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListGoldItemsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{56}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListGoldItemsRequest) GetOperation() v1.Operation {
@@ -4980,7 +5303,7 @@ type ListGoldItemsResponse struct {
 
 func (x *ListGoldItemsResponse) Reset() {
 	*x = ListGoldItemsResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[57]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4992,7 +5315,7 @@ func (x *ListGoldItemsResponse) String() string {
 func (*ListGoldItemsResponse) ProtoMessage() {}
 
 func (x *ListGoldItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[57]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5005,7 +5328,7 @@ func (x *ListGoldItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGoldItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListGoldItemsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{57}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListGoldItemsResponse) GetGold() []*GoldItem {
@@ -5033,7 +5356,7 @@ type DeleteGoldItemRequest struct {
 
 func (x *DeleteGoldItemRequest) Reset() {
 	*x = DeleteGoldItemRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[58]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5045,7 +5368,7 @@ func (x *DeleteGoldItemRequest) String() string {
 func (*DeleteGoldItemRequest) ProtoMessage() {}
 
 func (x *DeleteGoldItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[58]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5058,7 +5381,7 @@ func (x *DeleteGoldItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGoldItemRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGoldItemRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{58}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DeleteGoldItemRequest) GetGoldId() string {
@@ -5077,7 +5400,7 @@ type DeleteGoldItemResponse struct {
 
 func (x *DeleteGoldItemResponse) Reset() {
 	*x = DeleteGoldItemResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[59]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5089,7 +5412,7 @@ func (x *DeleteGoldItemResponse) String() string {
 func (*DeleteGoldItemResponse) ProtoMessage() {}
 
 func (x *DeleteGoldItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[59]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5102,7 +5425,7 @@ func (x *DeleteGoldItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGoldItemResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGoldItemResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{59}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{63}
 }
 
 // Reviewer is a person who judges.
@@ -5132,7 +5455,7 @@ type Reviewer struct {
 
 func (x *Reviewer) Reset() {
 	*x = Reviewer{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[60]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5144,7 +5467,7 @@ func (x *Reviewer) String() string {
 func (*Reviewer) ProtoMessage() {}
 
 func (x *Reviewer) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[60]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5157,7 +5480,7 @@ func (x *Reviewer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reviewer.ProtoReflect.Descriptor instead.
 func (*Reviewer) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{60}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Reviewer) GetReviewer() string {
@@ -5238,7 +5561,7 @@ type ListReviewersRequest struct {
 
 func (x *ListReviewersRequest) Reset() {
 	*x = ListReviewersRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[61]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5250,7 +5573,7 @@ func (x *ListReviewersRequest) String() string {
 func (*ListReviewersRequest) ProtoMessage() {}
 
 func (x *ListReviewersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[61]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5263,7 +5586,7 @@ func (x *ListReviewersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReviewersRequest.ProtoReflect.Descriptor instead.
 func (*ListReviewersRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{61}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListReviewersRequest) GetSince() *timestamppb.Timestamp {
@@ -5300,7 +5623,7 @@ type ListReviewersResponse struct {
 
 func (x *ListReviewersResponse) Reset() {
 	*x = ListReviewersResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[62]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5312,7 +5635,7 @@ func (x *ListReviewersResponse) String() string {
 func (*ListReviewersResponse) ProtoMessage() {}
 
 func (x *ListReviewersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[62]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5325,7 +5648,7 @@ func (x *ListReviewersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReviewersResponse.ProtoReflect.Descriptor instead.
 func (*ListReviewersResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{62}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListReviewersResponse) GetReviewers() []*Reviewer {
@@ -5355,7 +5678,7 @@ type UpdateReviewerRequest struct {
 
 func (x *UpdateReviewerRequest) Reset() {
 	*x = UpdateReviewerRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[63]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5367,7 +5690,7 @@ func (x *UpdateReviewerRequest) String() string {
 func (*UpdateReviewerRequest) ProtoMessage() {}
 
 func (x *UpdateReviewerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[63]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5380,7 +5703,7 @@ func (x *UpdateReviewerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateReviewerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateReviewerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{63}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *UpdateReviewerRequest) GetReviewer() string {
@@ -5408,7 +5731,7 @@ type UpdateReviewerResponse struct {
 
 func (x *UpdateReviewerResponse) Reset() {
 	*x = UpdateReviewerResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[64]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5420,7 +5743,7 @@ func (x *UpdateReviewerResponse) String() string {
 func (*UpdateReviewerResponse) ProtoMessage() {}
 
 func (x *UpdateReviewerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[64]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5433,7 +5756,7 @@ func (x *UpdateReviewerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateReviewerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateReviewerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{64}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *UpdateReviewerResponse) GetReviewer() *Reviewer {
@@ -5468,7 +5791,7 @@ type SubmitFeedbackRequest struct {
 
 func (x *SubmitFeedbackRequest) Reset() {
 	*x = SubmitFeedbackRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[65]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5480,7 +5803,7 @@ func (x *SubmitFeedbackRequest) String() string {
 func (*SubmitFeedbackRequest) ProtoMessage() {}
 
 func (x *SubmitFeedbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[65]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5493,7 +5816,7 @@ func (x *SubmitFeedbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitFeedbackRequest.ProtoReflect.Descriptor instead.
 func (*SubmitFeedbackRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{65}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SubmitFeedbackRequest) GetFeedbackId() string {
@@ -5563,7 +5886,7 @@ type SubmitFeedbackResponse struct {
 
 func (x *SubmitFeedbackResponse) Reset() {
 	*x = SubmitFeedbackResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[66]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5575,7 +5898,7 @@ func (x *SubmitFeedbackResponse) String() string {
 func (*SubmitFeedbackResponse) ProtoMessage() {}
 
 func (x *SubmitFeedbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[66]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5588,7 +5911,7 @@ func (x *SubmitFeedbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitFeedbackResponse.ProtoReflect.Descriptor instead.
 func (*SubmitFeedbackResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{66}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *SubmitFeedbackResponse) GetFeedback() *Feedback {
@@ -5611,7 +5934,7 @@ type ListFeedbackRequest struct {
 
 func (x *ListFeedbackRequest) Reset() {
 	*x = ListFeedbackRequest{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[67]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5623,7 +5946,7 @@ func (x *ListFeedbackRequest) String() string {
 func (*ListFeedbackRequest) ProtoMessage() {}
 
 func (x *ListFeedbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[67]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5636,7 +5959,7 @@ func (x *ListFeedbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFeedbackRequest.ProtoReflect.Descriptor instead.
 func (*ListFeedbackRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{67}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ListFeedbackRequest) GetDecisionId() string {
@@ -5666,7 +5989,7 @@ type ListFeedbackResponse struct {
 
 func (x *ListFeedbackResponse) Reset() {
 	*x = ListFeedbackResponse{}
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[68]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5678,7 +6001,7 @@ func (x *ListFeedbackResponse) String() string {
 func (*ListFeedbackResponse) ProtoMessage() {}
 
 func (x *ListFeedbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[68]
+	mi := &file_switchyard_review_v1_review_service_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5691,7 +6014,7 @@ func (x *ListFeedbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFeedbackResponse.ProtoReflect.Descriptor instead.
 func (*ListFeedbackResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{68}
+	return file_switchyard_review_v1_review_service_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListFeedbackResponse) GetFeedback() []*Feedback {
@@ -5775,7 +6098,7 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06reason\x12 \n" +
 	"\x04note\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xa0\x1f\xa0\xd6\x18\x01R\x04note\x12H\n" +
 	"\n" +
-	"time_spent\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\ttimeSpent\"\x98\a\n" +
+	"time_spent\x18\a \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\xc0\xd1\x022\x00R\ttimeSpent\"\xd7\a\n" +
 	"\aVerdict\x12\x1d\n" +
 	"\n" +
 	"verdict_id\x18\x01 \x01(\tR\tverdictId\x12\x17\n" +
@@ -5810,7 +6133,13 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\fmodel_digest\x18\x17 \x01(\tR\vmodelDigest\x12!\n" +
 	"\finput_sha256\x18\x18 \x01(\fR\vinputSha256\x12#\n" +
 	"\n" +
-	"subject_id\x18\x19 \x01(\tB\x04\xa0\xd6\x18\x02R\tsubjectId\"\xbb\x04\n" +
+	"subject_id\x18\x19 \x01(\tB\x04\xa0\xd6\x18\x02R\tsubjectId\x12=\n" +
+	"\tselection\x18\x1a \x01(\v2\x1f.switchyard.review.v1.SelectionR\tselection\"~\n" +
+	"\tSelection\x12!\n" +
+	"\fselection_id\x18\x01 \x01(\tR\vselectionId\x12\x16\n" +
+	"\x06chosen\x18\x02 \x01(\bR\x06chosen\x12 \n" +
+	"\vprobability\x18\x03 \x01(\x01R\vprobability\x12\x14\n" +
+	"\x05least\x18\x04 \x01(\x01R\x05least\"\xbb\x04\n" +
 	"\bFeedback\x12\x1f\n" +
 	"\vfeedback_id\x18\x01 \x01(\tR\n" +
 	"feedbackId\x12\x1f\n" +
@@ -6029,7 +6358,33 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\breviewer\x18\x02 \x01(\tB/\xbaH(r&\x18d2\"^([^\\s:\\pC]([^:\\pC]*[^\\s:\\pC])?)?$\xa0\xd6\x18\x02R\breviewer\x12.\n" +
 	"\bpriority\x18\x03 \x01(\x05B\x12\xbaH\x0f\x1a\r\x18\x04(\xfc\xff\xff\xff\xff\xff\xff\xff\xff\x01R\bpriority\"N\n" +
 	"\x16PrioritiseItemResponse\x124\n" +
-	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"J\n" +
+	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\"\xd7\x02\n" +
+	"\x12SelectItemsRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
+	"deployment\x12 \n" +
+	"\x05count\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xd0\x0f(\x01R\x05count\x12=\n" +
+	"\vaudit_share\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?){\x14\xaeG\xe1z\x84?H\x00R\n" +
+	"auditShare\x88\x01\x01\x12%\n" +
+	"\bpriority\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\n" +
+	"(\x00R\bpriority\x12\x12\n" +
+	"\x04seed\x18\x06 \x01(\x04R\x04seedB\x0e\n" +
+	"\f_audit_share\"_\n" +
+	"\fSelectedItem\x12\x17\n" +
+	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12 \n" +
+	"\vprobability\x18\x02 \x01(\x01R\vprobability\x12\x14\n" +
+	"\x05again\x18\x03 \x01(\bR\x05again\"\xbc\x01\n" +
+	"\x13SelectItemsResponse\x12!\n" +
+	"\fselection_id\x18\x01 \x01(\tR\vselectionId\x12\x1e\n" +
+	"\n" +
+	"candidates\x18\x02 \x01(\x05R\n" +
+	"candidates\x128\n" +
+	"\x05items\x18\x03 \x03(\v2\".switchyard.review.v1.SelectedItemR\x05items\x12\x14\n" +
+	"\x05least\x18\x04 \x01(\x01R\x05least\x12\x12\n" +
+	"\x04seed\x18\x05 \x01(\x04R\x04seed\"J\n" +
 	"\x11ListQueuesRequest\x125\n" +
 	"\x04page\x18\x01 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x81\x01\n" +
 	"\x12ListQueuesResponse\x123\n" +
@@ -6219,7 +6574,7 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x13VERDICT_ROLE_SECOND\x10\x02\x12\x1d\n" +
 	"\x19VERDICT_ROLE_ADJUDICATION\x10\x03\x12\x17\n" +
 	"\x13VERDICT_ROLE_APPEAL\x10\x04\x12\x15\n" +
-	"\x11VERDICT_ROLE_GOLD\x10\x05*\xa9\x03\n" +
+	"\x11VERDICT_ROLE_GOLD\x10\x05*\xc4\x03\n" +
 	"\vHistoryKind\x12\x1c\n" +
 	"\x18HISTORY_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13HISTORY_KIND_LEASED\x10\x01\x12\x19\n" +
@@ -6236,7 +6591,8 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x16HISTORY_KIND_WITHDRAWN\x10\v\x12\x1a\n" +
 	"\x16HISTORY_KIND_ESCALATED\x10\f\x12\x1c\n" +
 	"\x18HISTORY_KIND_PRIORITISED\x10\r\x12\x19\n" +
-	"\x15HISTORY_KIND_FEEDBACK\x10\x0e2\xa6\"\n" +
+	"\x15HISTORY_KIND_FEEDBACK\x10\x0e\x12\x19\n" +
+	"\x15HISTORY_KIND_SELECTED\x10\x0f2\xdf#\n" +
 	"\rReviewService\x12\x97\x01\n" +
 	"\n" +
 	"LeaseItems\x12'.switchyard.review.v1.LeaseItemsRequest\x1a(.switchyard.review.v1.LeaseItemsResponse\"6\x9a\xd6\x18\x11\n" +
@@ -6266,7 +6622,9 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"ReopenItem\x12'.switchyard.review.v1.ReopenItemRequest\x1a(.switchyard.review.v1.ReopenItemResponse\"B\x9a\xd6\x18\x12\n" +
 	"\freview:write\x12\x02\b\x05\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/review/items/{item_id}:reopen\x12\xad\x01\n" +
 	"\fWithdrawItem\x12).switchyard.review.v1.WithdrawItemRequest\x1a*.switchyard.review.v1.WithdrawItemResponse\"F\x9a\xd6\x18\x14\n" +
-	"\freview:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/review/items/{item_id}:withdraw\x12\xb5\x01\n" +
+	"\freview:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/review/items/{item_id}:withdraw\x12\xb6\x01\n" +
+	"\vSelectItems\x12(.switchyard.review.v1.SelectItemsRequest\x1a).switchyard.review.v1.SelectItemsResponse\"R\x9a\xd6\x18\x12\n" +
+	"\freview:write\x12\x02\b\x1e\x82\xd3\xe4\x93\x026:\x01*\"1/v1/review/queues/{operation}/{deployment}:select\x12\xb5\x01\n" +
 	"\x0ePrioritiseItem\x12+.switchyard.review.v1.PrioritiseItemRequest\x1a,.switchyard.review.v1.PrioritiseItemResponse\"H\x9a\xd6\x18\x14\n" +
 	"\freview:write\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/review/items/{item_id}:prioritise\x12\x91\x01\n" +
 	"\n" +
@@ -6313,7 +6671,7 @@ func file_switchyard_review_v1_review_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_review_v1_review_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_switchyard_review_v1_review_service_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
+var file_switchyard_review_v1_review_service_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_switchyard_review_v1_review_service_proto_goTypes = []any{
 	(ItemState)(0),                   // 0: switchyard.review.v1.ItemState
 	(ItemKind)(0),                    // 1: switchyard.review.v1.ItemKind
@@ -6324,272 +6682,281 @@ var file_switchyard_review_v1_review_service_proto_goTypes = []any{
 	(*Lease)(nil),                    // 6: switchyard.review.v1.Lease
 	(*Answer)(nil),                   // 7: switchyard.review.v1.Answer
 	(*Verdict)(nil),                  // 8: switchyard.review.v1.Verdict
-	(*Feedback)(nil),                 // 9: switchyard.review.v1.Feedback
-	(*ItemEvent)(nil),                // 10: switchyard.review.v1.ItemEvent
-	(*HistoryEntry)(nil),             // 11: switchyard.review.v1.HistoryEntry
-	(*QueueSettings)(nil),            // 12: switchyard.review.v1.QueueSettings
-	(*QueueCounts)(nil),              // 13: switchyard.review.v1.QueueCounts
-	(*Queue)(nil),                    // 14: switchyard.review.v1.Queue
-	(*LeaseItemsRequest)(nil),        // 15: switchyard.review.v1.LeaseItemsRequest
-	(*LeaseItemsResponse)(nil),       // 16: switchyard.review.v1.LeaseItemsResponse
-	(*LeaseItemRequest)(nil),         // 17: switchyard.review.v1.LeaseItemRequest
-	(*LeaseItemResponse)(nil),        // 18: switchyard.review.v1.LeaseItemResponse
-	(*ExtendLeaseRequest)(nil),       // 19: switchyard.review.v1.ExtendLeaseRequest
-	(*ExtendLeaseResponse)(nil),      // 20: switchyard.review.v1.ExtendLeaseResponse
-	(*ReleaseItemRequest)(nil),       // 21: switchyard.review.v1.ReleaseItemRequest
-	(*ReleaseItemResponse)(nil),      // 22: switchyard.review.v1.ReleaseItemResponse
-	(*SubmitVerdictRequest)(nil),     // 23: switchyard.review.v1.SubmitVerdictRequest
-	(*SubmitVerdictResponse)(nil),    // 24: switchyard.review.v1.SubmitVerdictResponse
-	(*SubmitVerdictsRequest)(nil),    // 25: switchyard.review.v1.SubmitVerdictsRequest
-	(*GroupResult)(nil),              // 26: switchyard.review.v1.GroupResult
-	(*SubmitVerdictsResponse)(nil),   // 27: switchyard.review.v1.SubmitVerdictsResponse
-	(*UndoVerdictRequest)(nil),       // 28: switchyard.review.v1.UndoVerdictRequest
-	(*UndoVerdictResponse)(nil),      // 29: switchyard.review.v1.UndoVerdictResponse
-	(*ListItemsRequest)(nil),         // 30: switchyard.review.v1.ListItemsRequest
-	(*ListItemsResponse)(nil),        // 31: switchyard.review.v1.ListItemsResponse
-	(*GetItemRequest)(nil),           // 32: switchyard.review.v1.GetItemRequest
-	(*GetItemResponse)(nil),          // 33: switchyard.review.v1.GetItemResponse
-	(*ListSimilarItemsRequest)(nil),  // 34: switchyard.review.v1.ListSimilarItemsRequest
-	(*SimilarItem)(nil),              // 35: switchyard.review.v1.SimilarItem
-	(*ListSimilarItemsResponse)(nil), // 36: switchyard.review.v1.ListSimilarItemsResponse
-	(*ReopenItemRequest)(nil),        // 37: switchyard.review.v1.ReopenItemRequest
-	(*ReopenItemResponse)(nil),       // 38: switchyard.review.v1.ReopenItemResponse
-	(*WithdrawItemRequest)(nil),      // 39: switchyard.review.v1.WithdrawItemRequest
-	(*WithdrawItemResponse)(nil),     // 40: switchyard.review.v1.WithdrawItemResponse
-	(*PrioritiseItemRequest)(nil),    // 41: switchyard.review.v1.PrioritiseItemRequest
-	(*PrioritiseItemResponse)(nil),   // 42: switchyard.review.v1.PrioritiseItemResponse
-	(*ListQueuesRequest)(nil),        // 43: switchyard.review.v1.ListQueuesRequest
-	(*ListQueuesResponse)(nil),       // 44: switchyard.review.v1.ListQueuesResponse
-	(*GetQueueRequest)(nil),          // 45: switchyard.review.v1.GetQueueRequest
-	(*GetQueueResponse)(nil),         // 46: switchyard.review.v1.GetQueueResponse
-	(*UpdateQueueRequest)(nil),       // 47: switchyard.review.v1.UpdateQueueRequest
-	(*UpdateQueueResponse)(nil),      // 48: switchyard.review.v1.UpdateQueueResponse
-	(*GetQueueStatsRequest)(nil),     // 49: switchyard.review.v1.GetQueueStatsRequest
-	(*GetQueueStatsResponse)(nil),    // 50: switchyard.review.v1.GetQueueStatsResponse
-	(*GetAgreementRequest)(nil),      // 51: switchyard.review.v1.GetAgreementRequest
-	(*PairAgreement)(nil),            // 52: switchyard.review.v1.PairAgreement
-	(*ReviewerQuality)(nil),          // 53: switchyard.review.v1.ReviewerQuality
-	(*GetAgreementResponse)(nil),     // 54: switchyard.review.v1.GetAgreementResponse
-	(*WatchQueuesRequest)(nil),       // 55: switchyard.review.v1.WatchQueuesRequest
-	(*WatchQueuesResponse)(nil),      // 56: switchyard.review.v1.WatchQueuesResponse
-	(*GoldItem)(nil),                 // 57: switchyard.review.v1.GoldItem
-	(*CreateGoldItemRequest)(nil),    // 58: switchyard.review.v1.CreateGoldItemRequest
-	(*CreateGoldItemResponse)(nil),   // 59: switchyard.review.v1.CreateGoldItemResponse
-	(*ListGoldItemsRequest)(nil),     // 60: switchyard.review.v1.ListGoldItemsRequest
-	(*ListGoldItemsResponse)(nil),    // 61: switchyard.review.v1.ListGoldItemsResponse
-	(*DeleteGoldItemRequest)(nil),    // 62: switchyard.review.v1.DeleteGoldItemRequest
-	(*DeleteGoldItemResponse)(nil),   // 63: switchyard.review.v1.DeleteGoldItemResponse
-	(*Reviewer)(nil),                 // 64: switchyard.review.v1.Reviewer
-	(*ListReviewersRequest)(nil),     // 65: switchyard.review.v1.ListReviewersRequest
-	(*ListReviewersResponse)(nil),    // 66: switchyard.review.v1.ListReviewersResponse
-	(*UpdateReviewerRequest)(nil),    // 67: switchyard.review.v1.UpdateReviewerRequest
-	(*UpdateReviewerResponse)(nil),   // 68: switchyard.review.v1.UpdateReviewerResponse
-	(*SubmitFeedbackRequest)(nil),    // 69: switchyard.review.v1.SubmitFeedbackRequest
-	(*SubmitFeedbackResponse)(nil),   // 70: switchyard.review.v1.SubmitFeedbackResponse
-	(*ListFeedbackRequest)(nil),      // 71: switchyard.review.v1.ListFeedbackRequest
-	(*ListFeedbackResponse)(nil),     // 72: switchyard.review.v1.ListFeedbackResponse
-	nil,                              // 73: switchyard.review.v1.QueueSettings.LabelHarmEntry
-	nil,                              // 74: switchyard.review.v1.QueueSettings.LabelSkillsEntry
-	(v1.Operation)(0),                // 75: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),    // 76: google.protobuf.Timestamp
-	(v1.Outcome)(0),                  // 77: switchyard.common.v1.Outcome
-	(v1.DecisionReason)(0),           // 78: switchyard.common.v1.DecisionReason
-	(*v1.LabelProbability)(nil),      // 79: switchyard.common.v1.LabelProbability
-	(v11.Action)(0),                  // 80: switchyard.moderation.v1.Action
-	(*v1.RecordedInput)(nil),         // 81: switchyard.common.v1.RecordedInput
-	(v1.InputRetention)(0),           // 82: switchyard.common.v1.InputRetention
-	(*durationpb.Duration)(nil),      // 83: google.protobuf.Duration
-	(*v1.Audit)(nil),                 // 84: switchyard.common.v1.Audit
-	(*v1.ItemError)(nil),             // 85: switchyard.common.v1.ItemError
-	(*v1.PageRequest)(nil),           // 86: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),          // 87: switchyard.common.v1.PageResponse
+	(*Selection)(nil),                // 9: switchyard.review.v1.Selection
+	(*Feedback)(nil),                 // 10: switchyard.review.v1.Feedback
+	(*ItemEvent)(nil),                // 11: switchyard.review.v1.ItemEvent
+	(*HistoryEntry)(nil),             // 12: switchyard.review.v1.HistoryEntry
+	(*QueueSettings)(nil),            // 13: switchyard.review.v1.QueueSettings
+	(*QueueCounts)(nil),              // 14: switchyard.review.v1.QueueCounts
+	(*Queue)(nil),                    // 15: switchyard.review.v1.Queue
+	(*LeaseItemsRequest)(nil),        // 16: switchyard.review.v1.LeaseItemsRequest
+	(*LeaseItemsResponse)(nil),       // 17: switchyard.review.v1.LeaseItemsResponse
+	(*LeaseItemRequest)(nil),         // 18: switchyard.review.v1.LeaseItemRequest
+	(*LeaseItemResponse)(nil),        // 19: switchyard.review.v1.LeaseItemResponse
+	(*ExtendLeaseRequest)(nil),       // 20: switchyard.review.v1.ExtendLeaseRequest
+	(*ExtendLeaseResponse)(nil),      // 21: switchyard.review.v1.ExtendLeaseResponse
+	(*ReleaseItemRequest)(nil),       // 22: switchyard.review.v1.ReleaseItemRequest
+	(*ReleaseItemResponse)(nil),      // 23: switchyard.review.v1.ReleaseItemResponse
+	(*SubmitVerdictRequest)(nil),     // 24: switchyard.review.v1.SubmitVerdictRequest
+	(*SubmitVerdictResponse)(nil),    // 25: switchyard.review.v1.SubmitVerdictResponse
+	(*SubmitVerdictsRequest)(nil),    // 26: switchyard.review.v1.SubmitVerdictsRequest
+	(*GroupResult)(nil),              // 27: switchyard.review.v1.GroupResult
+	(*SubmitVerdictsResponse)(nil),   // 28: switchyard.review.v1.SubmitVerdictsResponse
+	(*UndoVerdictRequest)(nil),       // 29: switchyard.review.v1.UndoVerdictRequest
+	(*UndoVerdictResponse)(nil),      // 30: switchyard.review.v1.UndoVerdictResponse
+	(*ListItemsRequest)(nil),         // 31: switchyard.review.v1.ListItemsRequest
+	(*ListItemsResponse)(nil),        // 32: switchyard.review.v1.ListItemsResponse
+	(*GetItemRequest)(nil),           // 33: switchyard.review.v1.GetItemRequest
+	(*GetItemResponse)(nil),          // 34: switchyard.review.v1.GetItemResponse
+	(*ListSimilarItemsRequest)(nil),  // 35: switchyard.review.v1.ListSimilarItemsRequest
+	(*SimilarItem)(nil),              // 36: switchyard.review.v1.SimilarItem
+	(*ListSimilarItemsResponse)(nil), // 37: switchyard.review.v1.ListSimilarItemsResponse
+	(*ReopenItemRequest)(nil),        // 38: switchyard.review.v1.ReopenItemRequest
+	(*ReopenItemResponse)(nil),       // 39: switchyard.review.v1.ReopenItemResponse
+	(*WithdrawItemRequest)(nil),      // 40: switchyard.review.v1.WithdrawItemRequest
+	(*WithdrawItemResponse)(nil),     // 41: switchyard.review.v1.WithdrawItemResponse
+	(*PrioritiseItemRequest)(nil),    // 42: switchyard.review.v1.PrioritiseItemRequest
+	(*PrioritiseItemResponse)(nil),   // 43: switchyard.review.v1.PrioritiseItemResponse
+	(*SelectItemsRequest)(nil),       // 44: switchyard.review.v1.SelectItemsRequest
+	(*SelectedItem)(nil),             // 45: switchyard.review.v1.SelectedItem
+	(*SelectItemsResponse)(nil),      // 46: switchyard.review.v1.SelectItemsResponse
+	(*ListQueuesRequest)(nil),        // 47: switchyard.review.v1.ListQueuesRequest
+	(*ListQueuesResponse)(nil),       // 48: switchyard.review.v1.ListQueuesResponse
+	(*GetQueueRequest)(nil),          // 49: switchyard.review.v1.GetQueueRequest
+	(*GetQueueResponse)(nil),         // 50: switchyard.review.v1.GetQueueResponse
+	(*UpdateQueueRequest)(nil),       // 51: switchyard.review.v1.UpdateQueueRequest
+	(*UpdateQueueResponse)(nil),      // 52: switchyard.review.v1.UpdateQueueResponse
+	(*GetQueueStatsRequest)(nil),     // 53: switchyard.review.v1.GetQueueStatsRequest
+	(*GetQueueStatsResponse)(nil),    // 54: switchyard.review.v1.GetQueueStatsResponse
+	(*GetAgreementRequest)(nil),      // 55: switchyard.review.v1.GetAgreementRequest
+	(*PairAgreement)(nil),            // 56: switchyard.review.v1.PairAgreement
+	(*ReviewerQuality)(nil),          // 57: switchyard.review.v1.ReviewerQuality
+	(*GetAgreementResponse)(nil),     // 58: switchyard.review.v1.GetAgreementResponse
+	(*WatchQueuesRequest)(nil),       // 59: switchyard.review.v1.WatchQueuesRequest
+	(*WatchQueuesResponse)(nil),      // 60: switchyard.review.v1.WatchQueuesResponse
+	(*GoldItem)(nil),                 // 61: switchyard.review.v1.GoldItem
+	(*CreateGoldItemRequest)(nil),    // 62: switchyard.review.v1.CreateGoldItemRequest
+	(*CreateGoldItemResponse)(nil),   // 63: switchyard.review.v1.CreateGoldItemResponse
+	(*ListGoldItemsRequest)(nil),     // 64: switchyard.review.v1.ListGoldItemsRequest
+	(*ListGoldItemsResponse)(nil),    // 65: switchyard.review.v1.ListGoldItemsResponse
+	(*DeleteGoldItemRequest)(nil),    // 66: switchyard.review.v1.DeleteGoldItemRequest
+	(*DeleteGoldItemResponse)(nil),   // 67: switchyard.review.v1.DeleteGoldItemResponse
+	(*Reviewer)(nil),                 // 68: switchyard.review.v1.Reviewer
+	(*ListReviewersRequest)(nil),     // 69: switchyard.review.v1.ListReviewersRequest
+	(*ListReviewersResponse)(nil),    // 70: switchyard.review.v1.ListReviewersResponse
+	(*UpdateReviewerRequest)(nil),    // 71: switchyard.review.v1.UpdateReviewerRequest
+	(*UpdateReviewerResponse)(nil),   // 72: switchyard.review.v1.UpdateReviewerResponse
+	(*SubmitFeedbackRequest)(nil),    // 73: switchyard.review.v1.SubmitFeedbackRequest
+	(*SubmitFeedbackResponse)(nil),   // 74: switchyard.review.v1.SubmitFeedbackResponse
+	(*ListFeedbackRequest)(nil),      // 75: switchyard.review.v1.ListFeedbackRequest
+	(*ListFeedbackResponse)(nil),     // 76: switchyard.review.v1.ListFeedbackResponse
+	nil,                              // 77: switchyard.review.v1.QueueSettings.LabelHarmEntry
+	nil,                              // 78: switchyard.review.v1.QueueSettings.LabelSkillsEntry
+	(v1.Operation)(0),                // 79: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),    // 80: google.protobuf.Timestamp
+	(v1.Outcome)(0),                  // 81: switchyard.common.v1.Outcome
+	(v1.DecisionReason)(0),           // 82: switchyard.common.v1.DecisionReason
+	(*v1.LabelProbability)(nil),      // 83: switchyard.common.v1.LabelProbability
+	(v11.Action)(0),                  // 84: switchyard.moderation.v1.Action
+	(*v1.RecordedInput)(nil),         // 85: switchyard.common.v1.RecordedInput
+	(v1.InputRetention)(0),           // 86: switchyard.common.v1.InputRetention
+	(*durationpb.Duration)(nil),      // 87: google.protobuf.Duration
+	(*v1.Audit)(nil),                 // 88: switchyard.common.v1.Audit
+	(*v1.ItemError)(nil),             // 89: switchyard.common.v1.ItemError
+	(*v1.PageRequest)(nil),           // 90: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),          // 91: switchyard.common.v1.PageResponse
 }
 var file_switchyard_review_v1_review_service_proto_depIdxs = []int32{
-	75,  // 0: switchyard.review.v1.ReviewItem.operation:type_name -> switchyard.common.v1.Operation
+	79,  // 0: switchyard.review.v1.ReviewItem.operation:type_name -> switchyard.common.v1.Operation
 	0,   // 1: switchyard.review.v1.ReviewItem.state:type_name -> switchyard.review.v1.ItemState
 	1,   // 2: switchyard.review.v1.ReviewItem.kind:type_name -> switchyard.review.v1.ItemKind
-	76,  // 3: switchyard.review.v1.ReviewItem.decide_time:type_name -> google.protobuf.Timestamp
-	76,  // 4: switchyard.review.v1.ReviewItem.create_time:type_name -> google.protobuf.Timestamp
-	76,  // 5: switchyard.review.v1.ReviewItem.due_time:type_name -> google.protobuf.Timestamp
-	77,  // 6: switchyard.review.v1.ReviewItem.outcome:type_name -> switchyard.common.v1.Outcome
-	78,  // 7: switchyard.review.v1.ReviewItem.reason:type_name -> switchyard.common.v1.DecisionReason
-	79,  // 8: switchyard.review.v1.ReviewItem.labels:type_name -> switchyard.common.v1.LabelProbability
-	80,  // 9: switchyard.review.v1.ReviewItem.suggested_action:type_name -> switchyard.moderation.v1.Action
-	81,  // 10: switchyard.review.v1.ReviewItem.input:type_name -> switchyard.common.v1.RecordedInput
-	82,  // 11: switchyard.review.v1.ReviewItem.input_retention:type_name -> switchyard.common.v1.InputRetention
+	80,  // 3: switchyard.review.v1.ReviewItem.decide_time:type_name -> google.protobuf.Timestamp
+	80,  // 4: switchyard.review.v1.ReviewItem.create_time:type_name -> google.protobuf.Timestamp
+	80,  // 5: switchyard.review.v1.ReviewItem.due_time:type_name -> google.protobuf.Timestamp
+	81,  // 6: switchyard.review.v1.ReviewItem.outcome:type_name -> switchyard.common.v1.Outcome
+	82,  // 7: switchyard.review.v1.ReviewItem.reason:type_name -> switchyard.common.v1.DecisionReason
+	83,  // 8: switchyard.review.v1.ReviewItem.labels:type_name -> switchyard.common.v1.LabelProbability
+	84,  // 9: switchyard.review.v1.ReviewItem.suggested_action:type_name -> switchyard.moderation.v1.Action
+	85,  // 10: switchyard.review.v1.ReviewItem.input:type_name -> switchyard.common.v1.RecordedInput
+	86,  // 11: switchyard.review.v1.ReviewItem.input_retention:type_name -> switchyard.common.v1.InputRetention
 	6,   // 12: switchyard.review.v1.ReviewItem.lease:type_name -> switchyard.review.v1.Lease
 	8,   // 13: switchyard.review.v1.ReviewItem.verdict:type_name -> switchyard.review.v1.Verdict
-	76,  // 14: switchyard.review.v1.ReviewItem.undo_until:type_name -> google.protobuf.Timestamp
-	76,  // 15: switchyard.review.v1.ReviewItem.close_time:type_name -> google.protobuf.Timestamp
+	80,  // 14: switchyard.review.v1.ReviewItem.undo_until:type_name -> google.protobuf.Timestamp
+	80,  // 15: switchyard.review.v1.ReviewItem.close_time:type_name -> google.protobuf.Timestamp
 	5,   // 16: switchyard.review.v1.ReviewItem.opinions:type_name -> switchyard.review.v1.Opinion
-	80,  // 17: switchyard.review.v1.Opinion.action:type_name -> switchyard.moderation.v1.Action
-	76,  // 18: switchyard.review.v1.Lease.lease_time:type_name -> google.protobuf.Timestamp
-	76,  // 19: switchyard.review.v1.Lease.expire_time:type_name -> google.protobuf.Timestamp
-	80,  // 20: switchyard.review.v1.Answer.action:type_name -> switchyard.moderation.v1.Action
-	83,  // 21: switchyard.review.v1.Answer.time_spent:type_name -> google.protobuf.Duration
-	75,  // 22: switchyard.review.v1.Verdict.operation:type_name -> switchyard.common.v1.Operation
+	84,  // 17: switchyard.review.v1.Opinion.action:type_name -> switchyard.moderation.v1.Action
+	80,  // 18: switchyard.review.v1.Lease.lease_time:type_name -> google.protobuf.Timestamp
+	80,  // 19: switchyard.review.v1.Lease.expire_time:type_name -> google.protobuf.Timestamp
+	84,  // 20: switchyard.review.v1.Answer.action:type_name -> switchyard.moderation.v1.Action
+	87,  // 21: switchyard.review.v1.Answer.time_spent:type_name -> google.protobuf.Duration
+	79,  // 22: switchyard.review.v1.Verdict.operation:type_name -> switchyard.common.v1.Operation
 	7,   // 23: switchyard.review.v1.Verdict.answer:type_name -> switchyard.review.v1.Answer
 	2,   // 24: switchyard.review.v1.Verdict.role:type_name -> switchyard.review.v1.VerdictRole
-	76,  // 25: switchyard.review.v1.Verdict.submit_time:type_name -> google.protobuf.Timestamp
-	77,  // 26: switchyard.review.v1.Verdict.outcome:type_name -> switchyard.common.v1.Outcome
-	84,  // 27: switchyard.review.v1.Verdict.audit:type_name -> switchyard.common.v1.Audit
-	76,  // 28: switchyard.review.v1.Verdict.decide_time:type_name -> google.protobuf.Timestamp
-	75,  // 29: switchyard.review.v1.Feedback.operation:type_name -> switchyard.common.v1.Operation
-	80,  // 30: switchyard.review.v1.Feedback.action:type_name -> switchyard.moderation.v1.Action
-	76,  // 31: switchyard.review.v1.Feedback.observe_time:type_name -> google.protobuf.Timestamp
-	76,  // 32: switchyard.review.v1.Feedback.submit_time:type_name -> google.protobuf.Timestamp
-	75,  // 33: switchyard.review.v1.ItemEvent.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 34: switchyard.review.v1.ItemEvent.kind:type_name -> switchyard.review.v1.HistoryKind
-	76,  // 35: switchyard.review.v1.ItemEvent.time:type_name -> google.protobuf.Timestamp
-	76,  // 36: switchyard.review.v1.HistoryEntry.time:type_name -> google.protobuf.Timestamp
-	3,   // 37: switchyard.review.v1.HistoryEntry.kind:type_name -> switchyard.review.v1.HistoryKind
-	83,  // 38: switchyard.review.v1.QueueSettings.age_doubling:type_name -> google.protobuf.Duration
-	73,  // 39: switchyard.review.v1.QueueSettings.label_harm:type_name -> switchyard.review.v1.QueueSettings.LabelHarmEntry
-	83,  // 40: switchyard.review.v1.QueueSettings.due_after:type_name -> google.protobuf.Duration
-	83,  // 41: switchyard.review.v1.QueueSettings.lease:type_name -> google.protobuf.Duration
-	83,  // 42: switchyard.review.v1.QueueSettings.undo_window:type_name -> google.protobuf.Duration
-	74,  // 43: switchyard.review.v1.QueueSettings.label_skills:type_name -> switchyard.review.v1.QueueSettings.LabelSkillsEntry
-	75,  // 44: switchyard.review.v1.Queue.operation:type_name -> switchyard.common.v1.Operation
-	12,  // 45: switchyard.review.v1.Queue.settings:type_name -> switchyard.review.v1.QueueSettings
-	13,  // 46: switchyard.review.v1.Queue.counts:type_name -> switchyard.review.v1.QueueCounts
-	76,  // 47: switchyard.review.v1.Queue.oldest_open_time:type_name -> google.protobuf.Timestamp
-	76,  // 48: switchyard.review.v1.Queue.update_time:type_name -> google.protobuf.Timestamp
-	75,  // 49: switchyard.review.v1.LeaseItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	83,  // 50: switchyard.review.v1.LeaseItemsRequest.lease:type_name -> google.protobuf.Duration
-	83,  // 51: switchyard.review.v1.LeaseItemsRequest.wait:type_name -> google.protobuf.Duration
-	4,   // 52: switchyard.review.v1.LeaseItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
-	83,  // 53: switchyard.review.v1.LeaseItemRequest.lease:type_name -> google.protobuf.Duration
-	4,   // 54: switchyard.review.v1.LeaseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	83,  // 55: switchyard.review.v1.ExtendLeaseRequest.lease:type_name -> google.protobuf.Duration
-	76,  // 56: switchyard.review.v1.ExtendLeaseResponse.expire_time:type_name -> google.protobuf.Timestamp
-	7,   // 57: switchyard.review.v1.SubmitVerdictRequest.answer:type_name -> switchyard.review.v1.Answer
-	8,   // 58: switchyard.review.v1.SubmitVerdictResponse.verdict:type_name -> switchyard.review.v1.Verdict
-	76,  // 59: switchyard.review.v1.SubmitVerdictResponse.undo_until:type_name -> google.protobuf.Timestamp
-	7,   // 60: switchyard.review.v1.SubmitVerdictsRequest.answer:type_name -> switchyard.review.v1.Answer
-	8,   // 61: switchyard.review.v1.GroupResult.verdict:type_name -> switchyard.review.v1.Verdict
-	85,  // 62: switchyard.review.v1.GroupResult.error:type_name -> switchyard.common.v1.ItemError
-	26,  // 63: switchyard.review.v1.SubmitVerdictsResponse.results:type_name -> switchyard.review.v1.GroupResult
-	76,  // 64: switchyard.review.v1.SubmitVerdictsResponse.undo_until:type_name -> google.protobuf.Timestamp
-	4,   // 65: switchyard.review.v1.UndoVerdictResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	75,  // 66: switchyard.review.v1.ListItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	0,   // 67: switchyard.review.v1.ListItemsRequest.state:type_name -> switchyard.review.v1.ItemState
-	1,   // 68: switchyard.review.v1.ListItemsRequest.kind:type_name -> switchyard.review.v1.ItemKind
-	76,  // 69: switchyard.review.v1.ListItemsRequest.decided_after:type_name -> google.protobuf.Timestamp
-	76,  // 70: switchyard.review.v1.ListItemsRequest.decided_before:type_name -> google.protobuf.Timestamp
-	86,  // 71: switchyard.review.v1.ListItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	4,   // 72: switchyard.review.v1.ListItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
-	87,  // 73: switchyard.review.v1.ListItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	4,   // 74: switchyard.review.v1.GetItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	8,   // 75: switchyard.review.v1.GetItemResponse.verdicts:type_name -> switchyard.review.v1.Verdict
-	11,  // 76: switchyard.review.v1.GetItemResponse.history:type_name -> switchyard.review.v1.HistoryEntry
-	9,   // 77: switchyard.review.v1.GetItemResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	4,   // 78: switchyard.review.v1.SimilarItem.item:type_name -> switchyard.review.v1.ReviewItem
-	35,  // 79: switchyard.review.v1.ListSimilarItemsResponse.items:type_name -> switchyard.review.v1.SimilarItem
-	4,   // 80: switchyard.review.v1.ReopenItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	4,   // 81: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	4,   // 82: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	86,  // 83: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	14,  // 84: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
-	87,  // 85: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	75,  // 86: switchyard.review.v1.GetQueueRequest.operation:type_name -> switchyard.common.v1.Operation
-	14,  // 87: switchyard.review.v1.GetQueueResponse.queue:type_name -> switchyard.review.v1.Queue
-	75,  // 88: switchyard.review.v1.UpdateQueueRequest.operation:type_name -> switchyard.common.v1.Operation
-	12,  // 89: switchyard.review.v1.UpdateQueueRequest.settings:type_name -> switchyard.review.v1.QueueSettings
-	14,  // 90: switchyard.review.v1.UpdateQueueResponse.queue:type_name -> switchyard.review.v1.Queue
-	75,  // 91: switchyard.review.v1.GetQueueStatsRequest.operation:type_name -> switchyard.common.v1.Operation
-	76,  // 92: switchyard.review.v1.GetQueueStatsRequest.since:type_name -> google.protobuf.Timestamp
-	76,  // 93: switchyard.review.v1.GetQueueStatsRequest.until:type_name -> google.protobuf.Timestamp
-	13,  // 94: switchyard.review.v1.GetQueueStatsResponse.counts:type_name -> switchyard.review.v1.QueueCounts
-	83,  // 95: switchyard.review.v1.GetQueueStatsResponse.time_spent:type_name -> google.protobuf.Duration
-	83,  // 96: switchyard.review.v1.GetQueueStatsResponse.time_spent_median:type_name -> google.protobuf.Duration
-	83,  // 97: switchyard.review.v1.GetQueueStatsResponse.wait_median:type_name -> google.protobuf.Duration
-	83,  // 98: switchyard.review.v1.GetQueueStatsResponse.wait_p90:type_name -> google.protobuf.Duration
-	75,  // 99: switchyard.review.v1.GetAgreementRequest.operation:type_name -> switchyard.common.v1.Operation
-	76,  // 100: switchyard.review.v1.GetAgreementRequest.since:type_name -> google.protobuf.Timestamp
-	52,  // 101: switchyard.review.v1.GetAgreementResponse.pairs:type_name -> switchyard.review.v1.PairAgreement
-	53,  // 102: switchyard.review.v1.GetAgreementResponse.reviewers:type_name -> switchyard.review.v1.ReviewerQuality
-	75,  // 103: switchyard.review.v1.WatchQueuesRequest.operation:type_name -> switchyard.common.v1.Operation
-	14,  // 104: switchyard.review.v1.WatchQueuesResponse.queue:type_name -> switchyard.review.v1.Queue
-	75,  // 105: switchyard.review.v1.GoldItem.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 106: switchyard.review.v1.GoldItem.answer:type_name -> switchyard.review.v1.Answer
-	76,  // 107: switchyard.review.v1.GoldItem.create_time:type_name -> google.protobuf.Timestamp
-	81,  // 108: switchyard.review.v1.GoldItem.input:type_name -> switchyard.common.v1.RecordedInput
-	7,   // 109: switchyard.review.v1.CreateGoldItemRequest.answer:type_name -> switchyard.review.v1.Answer
-	57,  // 110: switchyard.review.v1.CreateGoldItemResponse.gold:type_name -> switchyard.review.v1.GoldItem
-	75,  // 111: switchyard.review.v1.ListGoldItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	86,  // 112: switchyard.review.v1.ListGoldItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	57,  // 113: switchyard.review.v1.ListGoldItemsResponse.gold:type_name -> switchyard.review.v1.GoldItem
-	87,  // 114: switchyard.review.v1.ListGoldItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	83,  // 115: switchyard.review.v1.Reviewer.time_spent:type_name -> google.protobuf.Duration
-	76,  // 116: switchyard.review.v1.Reviewer.last_verdict_time:type_name -> google.protobuf.Timestamp
-	76,  // 117: switchyard.review.v1.ListReviewersRequest.since:type_name -> google.protobuf.Timestamp
-	86,  // 118: switchyard.review.v1.ListReviewersRequest.page:type_name -> switchyard.common.v1.PageRequest
-	64,  // 119: switchyard.review.v1.ListReviewersResponse.reviewers:type_name -> switchyard.review.v1.Reviewer
-	87,  // 120: switchyard.review.v1.ListReviewersResponse.page:type_name -> switchyard.common.v1.PageResponse
-	64,  // 121: switchyard.review.v1.UpdateReviewerResponse.reviewer:type_name -> switchyard.review.v1.Reviewer
-	80,  // 122: switchyard.review.v1.SubmitFeedbackRequest.action:type_name -> switchyard.moderation.v1.Action
-	76,  // 123: switchyard.review.v1.SubmitFeedbackRequest.observe_time:type_name -> google.protobuf.Timestamp
-	9,   // 124: switchyard.review.v1.SubmitFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	86,  // 125: switchyard.review.v1.ListFeedbackRequest.page:type_name -> switchyard.common.v1.PageRequest
-	9,   // 126: switchyard.review.v1.ListFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	87,  // 127: switchyard.review.v1.ListFeedbackResponse.page:type_name -> switchyard.common.v1.PageResponse
-	15,  // 128: switchyard.review.v1.ReviewService.LeaseItems:input_type -> switchyard.review.v1.LeaseItemsRequest
-	17,  // 129: switchyard.review.v1.ReviewService.LeaseItem:input_type -> switchyard.review.v1.LeaseItemRequest
-	19,  // 130: switchyard.review.v1.ReviewService.ExtendLease:input_type -> switchyard.review.v1.ExtendLeaseRequest
-	21,  // 131: switchyard.review.v1.ReviewService.ReleaseItem:input_type -> switchyard.review.v1.ReleaseItemRequest
-	23,  // 132: switchyard.review.v1.ReviewService.SubmitVerdict:input_type -> switchyard.review.v1.SubmitVerdictRequest
-	25,  // 133: switchyard.review.v1.ReviewService.SubmitVerdicts:input_type -> switchyard.review.v1.SubmitVerdictsRequest
-	28,  // 134: switchyard.review.v1.ReviewService.UndoVerdict:input_type -> switchyard.review.v1.UndoVerdictRequest
-	30,  // 135: switchyard.review.v1.ReviewService.ListItems:input_type -> switchyard.review.v1.ListItemsRequest
-	32,  // 136: switchyard.review.v1.ReviewService.GetItem:input_type -> switchyard.review.v1.GetItemRequest
-	34,  // 137: switchyard.review.v1.ReviewService.ListSimilarItems:input_type -> switchyard.review.v1.ListSimilarItemsRequest
-	37,  // 138: switchyard.review.v1.ReviewService.ReopenItem:input_type -> switchyard.review.v1.ReopenItemRequest
-	39,  // 139: switchyard.review.v1.ReviewService.WithdrawItem:input_type -> switchyard.review.v1.WithdrawItemRequest
-	41,  // 140: switchyard.review.v1.ReviewService.PrioritiseItem:input_type -> switchyard.review.v1.PrioritiseItemRequest
-	43,  // 141: switchyard.review.v1.ReviewService.ListQueues:input_type -> switchyard.review.v1.ListQueuesRequest
-	45,  // 142: switchyard.review.v1.ReviewService.GetQueue:input_type -> switchyard.review.v1.GetQueueRequest
-	47,  // 143: switchyard.review.v1.ReviewService.UpdateQueue:input_type -> switchyard.review.v1.UpdateQueueRequest
-	49,  // 144: switchyard.review.v1.ReviewService.GetQueueStats:input_type -> switchyard.review.v1.GetQueueStatsRequest
-	51,  // 145: switchyard.review.v1.ReviewService.GetAgreement:input_type -> switchyard.review.v1.GetAgreementRequest
-	55,  // 146: switchyard.review.v1.ReviewService.WatchQueues:input_type -> switchyard.review.v1.WatchQueuesRequest
-	58,  // 147: switchyard.review.v1.ReviewService.CreateGoldItem:input_type -> switchyard.review.v1.CreateGoldItemRequest
-	60,  // 148: switchyard.review.v1.ReviewService.ListGoldItems:input_type -> switchyard.review.v1.ListGoldItemsRequest
-	62,  // 149: switchyard.review.v1.ReviewService.DeleteGoldItem:input_type -> switchyard.review.v1.DeleteGoldItemRequest
-	65,  // 150: switchyard.review.v1.ReviewService.ListReviewers:input_type -> switchyard.review.v1.ListReviewersRequest
-	67,  // 151: switchyard.review.v1.ReviewService.UpdateReviewer:input_type -> switchyard.review.v1.UpdateReviewerRequest
-	69,  // 152: switchyard.review.v1.ReviewService.SubmitFeedback:input_type -> switchyard.review.v1.SubmitFeedbackRequest
-	71,  // 153: switchyard.review.v1.ReviewService.ListFeedback:input_type -> switchyard.review.v1.ListFeedbackRequest
-	16,  // 154: switchyard.review.v1.ReviewService.LeaseItems:output_type -> switchyard.review.v1.LeaseItemsResponse
-	18,  // 155: switchyard.review.v1.ReviewService.LeaseItem:output_type -> switchyard.review.v1.LeaseItemResponse
-	20,  // 156: switchyard.review.v1.ReviewService.ExtendLease:output_type -> switchyard.review.v1.ExtendLeaseResponse
-	22,  // 157: switchyard.review.v1.ReviewService.ReleaseItem:output_type -> switchyard.review.v1.ReleaseItemResponse
-	24,  // 158: switchyard.review.v1.ReviewService.SubmitVerdict:output_type -> switchyard.review.v1.SubmitVerdictResponse
-	27,  // 159: switchyard.review.v1.ReviewService.SubmitVerdicts:output_type -> switchyard.review.v1.SubmitVerdictsResponse
-	29,  // 160: switchyard.review.v1.ReviewService.UndoVerdict:output_type -> switchyard.review.v1.UndoVerdictResponse
-	31,  // 161: switchyard.review.v1.ReviewService.ListItems:output_type -> switchyard.review.v1.ListItemsResponse
-	33,  // 162: switchyard.review.v1.ReviewService.GetItem:output_type -> switchyard.review.v1.GetItemResponse
-	36,  // 163: switchyard.review.v1.ReviewService.ListSimilarItems:output_type -> switchyard.review.v1.ListSimilarItemsResponse
-	38,  // 164: switchyard.review.v1.ReviewService.ReopenItem:output_type -> switchyard.review.v1.ReopenItemResponse
-	40,  // 165: switchyard.review.v1.ReviewService.WithdrawItem:output_type -> switchyard.review.v1.WithdrawItemResponse
-	42,  // 166: switchyard.review.v1.ReviewService.PrioritiseItem:output_type -> switchyard.review.v1.PrioritiseItemResponse
-	44,  // 167: switchyard.review.v1.ReviewService.ListQueues:output_type -> switchyard.review.v1.ListQueuesResponse
-	46,  // 168: switchyard.review.v1.ReviewService.GetQueue:output_type -> switchyard.review.v1.GetQueueResponse
-	48,  // 169: switchyard.review.v1.ReviewService.UpdateQueue:output_type -> switchyard.review.v1.UpdateQueueResponse
-	50,  // 170: switchyard.review.v1.ReviewService.GetQueueStats:output_type -> switchyard.review.v1.GetQueueStatsResponse
-	54,  // 171: switchyard.review.v1.ReviewService.GetAgreement:output_type -> switchyard.review.v1.GetAgreementResponse
-	56,  // 172: switchyard.review.v1.ReviewService.WatchQueues:output_type -> switchyard.review.v1.WatchQueuesResponse
-	59,  // 173: switchyard.review.v1.ReviewService.CreateGoldItem:output_type -> switchyard.review.v1.CreateGoldItemResponse
-	61,  // 174: switchyard.review.v1.ReviewService.ListGoldItems:output_type -> switchyard.review.v1.ListGoldItemsResponse
-	63,  // 175: switchyard.review.v1.ReviewService.DeleteGoldItem:output_type -> switchyard.review.v1.DeleteGoldItemResponse
-	66,  // 176: switchyard.review.v1.ReviewService.ListReviewers:output_type -> switchyard.review.v1.ListReviewersResponse
-	68,  // 177: switchyard.review.v1.ReviewService.UpdateReviewer:output_type -> switchyard.review.v1.UpdateReviewerResponse
-	70,  // 178: switchyard.review.v1.ReviewService.SubmitFeedback:output_type -> switchyard.review.v1.SubmitFeedbackResponse
-	72,  // 179: switchyard.review.v1.ReviewService.ListFeedback:output_type -> switchyard.review.v1.ListFeedbackResponse
-	154, // [154:180] is the sub-list for method output_type
-	128, // [128:154] is the sub-list for method input_type
-	128, // [128:128] is the sub-list for extension type_name
-	128, // [128:128] is the sub-list for extension extendee
-	0,   // [0:128] is the sub-list for field type_name
+	80,  // 25: switchyard.review.v1.Verdict.submit_time:type_name -> google.protobuf.Timestamp
+	81,  // 26: switchyard.review.v1.Verdict.outcome:type_name -> switchyard.common.v1.Outcome
+	88,  // 27: switchyard.review.v1.Verdict.audit:type_name -> switchyard.common.v1.Audit
+	80,  // 28: switchyard.review.v1.Verdict.decide_time:type_name -> google.protobuf.Timestamp
+	9,   // 29: switchyard.review.v1.Verdict.selection:type_name -> switchyard.review.v1.Selection
+	79,  // 30: switchyard.review.v1.Feedback.operation:type_name -> switchyard.common.v1.Operation
+	84,  // 31: switchyard.review.v1.Feedback.action:type_name -> switchyard.moderation.v1.Action
+	80,  // 32: switchyard.review.v1.Feedback.observe_time:type_name -> google.protobuf.Timestamp
+	80,  // 33: switchyard.review.v1.Feedback.submit_time:type_name -> google.protobuf.Timestamp
+	79,  // 34: switchyard.review.v1.ItemEvent.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 35: switchyard.review.v1.ItemEvent.kind:type_name -> switchyard.review.v1.HistoryKind
+	80,  // 36: switchyard.review.v1.ItemEvent.time:type_name -> google.protobuf.Timestamp
+	80,  // 37: switchyard.review.v1.HistoryEntry.time:type_name -> google.protobuf.Timestamp
+	3,   // 38: switchyard.review.v1.HistoryEntry.kind:type_name -> switchyard.review.v1.HistoryKind
+	87,  // 39: switchyard.review.v1.QueueSettings.age_doubling:type_name -> google.protobuf.Duration
+	77,  // 40: switchyard.review.v1.QueueSettings.label_harm:type_name -> switchyard.review.v1.QueueSettings.LabelHarmEntry
+	87,  // 41: switchyard.review.v1.QueueSettings.due_after:type_name -> google.protobuf.Duration
+	87,  // 42: switchyard.review.v1.QueueSettings.lease:type_name -> google.protobuf.Duration
+	87,  // 43: switchyard.review.v1.QueueSettings.undo_window:type_name -> google.protobuf.Duration
+	78,  // 44: switchyard.review.v1.QueueSettings.label_skills:type_name -> switchyard.review.v1.QueueSettings.LabelSkillsEntry
+	79,  // 45: switchyard.review.v1.Queue.operation:type_name -> switchyard.common.v1.Operation
+	13,  // 46: switchyard.review.v1.Queue.settings:type_name -> switchyard.review.v1.QueueSettings
+	14,  // 47: switchyard.review.v1.Queue.counts:type_name -> switchyard.review.v1.QueueCounts
+	80,  // 48: switchyard.review.v1.Queue.oldest_open_time:type_name -> google.protobuf.Timestamp
+	80,  // 49: switchyard.review.v1.Queue.update_time:type_name -> google.protobuf.Timestamp
+	79,  // 50: switchyard.review.v1.LeaseItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	87,  // 51: switchyard.review.v1.LeaseItemsRequest.lease:type_name -> google.protobuf.Duration
+	87,  // 52: switchyard.review.v1.LeaseItemsRequest.wait:type_name -> google.protobuf.Duration
+	4,   // 53: switchyard.review.v1.LeaseItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
+	87,  // 54: switchyard.review.v1.LeaseItemRequest.lease:type_name -> google.protobuf.Duration
+	4,   // 55: switchyard.review.v1.LeaseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	87,  // 56: switchyard.review.v1.ExtendLeaseRequest.lease:type_name -> google.protobuf.Duration
+	80,  // 57: switchyard.review.v1.ExtendLeaseResponse.expire_time:type_name -> google.protobuf.Timestamp
+	7,   // 58: switchyard.review.v1.SubmitVerdictRequest.answer:type_name -> switchyard.review.v1.Answer
+	8,   // 59: switchyard.review.v1.SubmitVerdictResponse.verdict:type_name -> switchyard.review.v1.Verdict
+	80,  // 60: switchyard.review.v1.SubmitVerdictResponse.undo_until:type_name -> google.protobuf.Timestamp
+	7,   // 61: switchyard.review.v1.SubmitVerdictsRequest.answer:type_name -> switchyard.review.v1.Answer
+	8,   // 62: switchyard.review.v1.GroupResult.verdict:type_name -> switchyard.review.v1.Verdict
+	89,  // 63: switchyard.review.v1.GroupResult.error:type_name -> switchyard.common.v1.ItemError
+	27,  // 64: switchyard.review.v1.SubmitVerdictsResponse.results:type_name -> switchyard.review.v1.GroupResult
+	80,  // 65: switchyard.review.v1.SubmitVerdictsResponse.undo_until:type_name -> google.protobuf.Timestamp
+	4,   // 66: switchyard.review.v1.UndoVerdictResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	79,  // 67: switchyard.review.v1.ListItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	0,   // 68: switchyard.review.v1.ListItemsRequest.state:type_name -> switchyard.review.v1.ItemState
+	1,   // 69: switchyard.review.v1.ListItemsRequest.kind:type_name -> switchyard.review.v1.ItemKind
+	80,  // 70: switchyard.review.v1.ListItemsRequest.decided_after:type_name -> google.protobuf.Timestamp
+	80,  // 71: switchyard.review.v1.ListItemsRequest.decided_before:type_name -> google.protobuf.Timestamp
+	90,  // 72: switchyard.review.v1.ListItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	4,   // 73: switchyard.review.v1.ListItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
+	91,  // 74: switchyard.review.v1.ListItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	4,   // 75: switchyard.review.v1.GetItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	8,   // 76: switchyard.review.v1.GetItemResponse.verdicts:type_name -> switchyard.review.v1.Verdict
+	12,  // 77: switchyard.review.v1.GetItemResponse.history:type_name -> switchyard.review.v1.HistoryEntry
+	10,  // 78: switchyard.review.v1.GetItemResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	4,   // 79: switchyard.review.v1.SimilarItem.item:type_name -> switchyard.review.v1.ReviewItem
+	36,  // 80: switchyard.review.v1.ListSimilarItemsResponse.items:type_name -> switchyard.review.v1.SimilarItem
+	4,   // 81: switchyard.review.v1.ReopenItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	4,   // 82: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	4,   // 83: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	79,  // 84: switchyard.review.v1.SelectItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	45,  // 85: switchyard.review.v1.SelectItemsResponse.items:type_name -> switchyard.review.v1.SelectedItem
+	90,  // 86: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	15,  // 87: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
+	91,  // 88: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	79,  // 89: switchyard.review.v1.GetQueueRequest.operation:type_name -> switchyard.common.v1.Operation
+	15,  // 90: switchyard.review.v1.GetQueueResponse.queue:type_name -> switchyard.review.v1.Queue
+	79,  // 91: switchyard.review.v1.UpdateQueueRequest.operation:type_name -> switchyard.common.v1.Operation
+	13,  // 92: switchyard.review.v1.UpdateQueueRequest.settings:type_name -> switchyard.review.v1.QueueSettings
+	15,  // 93: switchyard.review.v1.UpdateQueueResponse.queue:type_name -> switchyard.review.v1.Queue
+	79,  // 94: switchyard.review.v1.GetQueueStatsRequest.operation:type_name -> switchyard.common.v1.Operation
+	80,  // 95: switchyard.review.v1.GetQueueStatsRequest.since:type_name -> google.protobuf.Timestamp
+	80,  // 96: switchyard.review.v1.GetQueueStatsRequest.until:type_name -> google.protobuf.Timestamp
+	14,  // 97: switchyard.review.v1.GetQueueStatsResponse.counts:type_name -> switchyard.review.v1.QueueCounts
+	87,  // 98: switchyard.review.v1.GetQueueStatsResponse.time_spent:type_name -> google.protobuf.Duration
+	87,  // 99: switchyard.review.v1.GetQueueStatsResponse.time_spent_median:type_name -> google.protobuf.Duration
+	87,  // 100: switchyard.review.v1.GetQueueStatsResponse.wait_median:type_name -> google.protobuf.Duration
+	87,  // 101: switchyard.review.v1.GetQueueStatsResponse.wait_p90:type_name -> google.protobuf.Duration
+	79,  // 102: switchyard.review.v1.GetAgreementRequest.operation:type_name -> switchyard.common.v1.Operation
+	80,  // 103: switchyard.review.v1.GetAgreementRequest.since:type_name -> google.protobuf.Timestamp
+	56,  // 104: switchyard.review.v1.GetAgreementResponse.pairs:type_name -> switchyard.review.v1.PairAgreement
+	57,  // 105: switchyard.review.v1.GetAgreementResponse.reviewers:type_name -> switchyard.review.v1.ReviewerQuality
+	79,  // 106: switchyard.review.v1.WatchQueuesRequest.operation:type_name -> switchyard.common.v1.Operation
+	15,  // 107: switchyard.review.v1.WatchQueuesResponse.queue:type_name -> switchyard.review.v1.Queue
+	79,  // 108: switchyard.review.v1.GoldItem.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 109: switchyard.review.v1.GoldItem.answer:type_name -> switchyard.review.v1.Answer
+	80,  // 110: switchyard.review.v1.GoldItem.create_time:type_name -> google.protobuf.Timestamp
+	85,  // 111: switchyard.review.v1.GoldItem.input:type_name -> switchyard.common.v1.RecordedInput
+	7,   // 112: switchyard.review.v1.CreateGoldItemRequest.answer:type_name -> switchyard.review.v1.Answer
+	61,  // 113: switchyard.review.v1.CreateGoldItemResponse.gold:type_name -> switchyard.review.v1.GoldItem
+	79,  // 114: switchyard.review.v1.ListGoldItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	90,  // 115: switchyard.review.v1.ListGoldItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	61,  // 116: switchyard.review.v1.ListGoldItemsResponse.gold:type_name -> switchyard.review.v1.GoldItem
+	91,  // 117: switchyard.review.v1.ListGoldItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	87,  // 118: switchyard.review.v1.Reviewer.time_spent:type_name -> google.protobuf.Duration
+	80,  // 119: switchyard.review.v1.Reviewer.last_verdict_time:type_name -> google.protobuf.Timestamp
+	80,  // 120: switchyard.review.v1.ListReviewersRequest.since:type_name -> google.protobuf.Timestamp
+	90,  // 121: switchyard.review.v1.ListReviewersRequest.page:type_name -> switchyard.common.v1.PageRequest
+	68,  // 122: switchyard.review.v1.ListReviewersResponse.reviewers:type_name -> switchyard.review.v1.Reviewer
+	91,  // 123: switchyard.review.v1.ListReviewersResponse.page:type_name -> switchyard.common.v1.PageResponse
+	68,  // 124: switchyard.review.v1.UpdateReviewerResponse.reviewer:type_name -> switchyard.review.v1.Reviewer
+	84,  // 125: switchyard.review.v1.SubmitFeedbackRequest.action:type_name -> switchyard.moderation.v1.Action
+	80,  // 126: switchyard.review.v1.SubmitFeedbackRequest.observe_time:type_name -> google.protobuf.Timestamp
+	10,  // 127: switchyard.review.v1.SubmitFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	90,  // 128: switchyard.review.v1.ListFeedbackRequest.page:type_name -> switchyard.common.v1.PageRequest
+	10,  // 129: switchyard.review.v1.ListFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	91,  // 130: switchyard.review.v1.ListFeedbackResponse.page:type_name -> switchyard.common.v1.PageResponse
+	16,  // 131: switchyard.review.v1.ReviewService.LeaseItems:input_type -> switchyard.review.v1.LeaseItemsRequest
+	18,  // 132: switchyard.review.v1.ReviewService.LeaseItem:input_type -> switchyard.review.v1.LeaseItemRequest
+	20,  // 133: switchyard.review.v1.ReviewService.ExtendLease:input_type -> switchyard.review.v1.ExtendLeaseRequest
+	22,  // 134: switchyard.review.v1.ReviewService.ReleaseItem:input_type -> switchyard.review.v1.ReleaseItemRequest
+	24,  // 135: switchyard.review.v1.ReviewService.SubmitVerdict:input_type -> switchyard.review.v1.SubmitVerdictRequest
+	26,  // 136: switchyard.review.v1.ReviewService.SubmitVerdicts:input_type -> switchyard.review.v1.SubmitVerdictsRequest
+	29,  // 137: switchyard.review.v1.ReviewService.UndoVerdict:input_type -> switchyard.review.v1.UndoVerdictRequest
+	31,  // 138: switchyard.review.v1.ReviewService.ListItems:input_type -> switchyard.review.v1.ListItemsRequest
+	33,  // 139: switchyard.review.v1.ReviewService.GetItem:input_type -> switchyard.review.v1.GetItemRequest
+	35,  // 140: switchyard.review.v1.ReviewService.ListSimilarItems:input_type -> switchyard.review.v1.ListSimilarItemsRequest
+	38,  // 141: switchyard.review.v1.ReviewService.ReopenItem:input_type -> switchyard.review.v1.ReopenItemRequest
+	40,  // 142: switchyard.review.v1.ReviewService.WithdrawItem:input_type -> switchyard.review.v1.WithdrawItemRequest
+	44,  // 143: switchyard.review.v1.ReviewService.SelectItems:input_type -> switchyard.review.v1.SelectItemsRequest
+	42,  // 144: switchyard.review.v1.ReviewService.PrioritiseItem:input_type -> switchyard.review.v1.PrioritiseItemRequest
+	47,  // 145: switchyard.review.v1.ReviewService.ListQueues:input_type -> switchyard.review.v1.ListQueuesRequest
+	49,  // 146: switchyard.review.v1.ReviewService.GetQueue:input_type -> switchyard.review.v1.GetQueueRequest
+	51,  // 147: switchyard.review.v1.ReviewService.UpdateQueue:input_type -> switchyard.review.v1.UpdateQueueRequest
+	53,  // 148: switchyard.review.v1.ReviewService.GetQueueStats:input_type -> switchyard.review.v1.GetQueueStatsRequest
+	55,  // 149: switchyard.review.v1.ReviewService.GetAgreement:input_type -> switchyard.review.v1.GetAgreementRequest
+	59,  // 150: switchyard.review.v1.ReviewService.WatchQueues:input_type -> switchyard.review.v1.WatchQueuesRequest
+	62,  // 151: switchyard.review.v1.ReviewService.CreateGoldItem:input_type -> switchyard.review.v1.CreateGoldItemRequest
+	64,  // 152: switchyard.review.v1.ReviewService.ListGoldItems:input_type -> switchyard.review.v1.ListGoldItemsRequest
+	66,  // 153: switchyard.review.v1.ReviewService.DeleteGoldItem:input_type -> switchyard.review.v1.DeleteGoldItemRequest
+	69,  // 154: switchyard.review.v1.ReviewService.ListReviewers:input_type -> switchyard.review.v1.ListReviewersRequest
+	71,  // 155: switchyard.review.v1.ReviewService.UpdateReviewer:input_type -> switchyard.review.v1.UpdateReviewerRequest
+	73,  // 156: switchyard.review.v1.ReviewService.SubmitFeedback:input_type -> switchyard.review.v1.SubmitFeedbackRequest
+	75,  // 157: switchyard.review.v1.ReviewService.ListFeedback:input_type -> switchyard.review.v1.ListFeedbackRequest
+	17,  // 158: switchyard.review.v1.ReviewService.LeaseItems:output_type -> switchyard.review.v1.LeaseItemsResponse
+	19,  // 159: switchyard.review.v1.ReviewService.LeaseItem:output_type -> switchyard.review.v1.LeaseItemResponse
+	21,  // 160: switchyard.review.v1.ReviewService.ExtendLease:output_type -> switchyard.review.v1.ExtendLeaseResponse
+	23,  // 161: switchyard.review.v1.ReviewService.ReleaseItem:output_type -> switchyard.review.v1.ReleaseItemResponse
+	25,  // 162: switchyard.review.v1.ReviewService.SubmitVerdict:output_type -> switchyard.review.v1.SubmitVerdictResponse
+	28,  // 163: switchyard.review.v1.ReviewService.SubmitVerdicts:output_type -> switchyard.review.v1.SubmitVerdictsResponse
+	30,  // 164: switchyard.review.v1.ReviewService.UndoVerdict:output_type -> switchyard.review.v1.UndoVerdictResponse
+	32,  // 165: switchyard.review.v1.ReviewService.ListItems:output_type -> switchyard.review.v1.ListItemsResponse
+	34,  // 166: switchyard.review.v1.ReviewService.GetItem:output_type -> switchyard.review.v1.GetItemResponse
+	37,  // 167: switchyard.review.v1.ReviewService.ListSimilarItems:output_type -> switchyard.review.v1.ListSimilarItemsResponse
+	39,  // 168: switchyard.review.v1.ReviewService.ReopenItem:output_type -> switchyard.review.v1.ReopenItemResponse
+	41,  // 169: switchyard.review.v1.ReviewService.WithdrawItem:output_type -> switchyard.review.v1.WithdrawItemResponse
+	46,  // 170: switchyard.review.v1.ReviewService.SelectItems:output_type -> switchyard.review.v1.SelectItemsResponse
+	43,  // 171: switchyard.review.v1.ReviewService.PrioritiseItem:output_type -> switchyard.review.v1.PrioritiseItemResponse
+	48,  // 172: switchyard.review.v1.ReviewService.ListQueues:output_type -> switchyard.review.v1.ListQueuesResponse
+	50,  // 173: switchyard.review.v1.ReviewService.GetQueue:output_type -> switchyard.review.v1.GetQueueResponse
+	52,  // 174: switchyard.review.v1.ReviewService.UpdateQueue:output_type -> switchyard.review.v1.UpdateQueueResponse
+	54,  // 175: switchyard.review.v1.ReviewService.GetQueueStats:output_type -> switchyard.review.v1.GetQueueStatsResponse
+	58,  // 176: switchyard.review.v1.ReviewService.GetAgreement:output_type -> switchyard.review.v1.GetAgreementResponse
+	60,  // 177: switchyard.review.v1.ReviewService.WatchQueues:output_type -> switchyard.review.v1.WatchQueuesResponse
+	63,  // 178: switchyard.review.v1.ReviewService.CreateGoldItem:output_type -> switchyard.review.v1.CreateGoldItemResponse
+	65,  // 179: switchyard.review.v1.ReviewService.ListGoldItems:output_type -> switchyard.review.v1.ListGoldItemsResponse
+	67,  // 180: switchyard.review.v1.ReviewService.DeleteGoldItem:output_type -> switchyard.review.v1.DeleteGoldItemResponse
+	70,  // 181: switchyard.review.v1.ReviewService.ListReviewers:output_type -> switchyard.review.v1.ListReviewersResponse
+	72,  // 182: switchyard.review.v1.ReviewService.UpdateReviewer:output_type -> switchyard.review.v1.UpdateReviewerResponse
+	74,  // 183: switchyard.review.v1.ReviewService.SubmitFeedback:output_type -> switchyard.review.v1.SubmitFeedbackResponse
+	76,  // 184: switchyard.review.v1.ReviewService.ListFeedback:output_type -> switchyard.review.v1.ListFeedbackResponse
+	158, // [158:185] is the sub-list for method output_type
+	131, // [131:158] is the sub-list for method input_type
+	131, // [131:131] is the sub-list for extension type_name
+	131, // [131:131] is the sub-list for extension extendee
+	0,   // [0:131] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_review_v1_review_service_proto_init() }
@@ -6597,14 +6964,15 @@ func file_switchyard_review_v1_review_service_proto_init() {
 	if File_switchyard_review_v1_review_service_proto != nil {
 		return
 	}
-	file_switchyard_review_v1_review_service_proto_msgTypes[8].OneofWrappers = []any{}
+	file_switchyard_review_v1_review_service_proto_msgTypes[9].OneofWrappers = []any{}
+	file_switchyard_review_v1_review_service_proto_msgTypes[40].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_review_v1_review_service_proto_rawDesc), len(file_switchyard_review_v1_review_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   71,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

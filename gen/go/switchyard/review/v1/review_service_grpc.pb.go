@@ -33,6 +33,7 @@ const (
 	ReviewService_ListSimilarItems_FullMethodName = "/switchyard.review.v1.ReviewService/ListSimilarItems"
 	ReviewService_ReopenItem_FullMethodName       = "/switchyard.review.v1.ReviewService/ReopenItem"
 	ReviewService_WithdrawItem_FullMethodName     = "/switchyard.review.v1.ReviewService/WithdrawItem"
+	ReviewService_SelectItems_FullMethodName      = "/switchyard.review.v1.ReviewService/SelectItems"
 	ReviewService_PrioritiseItem_FullMethodName   = "/switchyard.review.v1.ReviewService/PrioritiseItem"
 	ReviewService_ListQueues_FullMethodName       = "/switchyard.review.v1.ReviewService/ListQueues"
 	ReviewService_GetQueue_FullMethodName         = "/switchyard.review.v1.ReviewService/GetQueue"
@@ -109,6 +110,12 @@ type ReviewServiceClient interface {
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
 	WithdrawItem(ctx context.Context, in *WithdrawItemRequest, opts ...grpc.CallOption) (*WithdrawItemResponse, error)
+	// SelectItems chooses which waiting items of a queue people label first: those that teach a model most, spread over what there is, and some by chance alone. Chosen items get the priority. With which
+	// probability each was chosen stands in its verdict and in data sets, so that what is measured on them can be weighted. Items that are passed over stay where they are; when people answer
+	// them all the same, they teach and neither certify nor measure. The newest 20,000 waiting items take part.
+	//
+	// Fails with NOT_FOUND (the project has no such queue).
+	SelectItems(ctx context.Context, in *SelectItemsRequest, opts ...grpc.CallOption) (*SelectItemsResponse, error)
 	// PrioritiseItem changes the priority of an item that is not closed.
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
@@ -281,6 +288,16 @@ func (c *reviewServiceClient) WithdrawItem(ctx context.Context, in *WithdrawItem
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(WithdrawItemResponse)
 	err := c.cc.Invoke(ctx, ReviewService_WithdrawItem_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reviewServiceClient) SelectItems(ctx context.Context, in *SelectItemsRequest, opts ...grpc.CallOption) (*SelectItemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SelectItemsResponse)
+	err := c.cc.Invoke(ctx, ReviewService_SelectItems_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -496,6 +513,12 @@ type ReviewServiceServer interface {
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
 	WithdrawItem(context.Context, *WithdrawItemRequest) (*WithdrawItemResponse, error)
+	// SelectItems chooses which waiting items of a queue people label first: those that teach a model most, spread over what there is, and some by chance alone. Chosen items get the priority. With which
+	// probability each was chosen stands in its verdict and in data sets, so that what is measured on them can be weighted. Items that are passed over stay where they are; when people answer
+	// them all the same, they teach and neither certify nor measure. The newest 20,000 waiting items take part.
+	//
+	// Fails with NOT_FOUND (the project has no such queue).
+	SelectItems(context.Context, *SelectItemsRequest) (*SelectItemsResponse, error)
 	// PrioritiseItem changes the priority of an item that is not closed.
 	//
 	// Fails with NOT_FOUND and ITEM_CLOSED.
@@ -589,6 +612,9 @@ func (UnimplementedReviewServiceServer) ReopenItem(context.Context, *ReopenItemR
 }
 func (UnimplementedReviewServiceServer) WithdrawItem(context.Context, *WithdrawItemRequest) (*WithdrawItemResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawItem not implemented")
+}
+func (UnimplementedReviewServiceServer) SelectItems(context.Context, *SelectItemsRequest) (*SelectItemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SelectItems not implemented")
 }
 func (UnimplementedReviewServiceServer) PrioritiseItem(context.Context, *PrioritiseItemRequest) (*PrioritiseItemResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PrioritiseItem not implemented")
@@ -865,6 +891,24 @@ func _ReviewService_WithdrawItem_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ReviewServiceServer).WithdrawItem(ctx, req.(*WithdrawItemRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReviewService_SelectItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SelectItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReviewServiceServer).SelectItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReviewService_SelectItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReviewServiceServer).SelectItems(ctx, req.(*SelectItemsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1168,6 +1212,10 @@ var ReviewService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WithdrawItem",
 			Handler:    _ReviewService_WithdrawItem_Handler,
+		},
+		{
+			MethodName: "SelectItems",
+			Handler:    _ReviewService_SelectItems_Handler,
 		},
 		{
 			MethodName: "PrioritiseItem",

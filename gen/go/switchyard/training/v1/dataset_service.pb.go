@@ -273,9 +273,12 @@ type DatasetQuery struct {
 	// True to leave out what reviewers said (verdicts).
 	WithoutVerdicts bool `protobuf:"varint,7,opt,name=without_verdicts,json=withoutVerdicts,proto3" json:"without_verdicts,omitempty"`
 	// Attributes that evaluations look at group by group: "locale", "channel", or a field of the decisions' records and attributes. At most 20.
-	Attributes    []string `protobuf:"bytes,8,rep,name=attributes,proto3" json:"attributes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Attributes []string `protobuf:"bytes,8,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	// True when the application tells the truth about every decision, not only about those that somebody complains of. Otherwise feedback on decisions that were automated and not audited teaches, and
+	// neither certifies nor measures.
+	FeedbackComplete bool `protobuf:"varint,9,opt,name=feedback_complete,json=feedbackComplete,proto3" json:"feedback_complete,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *DatasetQuery) Reset() {
@@ -362,6 +365,13 @@ func (x *DatasetQuery) GetAttributes() []string {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *DatasetQuery) GetFeedbackComplete() bool {
+	if x != nil {
+		return x.FeedbackComplete
+	}
+	return false
 }
 
 // SplitSpec says how rows are divided into those to train on and those to test on.
@@ -1786,7 +1796,7 @@ var File_switchyard_training_v1_dataset_service_proto protoreflect.FileDescripto
 
 const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
 	"\n" +
-	",switchyard/training/v1/dataset_service.proto\x12\x16switchyard.training.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\x9e\x03\n" +
+	",switchyard/training/v1/dataset_service.proto\x12\x16switchyard.training.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xcb\x03\n" +
 	"\fDatasetQuery\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
@@ -1800,7 +1810,8 @@ const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
 	"\x10without_verdicts\x18\a \x01(\bR\x0fwithoutVerdicts\x122\n" +
 	"\n" +
 	"attributes\x18\b \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x14\x18\x01\"\x06r\x04\x10\x01\x18@R\n" +
-	"attributes\"\xde\x01\n" +
+	"attributes\x12+\n" +
+	"\x11feedback_complete\x18\t \x01(\bR\x10feedbackComplete\"\xde\x01\n" +
 	"\tSplitSpec\x12E\n" +
 	"\x06method\x18\x01 \x01(\x0e2#.switchyard.training.v1.SplitMethodB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06method\x126\n" +
 	"\n" +

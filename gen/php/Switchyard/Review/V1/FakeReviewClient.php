@@ -31,6 +31,7 @@ final class FakeReviewClient implements ReviewClientInterface
         'listSimilarItems' => 'unary',
         'reopenItem' => 'unary',
         'withdrawItem' => 'unary',
+        'selectItems' => 'unary',
         'prioritiseItem' => 'unary',
         'listQueues' => 'unary',
         'getQueue' => 'unary',
@@ -105,6 +106,11 @@ final class FakeReviewClient implements ReviewClientInterface
     public function withdrawItem(WithdrawItemRequest $request, ?CallOptions $options = null): WithdrawItemResponse
     {
         return $this->answerUnary('withdrawItem', $request, $options);
+    }
+
+    public function selectItems(SelectItemsRequest $request, ?CallOptions $options = null): SelectItemsResponse
+    {
+        return $this->answerUnary('selectItems', $request, $options);
     }
 
     public function prioritiseItem(PrioritiseItemRequest $request, ?CallOptions $options = null): PrioritiseItemResponse

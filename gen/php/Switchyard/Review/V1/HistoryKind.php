@@ -41,6 +41,8 @@ enum HistoryKind: int implements ProtoEnum
     case PRIORITISED = 13;
     /** The application told the truth about the decision. */
     case FEEDBACK = 14;
+    /** It was chosen to be labelled first. */
+    case SELECTED = 15;
 
     public static function typeName(): string
     {
@@ -65,6 +67,7 @@ enum HistoryKind: int implements ProtoEnum
             12 => 'HISTORY_KIND_ESCALATED',
             13 => 'HISTORY_KIND_PRIORITISED',
             14 => 'HISTORY_KIND_FEEDBACK',
+            15 => 'HISTORY_KIND_SELECTED',
         };
     }
 
@@ -86,6 +89,7 @@ enum HistoryKind: int implements ProtoEnum
             'HISTORY_KIND_ESCALATED' => self::ESCALATED,
             'HISTORY_KIND_PRIORITISED' => self::PRIORITISED,
             'HISTORY_KIND_FEEDBACK' => self::FEEDBACK,
+            'HISTORY_KIND_SELECTED' => self::SELECTED,
             default => null,
         };
     }

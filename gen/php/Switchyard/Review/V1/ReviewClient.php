@@ -159,6 +159,17 @@ final class ReviewClient implements ReviewClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function selectItems(SelectItemsRequest $request, ?CallOptions $options = null): SelectItemsResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.review.v1.ReviewService/SelectItems',
+            SelectItemsResponse::class,
+            timeoutMillis: 30000,
+            scope: 'review:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function prioritiseItem(PrioritiseItemRequest $request, ?CallOptions $options = null): PrioritiseItemResponse
     {
         return $this->transport->unary(new MethodDescriptor(

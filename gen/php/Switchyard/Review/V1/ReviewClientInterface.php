@@ -154,6 +154,19 @@ interface ReviewClientInterface
     public function withdrawItem(WithdrawItemRequest $request, ?CallOptions $options = null): WithdrawItemResponse;
 
     /**
+     * SelectItems chooses which waiting items of a queue people label first: those that teach a model most, spread over what there is, and some by chance alone. Chosen items get the priority. With which
+     * probability each was chosen stands in its verdict and in data sets, so that what is measured on them can be weighted. Items that are passed over stay where they are; when people answer
+     * them all the same, they teach and neither certify nor measure. The newest 20,000 waiting items take part.
+     *
+     * Fails with NOT_FOUND (the project has no such queue).
+     *
+     * Scope review:write; deadline 30000 ms.
+     *
+     * @throws RpcException
+     */
+    public function selectItems(SelectItemsRequest $request, ?CallOptions $options = null): SelectItemsResponse;
+
+    /**
      * PrioritiseItem changes the priority of an item that is not closed.
      *
      * Fails with NOT_FOUND and ITEM_CLOSED.

@@ -100,7 +100,7 @@ final class ReviewItem implements Message
         public readonly ?\DateTimeImmutable $dueTime = null,
         /** True when it was not answered in time, or several people could not say. */
         public readonly bool $escalated = false,
-        /** 0 is usual; -4 to 4, higher comes earlier. Routing decisions bring their own: LOW -1, NORMAL 0, HIGH 1, URGENT 2. */
+        /** 0 is usual; -4 to 4, higher comes earlier; up to 10 where it was chosen to be labelled first. Routing decisions bring their own: LOW -1, NORMAL 0, HIGH 1, URGENT 2. */
         public readonly int $priority = 0,
         /**
          * What a reviewer must be able to do to get it.

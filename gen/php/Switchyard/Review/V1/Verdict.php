@@ -50,6 +50,7 @@ final class Verdict implements Message
         'modelDigest' => 23,
         'inputSha256' => 24,
         'subjectId' => 25,
+        'selection' => 26,
         'verdict_id' => 1,
         'item_id' => 2,
         'decision_id' => 3,
@@ -114,6 +115,8 @@ final class Verdict implements Message
         public readonly string $inputSha256 = '',
         /** Whose data it is, for erasure; empty when unknown. */
         public readonly string $subjectId = '',
+        /** Set when the item took part in SelectItems. Weight by it. */
+        public readonly ?Selection $selection = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -223,6 +226,11 @@ final class Verdict implements Message
             $n = \strlen($v);
             $b .= "\xca\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (null !== $v = $this->selection) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\xd2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -261,6 +269,8 @@ final class Verdict implements Message
         $f23 = '';
         $f24 = '';
         $f25 = '';
+        $s26 = -1;
+        $r26 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -542,6 +552,20 @@ final class Verdict implements Message
                     $f25 = \substr($b, $i, $n);
                     $i += $n;
                     break;
+                case -210: // selection
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.Verdict.selection');
+                    }
+                    if ($s26 < 0) {
+                        $s26 = $i;
+                        $e26 = $i + $n;
+                    } else {
+                        Wire::merge($r26, $b, $s26, $e26, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -587,6 +611,7 @@ final class Verdict implements Message
             $f23,
             $f24,
             $f25,
+            $s26 < 0 ? null : (null === $r26 ? Selection::read($b, $s26, $e26, $depth - 1) : Selection::read($r26, 0, \strlen($r26), $depth - 1)),
             $unknown,
         );
     }
@@ -621,6 +646,7 @@ final class Verdict implements Message
         $f23 = '';
         $f24 = '';
         $f25 = '';
+        $f26 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.review.v1.Verdict') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -711,6 +737,9 @@ final class Verdict implements Message
                 case 25:
                     $f25 = JsonIn::string($x, 'switchyard.review.v1.Verdict.subject_id');
                     break;
+                case 26:
+                    $f26 = Selection::readJson($x, $options, $depth - 1);
+                    break;
             }
         }
 
@@ -740,6 +769,7 @@ final class Verdict implements Message
             $f23,
             $f24,
             $f25,
+            $f26,
         );
     }
 
@@ -820,6 +850,9 @@ final class Verdict implements Message
         }
         if ('' !== $this->subjectId || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"subject_id":' : ',"subjectId":') . JsonOut::string($this->subjectId, 'switchyard.review.v1.Verdict.subject_id');
+        }
+        if (null !== $this->selection) {
+            $j .= ',"selection":' . $this->selection->writeJson($options);
         }
 
         return '{' . \substr($j, 1) . '}';

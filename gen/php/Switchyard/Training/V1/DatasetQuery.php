@@ -31,9 +31,11 @@ final class DatasetQuery implements Message
         'withoutFeedback' => 6,
         'withoutVerdicts' => 7,
         'attributes' => 8,
+        'feedbackComplete' => 9,
         'through_sequence' => 5,
         'without_feedback' => 6,
         'without_verdicts' => 7,
+        'feedback_complete' => 9,
     ];
 
     /** @param list<string> $attributes */
@@ -58,6 +60,11 @@ final class DatasetQuery implements Message
          * @var list<string>
          */
         public readonly array $attributes = [],
+        /**
+         * True when the application tells the truth about every decision, not only about those that somebody complains of. Otherwise feedback on decisions that were automated and not audited teaches, and
+         * neither certifies nor measures.
+         */
+        public readonly bool $feedbackComplete = false,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -103,6 +110,9 @@ final class DatasetQuery implements Message
             $n = \strlen($x);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
+        if ($this->feedbackComplete) {
+            $b .= "\x48\x01";
+        }
 
         return $b . $this->unknownFields;
     }
@@ -122,6 +132,7 @@ final class DatasetQuery implements Message
         $f6 = false;
         $f7 = false;
         $f8 = [];
+        $f9 = false;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -219,6 +230,17 @@ final class DatasetQuery implements Message
                     $f8[] = \substr($b, $i, $n);
                     $i += $n;
                     break;
+                case 72: // feedback_complete
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f9 = 0 !== $v;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -241,6 +263,7 @@ final class DatasetQuery implements Message
             $f6,
             $f7,
             $f8,
+            $f9,
             $unknown,
         );
     }
@@ -258,6 +281,7 @@ final class DatasetQuery implements Message
         $f6 = false;
         $f7 = false;
         $f8 = [];
+        $f9 = false;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.training.v1.DatasetQuery') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -299,6 +323,9 @@ final class DatasetQuery implements Message
                         $f8[] = JsonIn::string($y, 'switchyard.training.v1.DatasetQuery.attributes');
                     }
                     break;
+                case 9:
+                    $f9 = JsonIn::bool($x, 'switchyard.training.v1.DatasetQuery.feedback_complete');
+                    break;
             }
         }
 
@@ -311,6 +338,7 @@ final class DatasetQuery implements Message
             $f6,
             $f7,
             $f8,
+            $f9,
         );
     }
 
@@ -344,6 +372,9 @@ final class DatasetQuery implements Message
                 $p .= ',' . JsonOut::string($x, 'switchyard.training.v1.DatasetQuery.attributes');
             }
             $j .= ',"attributes":' . '[' . \substr($p, 1) . ']';
+        }
+        if ($this->feedbackComplete || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"feedback_complete":' : ',"feedbackComplete":') . ($this->feedbackComplete ? 'true' : 'false');
         }
 
         return '{' . \substr($j, 1) . '}';
