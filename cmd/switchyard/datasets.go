@@ -22,7 +22,7 @@ import (
 
 func newDatasets() *cobra.Command {
 	c := &cobra.Command{Use: "datasets", Short: "Build, import, look at and export data sets of labelled rows"}
-	c.AddCommand(newDatasetsList(), newDatasetsShow(), newDatasetsBuild(), newDatasetsImport(), newDatasetsExport(), newDatasetsDelete())
+	c.AddCommand(newDatasetsList(), newDatasetsShow(), newDatasetsBuild(), newDatasetsImport(), newDatasetsExport(), newDatasetsDelete(), newDatasetsSelect())
 	return c
 }
 
@@ -239,6 +239,7 @@ func newDatasetsBuild() *cobra.Command {
 	s.DurationVar(&since, "since", 0, "only decisions that are not older than this")
 	s.BoolVar(&q.WithoutFeedback, "without-feedback", false, "leave out what the application reported")
 	s.BoolVar(&q.WithoutVerdicts, "without-verdicts", false, "leave out what reviewers said")
+	s.BoolVar(&q.FeedbackComplete, "feedback-complete", false, "the application reports on every decision, not only where somebody complains")
 	s.StringSliceVar(&q.Attributes, "attribute", nil, "what makes groups: locale, channel or a field; repeat for several")
 	s.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
