@@ -46,6 +46,7 @@ type measurement struct {
 var measurements = []measurement{
 	{"accuracy", measureAccuracy},
 	{"promise", measurePromise},
+	{"loop", measureLoop},
 	{"engine", measureEngine},
 	{"grpc", measureGRPC},
 	{"stream", measureStream},
@@ -62,7 +63,7 @@ var measurements = []measurement{
 func main() {
 	role := flag.String("role", "", "run as the other side of a measurement: grpc or http")
 	answer := flag.String("answer", "", "with -role: file with the answer that is sent")
-	only := flag.String("only", "", "measure only what this regular expression matches: accuracy, promise, engine, grpc, stream, durable, rest, fastapi, start, memory, trial, jobs, kill")
+	only := flag.String("only", "", "measure only what this regular expression matches: accuracy, promise, loop, engine, grpc, stream, durable, rest, fastapi, start, memory, trial, jobs, kill")
 	b := &bench{}
 	flag.StringVar(&b.bin, "bin", "bin/switchyard", "the built product")
 	flag.StringVar(&b.work, "work", "bin/bench", "folder for what the measurements write; on a real disk, or fsync costs nothing")

@@ -36,8 +36,9 @@ type MonthOptions struct {
 	Swapped [2]string
 	// MaxError is the promise; AuditRate and SecondOpinions are shares.
 	MaxError, AuditRate, SecondOpinions float64
-	// NewLabels is how many labels start a training run.
+	// NewLabels is how many labels start a training run, Split how their rows are divided; by time when 0.
 	NewLabels int64
+	Split     trainingv1.SplitMethod
 	// People work on the queue.
 	People []Person
 	// Say tells what is being done, Tick how a day was; both may be nil.
@@ -86,6 +87,8 @@ type Month struct {
 	seen    map[string]bool // runs that were reported
 	closed  int64           // items when the last run began
 	put     bool            // whether the schedule is there
+	// after is called when a day and its night are over; may be nil.
+	after func(ctx context.Context, day int) error
 }
 
 // OpenMonth starts the product on an empty folder with a version that was trained on a few examples, and makes keys for everybody.
@@ -95,6 +98,9 @@ func OpenMonth(ctx context.Context, o MonthOptions) (_ *Month, err error) {
 	}
 	if o.Tick == nil {
 		o.Tick = func(summary.MonthDay) {}
+	}
+	if o.Split == 0 {
+		o.Split = trainingv1.SplitMethod_SPLIT_METHOD_TIME
 	}
 	examples, stream, err := monthData(o)
 	if err != nil {

@@ -44,7 +44,10 @@ func (m *Month) day(ctx context.Context, day int) error {
 	}
 	m.report.Days = append(m.report.Days, d)
 	m.o.Tick(d)
-	return nil
+	if m.after == nil {
+		return nil
+	}
+	return m.after(ctx, day)
 }
 
 func (m *Month) swapped(label string) string {

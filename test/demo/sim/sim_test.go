@@ -18,7 +18,7 @@ import (
 )
 
 // dataset writes n made-up inquiries into the files of the data set.
-func dataset(t *testing.T, n int) string {
+func dataDir(t *testing.T, n int) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "it_tickets"), 0o755); err != nil {
@@ -48,14 +48,14 @@ func TestMissingDataIsNamed(t *testing.T) {
 	if !ok || missing.Path != filepath.Join(dir, trainFile) {
 		t.Errorf("the error is %v", err)
 	}
-	if err := CheckData(dataset(t, 1)); err != nil {
+	if err := CheckData(dataDir(t, 1)); err != nil {
 		t.Errorf("the data is there: %v", err)
 	}
 }
 
 func TestNoInquiryComesTwiceAndTheSeedFixesTheOrder(t *testing.T) {
 	t.Parallel()
-	dir := dataset(t, 50)
+	dir := dataDir(t, 50)
 	var runs [2][]Ticket
 	for i := range runs {
 		s, err := OpenStream(dir, 7)
