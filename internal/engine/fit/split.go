@@ -27,8 +27,8 @@ type parts struct {
 
 // Rows that were labelled by a share of their kind are rare and stand for many, so most of them certify; of all other rows of the same era only as large a share as makes the parts even.
 const (
-	mostHeld      = 0.8        // of the rows of an even sample certify at most
-	mostTempered  = 0.15       // and calibrate at most
+	mostHeld      = 0.9        // of the rows of an even sample certify at most
+	mostTempered  = 0.1        // and calibrate at most
 	sampledStream = 0x73616d70 // of random numbers
 )
 

@@ -346,7 +346,7 @@ func (j *judge) worth(e evidence) string {
 	if j.in.Candidate.Sample.Weights == nil {
 		return ""
 	}
-	return fmt.Sprintf(", weighted and worth %.0f,", e.n)
+	return fmt.Sprintf(" (weighted, worth %.0f)", e.n)
 }
 
 func sided(side string) string {
