@@ -94,12 +94,23 @@ func (s *Service) harvest(ctx context.Context, project string, q *trainingv1.Dat
 		return nil, lakeFault(ctx, err)
 	}
 	eras.settle(h.rows, q.GetFeedbackComplete())
-	// Ids begin with the time, so this is the order of the decisions, whatever the order of the files.
-	slices.SortFunc(h.rows, func(a, b snapshot.Row) int { return cmp.Compare(a.DecisionID, b.DecisionID) })
-	for i := range h.rows {
-		h.rows[i].Line = i + 1
-	}
+	h.rows = inOrder(h.rows)
 	return h, nil
+}
+
+// inOrder returns rows by decision, and numbers them. Ids begin with the time, so this is the order of the decisions, whatever the order of the files.
+func inOrder(rows []snapshot.Row) []snapshot.Row {
+	order := make([]*snapshot.Row, len(rows)) // a row is large to move
+	for i := range rows {
+		order[i] = &rows[i]
+	}
+	slices.SortFunc(order, func(a, b *snapshot.Row) int { return cmp.Compare(a.DecisionID, b.DecisionID) })
+	out := make([]snapshot.Row, len(rows))
+	for i, r := range order {
+		out[i] = *r
+		out[i].Line = i + 1
+	}
+	return out
 }
 
 func lakeFault(ctx context.Context, err error) error {

@@ -270,13 +270,13 @@ func (e *Evaluation) scope(s *Sample) {
 
 // curve is the risk–coverage curve of the points that may be automated, at every hundredth of all points.
 func curve(points []risk.Point) []CurvePoint {
-	usable := make([]risk.Point, 0, len(points))
-	for _, p := range points {
-		if !p.Abstain {
-			usable = append(usable, p)
+	usable := make([]*risk.Point, 0, len(points))
+	for i := range points {
+		if !points[i].Abstain {
+			usable = append(usable, &points[i])
 		}
 	}
-	slices.SortStableFunc(usable, func(a, b risk.Point) int { return cmp.Compare(b.Score, a.Score) })
+	slices.SortStableFunc(usable, func(a, b *risk.Point) int { return cmp.Compare(b.Score, a.Score) })
 	out := []CurvePoint{}
 	wrong, sum, all, next := 0.0, 0.0, 0.0, 1
 	for _, p := range points {

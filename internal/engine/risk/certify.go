@@ -100,13 +100,14 @@ type step struct {
 
 // ladder returns one step for each distinct score of the points that may be automated, from the strictest to the laxest.
 func ladder(points []Point) []step {
-	sorted := make([]Point, 0, len(points))
-	for _, p := range points {
+	sorted := make([]*Point, 0, len(points))
+	for i := range points {
+		p := &points[i]
 		if !p.Abstain && p.Score == p.Score { // a NaN score has no place in the order: never automated
 			sorted = append(sorted, p)
 		}
 	}
-	slices.SortFunc(sorted, func(a, b Point) int {
+	slices.SortFunc(sorted, func(a, b *Point) int {
 		switch {
 		case a.Score > b.Score:
 			return -1

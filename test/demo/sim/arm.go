@@ -195,7 +195,7 @@ func (l *learner) train(ctx context.Context) error {
 		set.Rows[i].Sampling = l.rows[set.Rows[i].Line-1].Sampling
 	}
 	dataset.Group(set.Rows, 0.9)
-	result, err := fit.Run(ctx, set, nil, fit.Options{Operation: "routing", Alpha: l.o.MaxError, HoldOut: holdOut, Seed: l.o.Seed}, nil)
+	result, err := fit.Run(ctx, set, nil, fit.Options{Operation: "routing", Alpha: l.o.MaxError, HoldOut: l.o.HoldOut, Seed: l.o.Seed}, nil)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,8 @@ type MonthOptions struct {
 	// NewLabels is how many labels start a training run, Split how their rows are divided; by time when 0.
 	NewLabels int64
 	Split     trainingv1.SplitMethod
+	// TestShare of the labels measures, HoldOut of the others certifies.
+	TestShare, HoldOut float64
 	// People work on the queue.
 	People []Person
 	// Say tells what is being done, Tick how a day was; both may be nil.
@@ -50,6 +52,7 @@ type MonthOptions struct {
 func DefaultMonth() MonthOptions {
 	return MonthOptions{
 		Seed: 1, Days: 30, PerDay: 400, Examples: 10, DriftDay: 18, Swapped: [2]string{"HR Support", "Access"}, MaxError: 0.08, AuditRate: 0.1, SecondOpinions: 0.1,
+		TestShare: 0.2, HoldOut: 0.25, // of few labels many certify
 		NewLabels: 800, People: CarefulTeam(),
 	}
 }

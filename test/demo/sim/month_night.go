@@ -123,20 +123,17 @@ func (m *Month) night(ctx context.Context, d *summary.MonthDay, closed int64) er
 	return nil
 }
 
-// holdOut is the share of the labels that certify: there are few of them.
-const holdOut = 0.25
-
 // schedule asks for a run whenever there are enough new labels, or the certificate is lost.
 func (m *Month) schedule(ctx context.Context) error {
 	_, err := m.runs.PutSchedule(ctx, &trainingv1.PutScheduleRequest{Schedule: &trainingv1.Schedule{
 		Name: deployment, NewLabels: m.o.NewLabels, OnHalt: true,
 		Spec: &trainingv1.RunSpec{
-			Operation: operation, Deployment: deployment, Training: &trainingv1.TrainingSpec{HoldOut: holdOut},
+			Operation: operation, Deployment: deployment, Training: &trainingv1.TrainingSpec{HoldOut: m.o.HoldOut},
 			// With few labels nobody can tell a model that knows little from labels that are wrong, or show that it is not worse by 2 points. What may be automated is the certificate's to say, and for that there is no leniency.
 			Gates: &trainingv1.GatePolicy{Margin: 0.05, GroupMargin: 0.15, MaxLabelNoise: 0.3, MaxCalibrationError: 0.1},
 			Data: &trainingv1.RunSpec_Build{Build: &trainingv1.BuildDatasetRequest{
 				Name: deployment, Query: &trainingv1.DatasetQuery{Operation: operation, Deployment: deployment},
-				Split: &trainingv1.SplitSpec{Method: m.o.Split, TestShare: 0.2},
+				Split: &trainingv1.SplitSpec{Method: m.o.Split, TestShare: m.o.TestShare},
 			}},
 		},
 	}})
