@@ -20,9 +20,9 @@ type stateKey struct {
 // state is what audits have shown, as it is stored.
 type state struct {
 	risk.Watch
-	Scope    risk.Sequence `json:"scope"` // "wrong" are inputs that belong to none of the labels
-	Labels   labelCounts   `json:"labels"`
-	Since    int64         `json:"since"` // audits of earlier decisions do not count
+	Scope  risk.Sequence `json:"scope"` // "wrong" are inputs that belong to none of the labels
+	Labels labelCounts   `json:"labels"`
+	Since  int64         `json:"since"` // audits of earlier decisions do not count
 }
 
 func (st *state) observe(propensity float64, wrong bool, truth string) error {
