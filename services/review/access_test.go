@@ -62,6 +62,9 @@ func calls(k *desk, item, lease, closedItem, gold string) map[string]func(contex
 		"UpdateQueue": func(c context.Context) (proto.Message, error) {
 			return k.UpdateQueue(c, &reviewv1.UpdateQueueRequest{Operation: routing, Deployment: support, Settings: &reviewv1.QueueSettings{}})
 		},
+		"SelectItems": func(c context.Context) (proto.Message, error) {
+			return k.SelectItems(c, &reviewv1.SelectItemsRequest{Operation: routing, Deployment: support, Count: 1})
+		},
 		"GetQueueStats": func(c context.Context) (proto.Message, error) {
 			return k.GetQueueStats(c, &reviewv1.GetQueueStatsRequest{Operation: routing, Deployment: support})
 		},
