@@ -33,7 +33,7 @@ from now on. With which probability each was chosen stands in its verdict, and w
 			return writeJSON(c.OutOrStdout(), r)
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "chose %d of %d waiting items, each with a probability of at least %.4g (selection %s, seed %d)\n",
-			len(r.GetItems()), r.GetCandidates(), r.GetLeast(), r.GetSelectionId(), r.GetSeed())
+			len(r.GetChosen()), r.GetCandidates(), r.GetLeast(), r.GetSelectionId(), r.GetSeed())
 		return err
 	})
 	target.register(c)

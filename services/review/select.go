@@ -60,7 +60,7 @@ func (s *Service) SelectItems(ctx context.Context, req *reviewv1.SelectItemsRequ
 	}
 	chosen := active.Select(items, settings)
 	for _, c := range chosen {
-		res.Items = append(res.Items, &reviewv1.SelectedItem{ItemId: contenders[c.Item].id, Probability: min(1, c.Probability), Again: contenders[c.Item].again})
+		res.Chosen = append(res.Chosen, &reviewv1.SelectedItem{ItemId: contenders[c.Item].id, Probability: min(1, c.Probability), Again: contenders[c.Item].again})
 	}
 	taken := chances(contenders, items, settings, chosen)
 	for _, t := range taken {
@@ -76,7 +76,7 @@ func (s *Service) SelectItems(ctx context.Context, req *reviewv1.SelectItemsRequ
 		if err := w.keepSelection(key, res, taken); err != nil {
 			return err
 		}
-		return w.bringForward(key, res.GetItems(), priority, p)
+		return w.bringForward(key, res.GetChosen(), priority, p)
 	}))
 	return res, err
 }

@@ -44,11 +44,11 @@ func TestWhatTeachesMostComesFirst(t *testing.T) {
 		unsure[id] = i%4 == 0
 	}
 	r := k.choose(t, 20, 7)
-	if len(r.GetItems()) != 20 || r.GetCandidates() != 120 || r.GetSeed() != 7 || r.GetSelectionId() == "" {
+	if len(r.GetChosen()) != 20 || r.GetCandidates() != 120 || r.GetSeed() != 7 || r.GetSelectionId() == "" {
 		t.Fatalf("chosen: %v", r)
 	}
 	chosen, hard, sum := map[string]float64{}, 0, 0.0
-	for _, it := range r.GetItems() {
+	for _, it := range r.GetChosen() {
 		chosen[it.GetItemId()] = it.GetProbability()
 		sum += 1 / it.GetProbability()
 		if unsure[it.GetItemId()] {
@@ -102,24 +102,24 @@ func TestAnItemTakesPartOnce(t *testing.T) {
 		t.Errorf("the second choice was among %d, the least probability %v; want 30 that took part before", second.GetCandidates(), second.GetLeast())
 	}
 	chosen := map[string]bool{}
-	for _, it := range first.GetItems() {
+	for _, it := range first.GetChosen() {
 		chosen[it.GetItemId()] = true
 	}
-	for _, it := range second.GetItems() {
+	for _, it := range second.GetChosen() {
 		if chosen[it.GetItemId()] || !it.GetAgain() {
 			t.Errorf("chosen again: %v", it)
 		}
 	}
 	fresh := k.backlog(t, 8)
 	third := k.choose(t, 28, 1) // all that are left
-	if third.GetCandidates() != 28 || third.GetLeast() != 1 || len(third.GetItems()) != 28 {
-		t.Errorf("all that are left: %d of %d, least %v", len(third.GetItems()), third.GetCandidates(), third.GetLeast())
+	if third.GetCandidates() != 28 || third.GetLeast() != 1 || len(third.GetChosen()) != 28 {
+		t.Errorf("all that are left: %d of %d, least %v", len(third.GetChosen()), third.GetCandidates(), third.GetLeast())
 	}
 	news := map[string]bool{}
 	for _, id := range fresh {
 		news[id] = true
 	}
-	for _, it := range third.GetItems() {
+	for _, it := range third.GetChosen() {
 		if it.GetAgain() == news[it.GetItemId()] {
 			t.Errorf("item %v, new: %v", it, news[it.GetItemId()])
 		}

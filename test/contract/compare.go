@@ -12,7 +12,7 @@ var volatile = map[string]bool{
 	"caller": true, "requestId": true, "traceparent": true,
 	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "endTime": true, "ruleId": true, "keyId": true, "revision": true,
 	"itemId": true, "leaseId": true, "leaseTime": true, "decideTime": true, "submitTime": true, "closeTime": true, "oldestOpenTime": true, "counts": true, "subjectId": true,
-	"history": true, "dueTime": true, "webhookId": true,
+	"history": true, "dueTime": true, "webhookId": true, "selectionId": true, "chosen": true, "candidates": true, "least": true,
 	"recordTime": true, "stateSha256": true, "hash": true, "previousHash": true, "certificateIds": true, "actor": true, "startTime": true,
 	"traffic": true, "auditsWaiting": true, // what other cases decide is counted meanwhile
 }

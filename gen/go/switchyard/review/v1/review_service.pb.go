@@ -3893,7 +3893,7 @@ type SelectItemsResponse struct {
 	// How many items took part.
 	Candidates int32 `protobuf:"varint,2,opt,name=candidates,proto3" json:"candidates,omitempty"`
 	// The chosen ones, oldest decision first.
-	Items []*SelectedItem `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	Chosen []*SelectedItem `protobuf:"bytes,3,rep,name=chosen,proto3" json:"chosen,omitempty"`
 	// The smallest probability of any item that took part for the first time; 0 when none did.
 	Least float64 `protobuf:"fixed64,4,opt,name=least,proto3" json:"least,omitempty"`
 	// The seed.
@@ -3946,9 +3946,9 @@ func (x *SelectItemsResponse) GetCandidates() int32 {
 	return 0
 }
 
-func (x *SelectItemsResponse) GetItems() []*SelectedItem {
+func (x *SelectItemsResponse) GetChosen() []*SelectedItem {
 	if x != nil {
-		return x.Items
+		return x.Chosen
 	}
 	return nil
 }
@@ -6376,13 +6376,13 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\fSelectedItem\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12 \n" +
 	"\vprobability\x18\x02 \x01(\x01R\vprobability\x12\x14\n" +
-	"\x05again\x18\x03 \x01(\bR\x05again\"\xbc\x01\n" +
+	"\x05again\x18\x03 \x01(\bR\x05again\"\xbe\x01\n" +
 	"\x13SelectItemsResponse\x12!\n" +
 	"\fselection_id\x18\x01 \x01(\tR\vselectionId\x12\x1e\n" +
 	"\n" +
 	"candidates\x18\x02 \x01(\x05R\n" +
-	"candidates\x128\n" +
-	"\x05items\x18\x03 \x03(\v2\".switchyard.review.v1.SelectedItemR\x05items\x12\x14\n" +
+	"candidates\x12:\n" +
+	"\x06chosen\x18\x03 \x03(\v2\".switchyard.review.v1.SelectedItemR\x06chosen\x12\x14\n" +
 	"\x05least\x18\x04 \x01(\x01R\x05least\x12\x12\n" +
 	"\x04seed\x18\x05 \x01(\x04R\x04seed\"J\n" +
 	"\x11ListQueuesRequest\x125\n" +
@@ -6852,7 +6852,7 @@ var file_switchyard_review_v1_review_service_proto_depIdxs = []int32{
 	4,   // 82: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
 	4,   // 83: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
 	79,  // 84: switchyard.review.v1.SelectItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	45,  // 85: switchyard.review.v1.SelectItemsResponse.items:type_name -> switchyard.review.v1.SelectedItem
+	45,  // 85: switchyard.review.v1.SelectItemsResponse.chosen:type_name -> switchyard.review.v1.SelectedItem
 	90,  // 86: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
 	15,  // 87: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
 	91,  // 88: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse

@@ -23,13 +23,13 @@ final class SelectItemsResponse implements Message
     private const JSON = [
         'selectionId' => 1,
         'candidates' => 2,
-        'items' => 3,
+        'chosen' => 3,
         'least' => 4,
         'seed' => 5,
         'selection_id' => 1,
     ];
 
-    /** @param list<SelectedItem> $items */
+    /** @param list<SelectedItem> $chosen */
     public function __construct(
         /** Names the choice. UUIDv7. */
         public readonly string $selectionId = '',
@@ -40,7 +40,7 @@ final class SelectItemsResponse implements Message
          *
          * @var list<SelectedItem>
          */
-        public readonly array $items = [],
+        public readonly array $chosen = [],
         /** The smallest probability of any item that took part for the first time; 0 when none did. */
         public readonly float $least = 0.0,
         /** The seed. */
@@ -66,7 +66,7 @@ final class SelectItemsResponse implements Message
         if (0 !== $v = $this->candidates) {
             $b .= "\x10" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
         }
-        foreach ($this->items as $x) {
+        foreach ($this->chosen as $x) {
             $v = $x->encode();
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
@@ -118,11 +118,11 @@ final class SelectItemsResponse implements Message
                     }
                     $f2 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
                     break;
-                case 26: // items
+                case 26: // chosen
                     if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
                         ++$i;
                     } else {
-                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.SelectItemsResponse.items');
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.SelectItemsResponse.chosen');
                     }
                     $f3[] = SelectedItem::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
@@ -199,7 +199,7 @@ final class SelectItemsResponse implements Message
                     $f2 = JsonIn::int32($x, 'switchyard.review.v1.SelectItemsResponse.candidates');
                     break;
                 case 3:
-                    foreach (JsonIn::list($x, 'switchyard.review.v1.SelectItemsResponse.items') as $y) {
+                    foreach (JsonIn::list($x, 'switchyard.review.v1.SelectItemsResponse.chosen') as $y) {
                         $f3[] = SelectedItem::readJson($y, $options, $depth - 1);
                     }
                     break;
@@ -230,12 +230,12 @@ final class SelectItemsResponse implements Message
         if (0 !== $this->candidates || $options->emitDefaults) {
             $j .= ',"candidates":' . $this->candidates;
         }
-        if ([] !== $this->items || $options->emitDefaults) {
+        if ([] !== $this->chosen || $options->emitDefaults) {
             $p = '';
-            foreach ($this->items as $x) {
+            foreach ($this->chosen as $x) {
                 $p .= ',' . $x->writeJson($options);
             }
-            $j .= ',"items":' . '[' . \substr($p, 1) . ']';
+            $j .= ',"chosen":' . '[' . \substr($p, 1) . ']';
         }
         if (0.0 !== $this->least || \fdiv(1.0, $this->least) < 0 || $options->emitDefaults) {
             $j .= ',"least":' . JsonOut::double($this->least);
