@@ -10,7 +10,7 @@ import (
 
 var loopArm = regexp.MustCompile(`loop: (product|frozen|naive): second half automated ([\d.]+) % of (\d+), true error ([\d.]+) %; (\d+) models, (\d+) labels, (\d+) audits`)
 
-// measureLoop lets 20,000 inquiries arrive at the built product, once with people who say what the data says and once with people who err in 3 %, and takes the figures from the test that gates them.
+// measureLoop lets 20,000 inquiries arrive at the built product, once with people who say what the data says and once with people who err in 3 % and of whom two judge each item, and takes the figures from the test that gates them.
 func measureLoop(ctx context.Context, b *bench) error {
 	for _, wrong := range []string{"0", "0.03"} {
 		out, failed := goTestWith(ctx, []string{"SWITCHYARD_FIGURE_LOOP=" + wrong}, "-timeout", "60m", "-run", "TestFigureTheLoop", "-v", "./test/e2e")
@@ -28,7 +28,7 @@ func measureLoop(ctx context.Context, b *bench) error {
 				return err
 			}
 			r := row{
-				what:     fmt.Sprintf("loop on it_tickets, 20,000 inquiries, 5 %% audited, people err in %s %%: automated over the second half (true error), %s", map[string]string{"0": "0", "0.03": "3"}[wrong], m[1]),
+				what:     fmt.Sprintf("loop on it_tickets, 20,000 inquiries, 5 %% audited, %s: automated over the second half (true error), %s", map[string]string{"0": "people err in 0 %", "0.03": "people err in 3 %, two judge each item"}[wrong], m[1]),
 				measured: fmt.Sprintf("%.1f %% (%.2f %%)", share, e), basis: m[5] + " models, " + m[6] + " labels, " + m[7] + " audits",
 				command: "make bench ONLY=loop",
 			}

@@ -30,7 +30,7 @@ func TestFigureLabelsNeeded(t *testing.T) {
 	}
 	b := newBench(train, test)
 	ratio := 0.0
-	const seeds = 2
+	const seeds = 4
 	for seed := uint64(2); seed < 2+seeds; seed++ {
 		byChance := b.needed(t, seed, false)
 		chosen := b.needed(t, seed, true)
