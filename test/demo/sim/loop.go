@@ -16,7 +16,7 @@ import (
 func DefaultLoop() MonthOptions {
 	o := DefaultMonth()
 	o.Days, o.PerDay, o.DriftDay, o.NewLabels, o.MaxError, o.AuditRate, o.SecondOpinions = 40, 500, 0, 800, 0.05, 0.05, 0
-	o.Split, o.TestShare, o.HoldOut, o.Margin, o.People = trainingv1.SplitMethod_SPLIT_METHOD_RANDOM, 0.1, 0.35, 0.1, Reviewers(0)
+	o.Split, o.HoldOut, o.People = trainingv1.SplitMethod_SPLIT_METHOD_RANDOM, 0.35, Reviewers(0)
 	return o
 }
 
