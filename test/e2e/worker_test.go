@@ -51,7 +51,7 @@ func openShop(t *testing.T, dir string, env []string, args ...string) *shop {
 	}
 	file := filepath.Join(filepath.Dir(dir), "tickets.jsonl")
 	// A third of the labels are turned, so that there is something to search for and candidates differ.
-	lines := bytes.Split(bytes.TrimSpace(tickets(3000)), []byte("\n"))
+	lines := bytes.Split(bytes.TrimSpace(tickets(1500)), []byte("\n"))
 	for i := 0; i < len(lines); i += 7 {
 		lines[i] = bytes.ReplaceAll(lines[i], []byte(`"label":"hardware"`), []byte(`"label":"billing"`))
 	}
@@ -149,7 +149,7 @@ func trialsOf(log []string) (n int) {
 	return n
 }
 
-const trials = 8
+const trials = 6
 
 // TestWorkersComeAndGo trains once in the server. Then workers do it: one is killed in its work and another goes on; one is told to stop; one is frozen until its lease has ended; and
 // the server is killed beside one. Each time the same bytes come out.
