@@ -14,6 +14,7 @@ import (
 
 	"github.com/switchyard-ai/switchyard/internal/app"
 	"github.com/switchyard-ai/switchyard/internal/config"
+	"github.com/switchyard-ai/switchyard/internal/cores"
 )
 
 // defaultConfigFile is read when it exists and no other is named.
@@ -112,6 +113,7 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			if err != nil {
 				return err
 			}
+			cores.Spare()
 			a, err := app.Start(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr()})
 			if err != nil {
 				return err
