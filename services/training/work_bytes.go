@@ -36,7 +36,7 @@ func (s *Service) ReadInput(req *trainingv1.ReadInputRequest, stream grpc.Server
 	}
 	f, _, err := s.blobs.Open(inputs[i].Digest)
 	if err != nil {
-		return err
+		return inputFault(err)
 	}
 	defer f.Close()
 	_, err = io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{f}, make([]byte, pieceBytes))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
+	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -30,11 +32,12 @@ func (s *Service) LeaseWork(ctx context.Context, req *trainingv1.LeaseWorkReques
 	if len(ops) == 0 {
 		ops = operations
 	}
-	steps = slices.Clone(steps)
+	steps, ops = slices.Clone(steps), slices.Clone(ops)
 	slices.Sort(steps)
 	end := time.After(req.GetWait().AsDuration())
 	for {
 		posted := s.posted.wait()
+		rand.Shuffle(len(ops), func(i, k int) { ops[i], ops[k] = ops[k], ops[i] })
 		// What is nearest to its end comes first.
 		for _, step := range slices.Backward(steps) {
 			for _, op := range ops {
@@ -63,7 +66,7 @@ func (s *Service) leaseOf(ctx context.Context, kind, worker string) (*trainingv1
 		delivery, data, err := s.queue.Take(ctx, kind)
 		if err != nil {
 			s.log.DebugContext(ctx, "the queue of work did not answer", "kind", kind, "error", err)
-			return nil, nil //nolint:nilnil,nilerr // it comes back, and what waits is posted again
+			return nil, nil //nolint:nilnil // it comes back, and what waits is posted again
 		}
 		if delivery == "" {
 			return nil, nil //nolint:nilnil // there is none, which is an answer
@@ -123,17 +126,20 @@ func (s *Service) claimFor(ctx context.Context, e errand, delivery, worker strin
 		}
 		return writeLines(tx, r, j.lines)
 	})
+	// What the queue does not hear it finds out by itself.
 	switch {
 	case err != nil:
 		return nil, err
 	case claimed:
-		// The end of the row's lease comes before that of the queue's, which begins now.
-		return r, s.queue.Extend(delivery)
+		_ = s.queue.Extend(delivery) // so that the end of the row's lease comes before that of the queue's
+		return r, nil
 	case pause > 0:
-		return nil, s.queue.Return(delivery, pause)
+		_ = s.queue.Return(delivery, pause)
+	default:
+		_ = s.queue.Done(delivery)
+		s.hand() // should the run have to be ended
 	}
-	s.hand() // should it have to be ended
-	return nil, s.queue.Done(delivery)
+	return nil, nil //nolint:nilnil // it does not wait, which is an answer
 }
 
 // workInput is an input and where it lies.
@@ -198,7 +204,7 @@ func (s *Service) inputs(j *job, d *modelsv1.Deployment) ([]workInput, error) {
 	add := func(name, digest string) error {
 		f, size, err := s.blobs.Open(digest)
 		if err != nil {
-			return err
+			return inputFault(err)
 		}
 		out = append(out, workInput{Name: name, Digest: digest, Size: size})
 		return f.Close()
@@ -232,6 +238,14 @@ func (s *Service) inputs(j *job, d *modelsv1.Deployment) ([]workInput, error) {
 		return out, err
 	}
 	return out, add(inputLearned, set.blob)
+}
+
+// inputFault says what a worker may know when bytes are not there: rows of persons that were just erased are other bytes from then on, and the next lease names those.
+func inputFault(err error) error {
+	if errors.Is(err, blob.ErrNotFound) {
+		return fault.Unavailable("input").Cause(err)
+	}
+	return err
 }
 
 // Names of inputs, beside those of data sets.
@@ -284,4 +298,6 @@ func (s *Service) keepLeases(ctx context.Context) error {
 }
 
 // expires is when the lease ends that was prolonged just now.
-func (s *Service) expires() *timestamppb.Timestamp { return timestamppb.New(s.now().Add(s.config.Lease)) }
+func (s *Service) expires() *timestamppb.Timestamp {
+	return timestamppb.New(s.now().Add(s.config.Lease))
+}

@@ -96,6 +96,7 @@ var errHanded = errors.New("the next step waits for a worker")
 
 // handOver leaves the run to worker processes.
 func (j *job) handOver() error {
+	j.waits(nextStep(j.run.Run))
 	if err := j.save(nil); err != nil {
 		return err
 	}
@@ -104,6 +105,13 @@ func (j *job) handOver() error {
 	}
 	j.s.hand()
 	return errHanded
+}
+
+// waits shows that a step waits for a worker.
+func (j *job) waits(step trainingv1.RunStep) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.run.Step, j.run.Progress, j.run.Message = step, 0, "waits for a worker"
 }
 
 // hand lets what waits for worker processes be posted at once.
@@ -179,14 +187,15 @@ func (s *Service) post(posted map[string]time.Time) error {
 // abandon ends a run that cost too many workers.
 func (s *Service) abandon(ctx context.Context, r *storedRun) error {
 	step := nextStep(r.Run)
-	f := fault.WorkersLost(stepName(step), r.deliveries)
+	f, was, ended := fault.WorkersLost(stepName(step), r.deliveries), r.lease, false
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		ended, r.lease = false, "abandoned" // under which no worker can write
 		n, err := tx.Exec(`UPDATE training_runs SET lease = ?, state = ? WHERE project = ? AND id = ? AND lease = ? AND lease_until = ? AND state <= 2`,
-			"abandoned", trainingv1.RunState_RUN_STATE_RUNNING, r.project, r.GetRunId(), r.lease, r.until)
+			r.lease, trainingv1.RunState_RUN_STATE_RUNNING, r.project, r.GetRunId(), was, r.until)
 		if err != nil || n == 0 {
 			return err // somebody has it again
 		}
-		r.lease = "abandoned"
+		ended = true
 		r.State, r.EndTime = trainingv1.RunState_RUN_STATE_FAILED, timestamppb.New(s.now())
 		r.Statement = fmt.Sprintf("failed in step %s: %s", stepName(step), f.Message())
 		r.Problem = fault.Item(f)
@@ -195,7 +204,7 @@ func (s *Service) abandon(ctx context.Context, r *storedRun) error {
 		}
 		return writeLines(tx, r, []*trainingv1.LogLine{{Time: r.GetEndTime(), Step: step, Message: f.Message()}})
 	})
-	if err == nil && r.lease == "abandoned" {
+	if err == nil && ended {
 		s.log.Error("run failed", "run", r.GetRunId(), "step", step, "error", f)
 		if r.delivery != "" {
 			_ = s.queue.Done(r.delivery) // else whoever takes it finds that the run has ended

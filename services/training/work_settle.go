@@ -64,7 +64,7 @@ func lost(err error, r *storedRun) error {
 // decode reads what a worker sends as the output of a step, and looks whether the blobs that it names are there.
 func (s *Service) decode(field string, step trainingv1.RunStep, text string) (any, error) {
 	var out any
-	switch step { //nolint:exhaustive // of all others nothing comes from workers
+	switch step {
 	case trainingv1.RunStep_RUN_STEP_INSPECT:
 		out = &inspected{}
 	case trainingv1.RunStep_RUN_STEP_SEARCH:
@@ -114,6 +114,12 @@ func (s *Service) CompleteStep(ctx context.Context, req *trainingv1.CompleteStep
 	j.told(req.GetLines())
 	if err := lost(j.finish(r.GetStep(), out, oneLine(req.GetSummary())), r); err != nil {
 		return nil, err
+	}
+	if next := nextStep(r.Run); forWorkers(next) {
+		j.waits(next)
+		if err := j.save(nil); err != nil { // it is shown so when it is begun
+			s.log.DebugContext(ctx, "the next step is not shown yet", "run", r.GetRunId(), "error", err)
+		}
 	}
 	s.leave(r)
 	_ = s.queue.Done(r.delivery) // a message that stays finds that the step is done

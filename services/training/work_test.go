@@ -97,8 +97,7 @@ func (h *hand) calls(w *trainingv1.Work) map[string]string {
 	out["FailStep"] = reasonOf(err)
 	_, err = h.read(id, "dataset")
 	out["ReadInput"] = reasonOf(err)
-	_, err = h.write(id, []byte("late"), []byte("late"))
-	out["WriteOutput"] = reasonOf(err)
+	out["WriteOutput"] = reasonOf(h.write(id, []byte("late"), []byte("late")))
 	return out
 }
 
@@ -117,17 +116,17 @@ func (h *hand) read(lease, name string) (data []byte, err error) {
 }
 
 // write stores bytes under the digest of announced.
-func (h *hand) write(lease string, announced, data []byte) (digest string, err error) {
+func (h *hand) write(lease string, announced, data []byte) error {
 	sum := sha256.Sum256(announced)
-	digest = "sha256:" + hex.EncodeToString(sum[:])
+	digest := "sha256:" + hex.EncodeToString(sum[:])
 	stream, err := h.WriteOutput(h.t.Context())
 	if err != nil {
-		return "", err
+		return err
 	}
 	_ = stream.Send(&trainingv1.WriteOutputRequest{Part: &trainingv1.WriteOutputRequest_Spec{Spec: &trainingv1.BlobSpec{LeaseId: lease, Digest: digest}}})
 	_ = stream.Send(&trainingv1.WriteOutputRequest{Part: &trainingv1.WriteOutputRequest_Chunk{Chunk: data}})
 	_, err = stream.CloseAndRecv()
-	return digest, err
+	return err
 }
 
 func TestAWorkerWhoseLeaseEndedWritesNothing(t *testing.T) {
@@ -218,7 +217,7 @@ func TestAWorkersKeyOpensNothingElse(t *testing.T) {
 		"ListModels":     func() error { _, err := models.ListModels(ctx, &modelsv1.ListModelsRequest{}); return err },
 		"another lease":  func() error { _, err := h.read("0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42", "dataset"); return err },
 		"another input":  func() error { _, err := h.read(w.GetLeaseId(), "champion"); return err },
-		"a wrong digest": func() error { _, err := h.write(w.GetLeaseId(), []byte("one"), []byte("two")); return err },
+		"a wrong digest": func() error { return h.write(w.GetLeaseId(), []byte("one"), []byte("two")) },
 		"ExportDataset": func() error {
 			stream, err := trainingv1.NewDatasetServiceClient(h.conn).ExportDataset(ctx, &trainingv1.ExportDatasetRequest{Name: "tickets", Version: 1})
 			if err == nil {
@@ -380,7 +379,9 @@ func TestWhoeverCarriesOutAStepComesToTheSameBytes(t *testing.T) {
 			if r.GetState() != w.GetState() || r.GetArtifactDigest() != w.GetArtifactDigest() || r.GetArtifactDigest() == "" || r.GetChampionVersion() != w.GetChampionVersion() || r.GetStatement() != w.GetStatement() {
 				t.Errorf("%s, run %d: %v\nin the server: %v", by, i, r, w)
 			}
-			said := func(a, b *trainingv1.StepStatus) bool { return a.GetSummary() == b.GetSummary() && b.GetAttempts() == 1 }
+			said := func(a, b *trainingv1.StepStatus) bool {
+				return a.GetSummary() == b.GetSummary() && b.GetAttempts() == 1
+			}
 			if !slices.EqualFunc(w.GetSteps(), r.GetSteps(), said) {
 				t.Errorf("%s, run %d, steps: %v\nin the server: %v", by, i, r.GetSteps(), w.GetSteps())
 			}

@@ -82,7 +82,7 @@ func (w *Worker) slot(ctx context.Context) error {
 		})
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end of the context is how this is meant to end
 		case err != nil && hopeless(err):
 			return err
 		case err != nil:

@@ -275,4 +275,3 @@ func TestAServerTakesOverFromItsWorkersWhereItMay(t *testing.T) {
 		t.Errorf("%d candidates were measured, want %d and at most the one that was lost", n, trials)
 	}
 }
-

@@ -64,10 +64,10 @@ var tests = map[string]func(*testing.T, Open){
 	"FollowersGetWhatIsThereAndWhatComes":        follow,
 	"ConsumersAndFiltersThatCannotBeAreRefused":  badConsumers,
 
-	"AQueueGivesOutEachMessageToOneInOrder":      queueInOrder,
-	"AQueueGivesOutAgainWhatNobodySpeaksOf":      queueSilence,
+	"AQueueGivesOutEachMessageToOneInOrder":       queueInOrder,
+	"AQueueGivesOutAgainWhatNobodySpeaksOf":       queueSilence,
 	"WhatIsReturnedToAQueueComesAgainAfterAWhile": queueReturned,
-	"TakersShareAQueue":                          queueShared,
+	"TakersShareAQueue":                           queueShared,
 }
 
 // Messages makes n messages of one project whose ids begin with a prefix.
