@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -120,7 +119,7 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			}
 			collectLess(c.Context())
 			announce(c, a, cfg)
-			settled := time.AfterFunc(settleTime, debug.FreeOSMemory)
+			settled := time.AfterFunc(settleTime, settle)
 			defer settled.Stop()
 			err = a.Run(c.Context())
 			return errors.Join(err, a.Close())
