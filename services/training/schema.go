@@ -74,4 +74,6 @@ var steps = []string{
 	ALTER TABLE training_runs ADD COLUMN delivery TEXT NOT NULL DEFAULT '';
 	ALTER TABLE training_runs ADD COLUMN inputs TEXT NOT NULL DEFAULT '';
 	CREATE INDEX training_runs_lease ON training_runs (lease) WHERE lease <> ''`,
+	// On Postgres the column had the name of a type, which is another there, so that nobody found it.
+	`ALTER TABLE training_datasets RENAME COLUMN blob TO content`,
 }

@@ -19,6 +19,7 @@ import (
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
+	"github.com/switchyard-ai/switchyard/internal/db/pgtest"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/training"
 )
@@ -29,8 +30,13 @@ const (
 )
 
 // executed says who trains. Leases last longer than a slow machine takes for a few calls.
-func executed(by string) func(*app.Config) {
-	return func(c *app.Config) { c.Training.Execution, c.Training.MaxDeliveries, c.Training.Lease = by, 2, time.Minute }
+func executed(t *testing.T, by string) func(*app.Config) {
+	return func(c *app.Config) {
+		c.Training.Execution, c.Training.MaxDeliveries, c.Training.Lease = by, 2, time.Minute
+		if pgtest.Wanted() {
+			c.DB.URL = pgtest.Schema(t)
+		}
+	}
 }
 
 // brief lets leases end while the test waits.
@@ -135,7 +141,7 @@ func (h *hand) write(lease string, announced, data []byte) error {
 
 func TestAWorkerWhoseLeaseEndedWritesNothing(t *testing.T) {
 	t.Parallel()
-	s := start(t, executed(training.External), brief)
+	s := start(t, executed(t, training.External), brief)
 	s.add("tickets", lines(tickets(300, 1)))
 	run := s.starts(onDataset("tickets", 1))
 	h := s.hand()
@@ -174,7 +180,7 @@ func TestAWorkerWhoseLeaseEndedWritesNothing(t *testing.T) {
 
 func TestARunThatCostsWorkersFailsAndHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	s := start(t, executed(training.External), brief)
+	s := start(t, executed(t, training.External), brief)
 	s.add("tickets", lines(tickets(300, 1)))
 	poison, other := s.starts(onDataset("tickets", 1)), s.starts(onDataset("tickets", 1))
 	h := s.hand()
@@ -210,7 +216,7 @@ func TestARunThatCostsWorkersFailsAndHoldsUpNobody(t *testing.T) {
 
 func TestAWorkersKeyOpensNothingElse(t *testing.T) {
 	t.Parallel()
-	s := start(t, executed(training.External))
+	s := start(t, executed(t, training.External))
 	s.add("tickets", lines(tickets(300, 1)))
 	run := s.starts(onDataset("tickets", 1))
 	h := s.hand()
@@ -250,7 +256,7 @@ func TestAWorkersKeyOpensNothingElse(t *testing.T) {
 
 func TestWhatIsNoOutputIsRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, executed(training.External))
+	s := start(t, executed(t, training.External))
 	s.add("tickets", lines(tickets(300, 1)))
 	s.starts(onDataset("tickets", 1))
 	h := s.hand()
@@ -280,7 +286,7 @@ func TestWhatIsNoOutputIsRefused(t *testing.T) {
 
 func TestAWorkerHearsThatItsRunWasCancelled(t *testing.T) {
 	t.Parallel()
-	s := start(t, executed(training.External))
+	s := start(t, executed(t, training.External))
 	s.add("tickets", lines(tickets(300, 1)))
 	run := s.starts(onDataset("tickets", 1))
 	h := s.hand()
@@ -297,7 +303,7 @@ func TestAWorkerHearsThatItsRunWasCancelled(t *testing.T) {
 
 func TestWhatPassesIsTriedAgainAndWhatDoesNotEndsTheRun(t *testing.T) {
 	t.Parallel()
-	s := start(t, executed(training.External))
+	s := start(t, executed(t, training.External))
 	s.add("tickets", lines(tickets(300, 1)))
 	run := s.starts(onDataset("tickets", 1))
 	h := s.hand()
@@ -320,7 +326,7 @@ func TestWhatPassesIsTriedAgainAndWhatDoesNotEndsTheRun(t *testing.T) {
 
 func TestWorkersTakeOnlyWhatTheyCanDo(t *testing.T) {
 	t.Parallel()
-	s := start(t, executed(training.External))
+	s := start(t, executed(t, training.External))
 	s.add("tickets", lines(tickets(300, 1)))
 	s.starts(onDataset("tickets", 1))
 	h := s.hand()
@@ -358,7 +364,7 @@ func TestWhoeverCarriesOutAStepComesToTheSameBytes(t *testing.T) {
 	t.Parallel()
 	var want []*trainingv1.Run
 	for _, by := range []string{training.InProcess, training.External, training.Both} {
-		s := start(t, executed(by))
+		s := start(t, executed(t, by))
 		s.add("tickets", lines(tickets(900, 1)))
 		s.add("more", lines(tickets(1200, 2)))
 		if by == training.External {
