@@ -81,7 +81,8 @@ func (s *Service) SelectItems(ctx context.Context, req *reviewv1.SelectItemsRequ
 	return res, err
 }
 
-// contenders reads the waiting items of a queue that no earlier choice has chosen, oldest first. Copies of test items and doubted verdicts are no examples to learn from.
+// contenders reads the waiting items of a queue that no earlier choice has chosen, oldest first. Audits are drawn already, and none of them may be passed over; copies of test items and doubted verdicts are no
+// examples to learn from.
 func (s *Service) contenders(ctx context.Context, key queueKey) (out []contender, items []active.Item, err error) {
 	numbers := map[string]int{}
 	number := func(label string) int {
@@ -98,7 +99,7 @@ func (s *Service) contenders(ctx context.Context, key queueKey) (out []contender
 		}
 		return tx.Each(`SELECT i.id, s.chosen, r.record FROM review_items i JOIN review_records r ON r.project = i.project AND r.id = i.id
 			LEFT JOIN review_selections s ON s.project = i.project AND s.item = i.id
-			WHERE i.project = ? AND i.operation = ? AND i.deployment = ? AND i.state = 1 AND i.gold = '' AND i.round = 0 AND i.kind <= 2 AND COALESCE(s.chosen, 0) = 0
+			WHERE i.project = ? AND i.operation = ? AND i.deployment = ? AND i.state = 1 AND i.gold = '' AND i.round = 0 AND i.kind = 1 AND COALESCE(s.chosen, 0) = 0
 			ORDER BY i.id DESC LIMIT ?`, []any{key.project, key.operation, key.deployment, mostCandidates}, func(scan func(...any) error) error {
 			var c contender
 			var before *int64

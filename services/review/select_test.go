@@ -110,6 +110,9 @@ func TestAnItemTakesPartOnce(t *testing.T) {
 			t.Errorf("chosen again: %v", it)
 		}
 	}
+	audited := k.ticket("an audit")
+	audited.Decision.Outcome, audited.Decision.Audit = commonv1.Outcome_OUTCOME_AUTOMATED, &commonv1.Audit{Selected: true, Probability: 0.05}
+	k.apply(t, audited) // takes no part
 	fresh := k.backlog(t, 8)
 	third := k.choose(t, 28, 1) // all that are left
 	if third.GetCandidates() != 28 || third.GetLeast() != 1 || len(third.GetChosen()) != 28 {

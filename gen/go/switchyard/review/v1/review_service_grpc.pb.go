@@ -112,7 +112,8 @@ type ReviewServiceClient interface {
 	WithdrawItem(ctx context.Context, in *WithdrawItemRequest, opts ...grpc.CallOption) (*WithdrawItemResponse, error)
 	// SelectItems chooses which waiting items of a queue people label first: those that teach a model most, spread over what there is, and some by chance alone. Chosen items get the priority. With which
 	// probability each was chosen stands in its verdict and in data sets, so that what is measured on them can be weighted. Items that are passed over stay where they are; when people answer
-	// them all the same, they teach and neither certify nor measure. The newest 20,000 waiting items take part.
+	// them all the same, they teach and neither certify nor measure. Audits take no part: they are drawn already, and all of
+	// them have to be answered. The newest 20,000 of the others do.
 	//
 	// Fails with NOT_FOUND (the project has no such queue).
 	SelectItems(ctx context.Context, in *SelectItemsRequest, opts ...grpc.CallOption) (*SelectItemsResponse, error)
@@ -515,7 +516,8 @@ type ReviewServiceServer interface {
 	WithdrawItem(context.Context, *WithdrawItemRequest) (*WithdrawItemResponse, error)
 	// SelectItems chooses which waiting items of a queue people label first: those that teach a model most, spread over what there is, and some by chance alone. Chosen items get the priority. With which
 	// probability each was chosen stands in its verdict and in data sets, so that what is measured on them can be weighted. Items that are passed over stay where they are; when people answer
-	// them all the same, they teach and neither certify nor measure. The newest 20,000 waiting items take part.
+	// them all the same, they teach and neither certify nor measure. Audits take no part: they are drawn already, and all of
+	// them have to be answered. The newest 20,000 of the others do.
 	//
 	// Fails with NOT_FOUND (the project has no such queue).
 	SelectItems(context.Context, *SelectItemsRequest) (*SelectItemsResponse, error)
