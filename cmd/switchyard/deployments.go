@@ -165,6 +165,9 @@ func showDeployment(c *cobra.Command, d *modelsv1.Deployment) error {
 		if cert.GetCertified() {
 			text = fmt.Sprintf("from %.4f on, %d errors in %d rows", cert.GetThreshold(), cert.GetErrors(), cert.GetAccepted())
 		}
+		if e := cert.GetReviewerError(); e > 0 {
+			text += fmt.Sprintf(", though reviewers err in %.3g %%", 100*e)
+		}
 		rows = append(rows, []string{strings.TrimSpace("certificate " + cert.GetSide()), text + ", " + cert.GetCertificateId()})
 	}
 	return table(c.OutOrStdout(), nil, rows)

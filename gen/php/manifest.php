@@ -1602,6 +1602,7 @@ return [
         'switchyard.models.v1.ReportTrafficResponse' => \Switchyard\Models\V1\ReportTrafficResponse::class,
         'switchyard.models.v1.ResumeAutomationRequest' => \Switchyard\Models\V1\ResumeAutomationRequest::class,
         'switchyard.models.v1.ResumeAutomationResponse' => \Switchyard\Models\V1\ResumeAutomationResponse::class,
+        'switchyard.models.v1.ReviewerRecord' => \Switchyard\Models\V1\ReviewerRecord::class,
         'switchyard.models.v1.RollbackRequest' => \Switchyard\Models\V1\RollbackRequest::class,
         'switchyard.models.v1.RollbackResponse' => \Switchyard\Models\V1\RollbackResponse::class,
         'switchyard.models.v1.StartChallengerRequest' => \Switchyard\Models\V1\StartChallengerRequest::class,

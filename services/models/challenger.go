@@ -132,7 +132,7 @@ func (s *Service) trial(d *modelsv1.Deployment, v *stored) (*modelsv1.Challenger
 		return nil, fault.PromotionRefused("labels", "%s", fault.From(err).Error())
 	}
 	at := s.now().Truncate(time.Microsecond)
-	certificates, err := certify(v.version, v.samples, d.GetPolicy(), at)
+	certificates, err := certify(v, d.GetPolicy(), at)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +271,7 @@ func (s *Service) carry(tx *db.Tx, now, next *modelsv1.Deployment, at time.Time)
 			if err := checkPolicy(next.GetPolicy(), next.GetOperation(), v.version); err != nil {
 				continue // it lacks a label that the new policy limits
 			}
-			if c.Certificates, err = certify(v.version, v.samples, next.GetPolicy(), at); err != nil {
+			if c.Certificates, err = certify(v, next.GetPolicy(), at); err != nil {
 				return err
 			}
 		}

@@ -217,7 +217,7 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 	next.Revision = current + 1
 	at := s.now().Truncate(time.Microsecond)
 	if champion != nil {
-		if next.Certificates, err = certify(champion.version, champion.samples, next.Policy, at); err != nil {
+		if next.Certificates, err = certify(champion, next.Policy, at); err != nil {
 			return wish{}, err
 		}
 	}

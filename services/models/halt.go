@@ -196,7 +196,7 @@ func (s *Service) PreviewCertificates(ctx context.Context, req *modelsv1.Preview
 	if err := checkPolicy(p, v.version.GetOperation(), v.version); err != nil {
 		return nil, err
 	}
-	certificates, err := certify(v.version, v.samples, p, s.now().Truncate(time.Microsecond))
+	certificates, err := certify(v, p, s.now().Truncate(time.Microsecond))
 	if err != nil {
 		return nil, err
 	}

@@ -152,6 +152,7 @@ func (*store) versionOf(tx *db.Tx, project, model, specDigest string) (*modelsv1
 type stored struct {
 	version    *modelsv1.ModelVersion
 	samples    []*modelsv1.CertificationSample
+	reviewers  *modelsv1.ReviewerRecord // who labelled them
 	evaluation string
 }
 
@@ -171,7 +172,7 @@ func (*store) version(tx *db.Tx, project, model string, number int32) (*stored, 
 	if err := decode("samples", samples, spec); err != nil {
 		return nil, err
 	}
-	s.samples = spec.GetSamples()
+	s.samples, s.reviewers = spec.GetSamples(), spec.GetReviewers()
 	return s, nil
 }
 

@@ -121,7 +121,7 @@ func (s *Service) endProbation(ctx context.Context, c change, seen *modelsv1.Com
 			return err
 		}
 		next.Champion, next.Previous = v.version, next.GetChampion()
-		if next.Certificates, err = certify(v.version, v.samples, next.GetPolicy(), s.now().Truncate(time.Microsecond)); err != nil {
+		if next.Certificates, err = certify(v, next.GetPolicy(), s.now().Truncate(time.Microsecond)); err != nil {
 			return err
 		}
 		next.Statement = statement(next)

@@ -252,12 +252,13 @@ func Set(name string, rows []Row, side dataset.Side) *dataset.Set {
 		}
 	}
 	set := dataset.Assemble(name, plain, dataset.Options{})
-	groups := make(map[int]string, len(kept))
-	for _, r := range kept {
-		groups[r.Line] = r.Group
+	byLine := make(map[int]*Row, len(kept))
+	for i := range kept {
+		byLine[kept[i].Line] = &kept[i]
 	}
 	for i := range set.Rows {
-		set.Rows[i].Group = groups[set.Rows[i].Line]
+		r := byLine[set.Rows[i].Line]
+		set.Rows[i].Group, set.Rows[i].Reviewed = r.Group, r.Source == Verdict
 	}
 	digest := Digest(kept)
 	set.SHA256 = digest[len("sha256:"):]

@@ -37,6 +37,8 @@ type Point struct {
 	// Abstain marks an item that is never automated whatever its score (answered out of scope). It counts in the sample size,
 	// so that coverage stays a share of all items.
 	Abstain bool `json:"abstain,omitempty"`
+	// Reviewed says that Correct is what a reviewer said, who may err; else the truth is known. See Reviewers.
+	Reviewed bool `json:"reviewed,omitempty"`
 }
 
 // Certificate states "above Threshold the error is at most Alpha, with confidence 1−Delta" and the labelled items behind it.
@@ -57,8 +59,10 @@ type Certificate struct {
 	Eligible int `json:"eligible"`
 	Accepted int `json:"accepted"`
 	Errors   int `json:"errors"`
-	// PValue is P(Binomial(Accepted, Alpha) ≤ Errors); at most Delta when certified.
+	// PValue is P(Binomial(Accepted, Alpha) ≤ Errors); at most Delta when certified. With a ReviewerError it is that of the stricter limit that leaves room for it.
 	PValue float64 `json:"pValue"`
+	// ReviewerError is how often at most those err who labelled the sample, as the certificate allows for it; 0 where the labels are the truth.
+	ReviewerError float64 `json:"reviewerError,omitempty"`
 	// Coverage is Accepted/Sample: the share of all items that this certificate automates. Coverages of the sides add up.
 	Coverage float64 `json:"coverage"`
 	// MoreLabels estimates how many more labelled items would certify Alpha: 0 when certified, -1 when more labels alone

@@ -755,7 +755,9 @@ type CertificationSample struct {
 	// Score of each row, 0 to 1.
 	Scores []float32 `protobuf:"fixed32,2,rep,packed,name=scores,proto3" json:"scores,omitempty"`
 	// Whether automating the row would have been right; as long as scores.
-	Correct       []bool `protobuf:"varint,3,rep,packed,name=correct,proto3" json:"correct,omitempty"`
+	Correct []bool `protobuf:"varint,3,rep,packed,name=correct,proto3" json:"correct,omitempty"`
+	// How many of the rows reviewers labelled, who may err; the other labels are taken as the truth. A certificate from a sample that has any of them allows for their errors.
+	Reviewed      int64 `protobuf:"varint,4,opt,name=reviewed,proto3" json:"reviewed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -811,6 +813,77 @@ func (x *CertificationSample) GetCorrect() []bool {
 	return nil
 }
 
+func (x *CertificationSample) GetReviewed() int64 {
+	if x != nil {
+		return x.Reviewed
+	}
+	return 0
+}
+
+// ReviewerRecord is what is known of the reviewers who labelled rows of the certification samples.
+type ReviewerRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Answers of theirs that were held against what is known to be right, or against another person's; from 1 on their errors are measured by these.
+	Answers int64 `protobuf:"varint,1,opt,name=answers,proto3" json:"answers,omitempty"`
+	// False ones among them.
+	Wrong int64 `protobuf:"varint,2,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	// Without answers: how often they are taken to err, 0 to 0.3; 0 means 0.03.
+	AssumedError  float64 `protobuf:"fixed64,3,opt,name=assumed_error,json=assumedError,proto3" json:"assumed_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewerRecord) Reset() {
+	*x = ReviewerRecord{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewerRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewerRecord) ProtoMessage() {}
+
+func (x *ReviewerRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewerRecord.ProtoReflect.Descriptor instead.
+func (*ReviewerRecord) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReviewerRecord) GetAnswers() int64 {
+	if x != nil {
+		return x.Answers
+	}
+	return 0
+}
+
+func (x *ReviewerRecord) GetWrong() int64 {
+	if x != nil {
+		return x.Wrong
+	}
+	return 0
+}
+
+func (x *ReviewerRecord) GetAssumedError() float64 {
+	if x != nil {
+		return x.AssumedError
+	}
+	return 0
+}
+
 // VersionSpec describes a version to register.
 type VersionSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -830,13 +903,15 @@ type VersionSpec struct {
 	Samples []*CertificationSample `protobuf:"bytes,7,rep,name=samples,proto3" json:"samples,omitempty"`
 	// The whole evaluation as JSON, as `train --json` prints it; at most 2 MiB.
 	EvaluationJson string `protobuf:"bytes,8,opt,name=evaluation_json,json=evaluationJson,proto3" json:"evaluation_json,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How often those err who labelled reviewed rows of the samples; absent for the usual assumption.
+	Reviewers     *ReviewerRecord `protobuf:"bytes,9,opt,name=reviewers,proto3" json:"reviewers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VersionSpec) Reset() {
 	*x = VersionSpec{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +923,7 @@ func (x *VersionSpec) String() string {
 func (*VersionSpec) ProtoMessage() {}
 
 func (x *VersionSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +936,7 @@ func (x *VersionSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionSpec.ProtoReflect.Descriptor instead.
 func (*VersionSpec) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{5}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *VersionSpec) GetModel() string {
@@ -920,6 +995,13 @@ func (x *VersionSpec) GetEvaluationJson() string {
 	return ""
 }
 
+func (x *VersionSpec) GetReviewers() *ReviewerRecord {
+	if x != nil {
+		return x.Reviewers
+	}
+	return nil
+}
+
 // RegisterVersionRequest is the specification (first) or a piece of the artifact (after it).
 type RegisterVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -936,7 +1018,7 @@ type RegisterVersionRequest struct {
 
 func (x *RegisterVersionRequest) Reset() {
 	*x = RegisterVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1030,7 @@ func (x *RegisterVersionRequest) String() string {
 func (*RegisterVersionRequest) ProtoMessage() {}
 
 func (x *RegisterVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1043,7 @@ func (x *RegisterVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterVersionRequest.ProtoReflect.Descriptor instead.
 func (*RegisterVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{6}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RegisterVersionRequest) GetPart() isRegisterVersionRequest_Part {
@@ -1020,7 +1102,7 @@ type RegisterVersionResponse struct {
 
 func (x *RegisterVersionResponse) Reset() {
 	*x = RegisterVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1114,7 @@ func (x *RegisterVersionResponse) String() string {
 func (*RegisterVersionResponse) ProtoMessage() {}
 
 func (x *RegisterVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1127,7 @@ func (x *RegisterVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterVersionResponse.ProtoReflect.Descriptor instead.
 func (*RegisterVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{7}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RegisterVersionResponse) GetVersion() *ModelVersion {
@@ -1073,7 +1155,7 @@ type ListModelsRequest struct {
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1167,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1180,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{8}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListModelsRequest) GetPage() *v1.PageRequest {
@@ -1121,7 +1203,7 @@ type ListModelsResponse struct {
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1215,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1228,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{9}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -1176,7 +1258,7 @@ type ListVersionsRequest struct {
 
 func (x *ListVersionsRequest) Reset() {
 	*x = ListVersionsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1270,7 @@ func (x *ListVersionsRequest) String() string {
 func (*ListVersionsRequest) ProtoMessage() {}
 
 func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1283,7 @@ func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{10}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListVersionsRequest) GetModel() string {
@@ -1231,7 +1313,7 @@ type ListVersionsResponse struct {
 
 func (x *ListVersionsResponse) Reset() {
 	*x = ListVersionsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1325,7 @@ func (x *ListVersionsResponse) String() string {
 func (*ListVersionsResponse) ProtoMessage() {}
 
 func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1338,7 @@ func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{11}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListVersionsResponse) GetVersions() []*ModelVersion {
@@ -1286,7 +1368,7 @@ type GetVersionRequest struct {
 
 func (x *GetVersionRequest) Reset() {
 	*x = GetVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1380,7 @@ func (x *GetVersionRequest) String() string {
 func (*GetVersionRequest) ProtoMessage() {}
 
 func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1393,7 @@ func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{12}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetVersionRequest) GetModel() string {
@@ -1341,7 +1423,7 @@ type GetVersionResponse struct {
 
 func (x *GetVersionResponse) Reset() {
 	*x = GetVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1435,7 @@ func (x *GetVersionResponse) String() string {
 func (*GetVersionResponse) ProtoMessage() {}
 
 func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1448,7 @@ func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionResponse.ProtoReflect.Descriptor instead.
 func (*GetVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{13}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetVersionResponse) GetVersion() *ModelVersion {
@@ -1398,7 +1480,7 @@ type DownloadArtifactRequest struct {
 
 func (x *DownloadArtifactRequest) Reset() {
 	*x = DownloadArtifactRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1492,7 @@ func (x *DownloadArtifactRequest) String() string {
 func (*DownloadArtifactRequest) ProtoMessage() {}
 
 func (x *DownloadArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1505,7 @@ func (x *DownloadArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadArtifactRequest.ProtoReflect.Descriptor instead.
 func (*DownloadArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{14}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DownloadArtifactRequest) GetModel() string {
@@ -1458,7 +1540,7 @@ type DownloadArtifactResponse struct {
 
 func (x *DownloadArtifactResponse) Reset() {
 	*x = DownloadArtifactResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1552,7 @@ func (x *DownloadArtifactResponse) String() string {
 func (*DownloadArtifactResponse) ProtoMessage() {}
 
 func (x *DownloadArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1565,7 @@ func (x *DownloadArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadArtifactResponse.ProtoReflect.Descriptor instead.
 func (*DownloadArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{15}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DownloadArtifactResponse) GetChunk() []byte {
@@ -1535,7 +1617,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1629,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1642,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{16}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Policy) GetMaxError() float64 {
@@ -1694,7 +1776,7 @@ type Certificate struct {
 	Accepted int64 `protobuf:"varint,7,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	// Wrong ones among them.
 	Errors int64 `protobuf:"varint,8,opt,name=errors,proto3" json:"errors,omitempty"`
-	// Exact binomial p-value at the threshold.
+	// Exact binomial p-value at the threshold, of the stricter limit where reviewer_error is allowed for.
 	PValue float64 `protobuf:"fixed64,9,opt,name=p_value,json=pValue,proto3" json:"p_value,omitempty"`
 	// Share of the rows that is automated, 0 to 1.
 	Coverage float64 `protobuf:"fixed64,10,opt,name=coverage,proto3" json:"coverage,omitempty"`
@@ -1703,14 +1785,16 @@ type Certificate struct {
 	// When not certified: about how many more labelled rows would suffice; -1 when more rows alone would not.
 	LabelsNeeded int64 `protobuf:"varint,12,opt,name=labels_needed,json=labelsNeeded,proto3" json:"labels_needed,omitempty"`
 	// When it was computed.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The certificate holds though those who labelled its rows err this often, 0 to 1; 0 where the labels are taken as the truth.
+	ReviewerError float64 `protobuf:"fixed64,14,opt,name=reviewer_error,json=reviewerError,proto3" json:"reviewer_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1806,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1819,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{17}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Certificate) GetCertificateId() string {
@@ -1829,6 +1913,13 @@ func (x *Certificate) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Certificate) GetReviewerError() float64 {
+	if x != nil {
+		return x.ReviewerError
+	}
+	return 0
+}
+
 // Guardrails are limits that end a trial, or take a new champion back, by themselves. They are judged against the version beside it or before it, by counts so large that chance
 // does not break them: once in about 10,000 trials that have nothing wrong.
 type Guardrails struct {
@@ -1847,7 +1938,7 @@ type Guardrails struct {
 
 func (x *Guardrails) Reset() {
 	*x = Guardrails{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +1950,7 @@ func (x *Guardrails) String() string {
 func (*Guardrails) ProtoMessage() {}
 
 func (x *Guardrails) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +1963,7 @@ func (x *Guardrails) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guardrails.ProtoReflect.Descriptor instead.
 func (*Guardrails) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Guardrails) GetMinDecisions() int64 {
@@ -1924,7 +2015,7 @@ type Challenger struct {
 
 func (x *Challenger) Reset() {
 	*x = Challenger{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2027,7 @@ func (x *Challenger) String() string {
 func (*Challenger) ProtoMessage() {}
 
 func (x *Challenger) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2040,7 @@ func (x *Challenger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenger.ProtoReflect.Descriptor instead.
 func (*Challenger) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Challenger) GetVersion() *ModelVersion {
@@ -2031,7 +2122,7 @@ type Deployment struct {
 
 func (x *Deployment) Reset() {
 	*x = Deployment{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2134,7 @@ func (x *Deployment) String() string {
 func (*Deployment) ProtoMessage() {}
 
 func (x *Deployment) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2147,7 @@ func (x *Deployment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deployment.ProtoReflect.Descriptor instead.
 func (*Deployment) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Deployment) GetProject() string {
@@ -2180,7 +2271,7 @@ type DeployRequest struct {
 
 func (x *DeployRequest) Reset() {
 	*x = DeployRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2283,7 @@ func (x *DeployRequest) String() string {
 func (*DeployRequest) ProtoMessage() {}
 
 func (x *DeployRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2296,7 @@ func (x *DeployRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployRequest.ProtoReflect.Descriptor instead.
 func (*DeployRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeployRequest) GetOperation() v1.Operation {
@@ -2268,7 +2359,7 @@ type DeployResponse struct {
 
 func (x *DeployResponse) Reset() {
 	*x = DeployResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2371,7 @@ func (x *DeployResponse) String() string {
 func (*DeployResponse) ProtoMessage() {}
 
 func (x *DeployResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2384,7 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeployResponse) GetDeployment() *Deployment {
@@ -2322,7 +2413,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2425,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2438,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpdatePolicyRequest) GetOperation() v1.Operation {
@@ -2396,7 +2487,7 @@ type UpdatePolicyResponse struct {
 
 func (x *UpdatePolicyResponse) Reset() {
 	*x = UpdatePolicyResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2499,7 @@ func (x *UpdatePolicyResponse) String() string {
 func (*UpdatePolicyResponse) ProtoMessage() {}
 
 func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2512,7 @@ func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdatePolicyResponse) GetDeployment() *Deployment {
@@ -2450,7 +2541,7 @@ type GetDeploymentRequest struct {
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2553,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2566,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetDeploymentRequest) GetOperation() v1.Operation {
@@ -2524,7 +2615,7 @@ type GetDeploymentResponse struct {
 
 func (x *GetDeploymentResponse) Reset() {
 	*x = GetDeploymentResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +2627,7 @@ func (x *GetDeploymentResponse) String() string {
 func (*GetDeploymentResponse) ProtoMessage() {}
 
 func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,7 +2640,7 @@ func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*GetDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetDeploymentResponse) GetDeployment() *Deployment {
@@ -2578,7 +2669,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2590,7 +2681,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2603,7 +2694,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RollbackRequest) GetOperation() v1.Operation {
@@ -2652,7 +2743,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2755,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2768,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RollbackResponse) GetDeployment() *Deployment {
@@ -2738,7 +2829,7 @@ type DeploymentChange struct {
 
 func (x *DeploymentChange) Reset() {
 	*x = DeploymentChange{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +2841,7 @@ func (x *DeploymentChange) String() string {
 func (*DeploymentChange) ProtoMessage() {}
 
 func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +2854,7 @@ func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentChange.ProtoReflect.Descriptor instead.
 func (*DeploymentChange) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeploymentChange) GetProject() string {
@@ -2931,7 +3022,7 @@ type ListDeploymentChangesRequest struct {
 
 func (x *ListDeploymentChangesRequest) Reset() {
 	*x = ListDeploymentChangesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +3034,7 @@ func (x *ListDeploymentChangesRequest) String() string {
 func (*ListDeploymentChangesRequest) ProtoMessage() {}
 
 func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3047,7 @@ func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListDeploymentChangesRequest) GetOperation() v1.Operation {
@@ -3028,7 +3119,7 @@ type ListDeploymentChangesResponse struct {
 
 func (x *ListDeploymentChangesResponse) Reset() {
 	*x = ListDeploymentChangesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3040,7 +3131,7 @@ func (x *ListDeploymentChangesResponse) String() string {
 func (*ListDeploymentChangesResponse) ProtoMessage() {}
 
 func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3053,7 +3144,7 @@ func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListDeploymentChangesResponse) GetChanges() []*DeploymentChange {
@@ -3083,7 +3174,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3095,7 +3186,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3108,7 +3199,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListDeploymentsRequest) GetOperation() v1.Operation {
@@ -3138,7 +3229,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3150,7 +3241,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3163,7 +3254,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -3191,7 +3282,7 @@ type WatchDeploymentsRequest struct {
 
 func (x *WatchDeploymentsRequest) Reset() {
 	*x = WatchDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3294,7 @@ func (x *WatchDeploymentsRequest) String() string {
 func (*WatchDeploymentsRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3307,7 @@ func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WatchDeploymentsRequest) GetAllProjects() bool {
@@ -3239,7 +3330,7 @@ type WatchDeploymentsResponse struct {
 
 func (x *WatchDeploymentsResponse) Reset() {
 	*x = WatchDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3251,7 +3342,7 @@ func (x *WatchDeploymentsResponse) String() string {
 func (*WatchDeploymentsResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3264,7 +3355,7 @@ func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WatchDeploymentsResponse) GetDeployment() *Deployment {
@@ -3300,7 +3391,7 @@ type ExplainVersionRequest struct {
 
 func (x *ExplainVersionRequest) Reset() {
 	*x = ExplainVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3403,7 @@ func (x *ExplainVersionRequest) String() string {
 func (*ExplainVersionRequest) ProtoMessage() {}
 
 func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3416,7 @@ func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExplainVersionRequest) GetModel() string {
@@ -3376,7 +3467,7 @@ type ExplainVersionResponse struct {
 
 func (x *ExplainVersionResponse) Reset() {
 	*x = ExplainVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3388,7 +3479,7 @@ func (x *ExplainVersionResponse) String() string {
 func (*ExplainVersionResponse) ProtoMessage() {}
 
 func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3401,7 +3492,7 @@ func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExplainVersionResponse) GetLabel() string {
@@ -3431,7 +3522,7 @@ type ModelEvidence struct {
 
 func (x *ModelEvidence) Reset() {
 	*x = ModelEvidence{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3443,7 +3534,7 @@ func (x *ModelEvidence) String() string {
 func (*ModelEvidence) ProtoMessage() {}
 
 func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3456,7 +3547,7 @@ func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelEvidence.ProtoReflect.Descriptor instead.
 func (*ModelEvidence) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ModelEvidence) GetFeature() string {
@@ -3502,7 +3593,7 @@ type StartChallengerRequest struct {
 
 func (x *StartChallengerRequest) Reset() {
 	*x = StartChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3514,7 +3605,7 @@ func (x *StartChallengerRequest) String() string {
 func (*StartChallengerRequest) ProtoMessage() {}
 
 func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3527,7 +3618,7 @@ func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StartChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StartChallengerRequest) GetOperation() v1.Operation {
@@ -3611,7 +3702,7 @@ type StartChallengerResponse struct {
 
 func (x *StartChallengerResponse) Reset() {
 	*x = StartChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +3714,7 @@ func (x *StartChallengerResponse) String() string {
 func (*StartChallengerResponse) ProtoMessage() {}
 
 func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +3727,7 @@ func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StartChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *StartChallengerResponse) GetDeployment() *Deployment {
@@ -3667,7 +3758,7 @@ type StopChallengerRequest struct {
 
 func (x *StopChallengerRequest) Reset() {
 	*x = StopChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +3770,7 @@ func (x *StopChallengerRequest) String() string {
 func (*StopChallengerRequest) ProtoMessage() {}
 
 func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +3783,7 @@ func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StopChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StopChallengerRequest) GetOperation() v1.Operation {
@@ -3748,7 +3839,7 @@ type StopChallengerResponse struct {
 
 func (x *StopChallengerResponse) Reset() {
 	*x = StopChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3760,7 +3851,7 @@ func (x *StopChallengerResponse) String() string {
 func (*StopChallengerResponse) ProtoMessage() {}
 
 func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3773,7 +3864,7 @@ func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StopChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *StopChallengerResponse) GetDeployment() *Deployment {
@@ -3806,7 +3897,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +3909,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +3922,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PromoteRequest) GetOperation() v1.Operation {
@@ -3894,7 +3985,7 @@ type PromoteResponse struct {
 
 func (x *PromoteResponse) Reset() {
 	*x = PromoteResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3906,7 +3997,7 @@ func (x *PromoteResponse) String() string {
 func (*PromoteResponse) ProtoMessage() {}
 
 func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3919,7 +4010,7 @@ func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteResponse.ProtoReflect.Descriptor instead.
 func (*PromoteResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PromoteResponse) GetDeployment() *Deployment {
@@ -3946,7 +4037,7 @@ type GetComparisonRequest struct {
 
 func (x *GetComparisonRequest) Reset() {
 	*x = GetComparisonRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3958,7 +4049,7 @@ func (x *GetComparisonRequest) String() string {
 func (*GetComparisonRequest) ProtoMessage() {}
 
 func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3971,7 +4062,7 @@ func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonRequest.ProtoReflect.Descriptor instead.
 func (*GetComparisonRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetComparisonRequest) GetOperation() v1.Operation {
@@ -4013,7 +4104,7 @@ type GetComparisonResponse struct {
 
 func (x *GetComparisonResponse) Reset() {
 	*x = GetComparisonResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4025,7 +4116,7 @@ func (x *GetComparisonResponse) String() string {
 func (*GetComparisonResponse) ProtoMessage() {}
 
 func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4038,7 +4129,7 @@ func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonResponse.ProtoReflect.Descriptor instead.
 func (*GetComparisonResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetComparisonResponse) GetComparison() *Comparison {
@@ -4067,7 +4158,7 @@ type Arm struct {
 
 func (x *Arm) Reset() {
 	*x = Arm{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4079,7 +4170,7 @@ func (x *Arm) String() string {
 func (*Arm) ProtoMessage() {}
 
 func (x *Arm) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4092,7 +4183,7 @@ func (x *Arm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Arm.ProtoReflect.Descriptor instead.
 func (*Arm) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Arm) GetDecisions() int64 {
@@ -4149,7 +4240,7 @@ type Flip struct {
 
 func (x *Flip) Reset() {
 	*x = Flip{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4161,7 +4252,7 @@ func (x *Flip) String() string {
 func (*Flip) ProtoMessage() {}
 
 func (x *Flip) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4174,7 +4265,7 @@ func (x *Flip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flip.ProtoReflect.Descriptor instead.
 func (*Flip) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Flip) GetDecisionId() string {
@@ -4255,7 +4346,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4267,7 +4358,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4280,7 +4371,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Comparison) GetProject() string {
@@ -4417,7 +4508,7 @@ type ReportTrafficRequest struct {
 
 func (x *ReportTrafficRequest) Reset() {
 	*x = ReportTrafficRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4429,7 +4520,7 @@ func (x *ReportTrafficRequest) String() string {
 func (*ReportTrafficRequest) ProtoMessage() {}
 
 func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4442,7 +4533,7 @@ func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficRequest.ProtoReflect.Descriptor instead.
 func (*ReportTrafficRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReportTrafficRequest) GetReporter() string {
@@ -4475,7 +4566,7 @@ type ReportTrafficResponse struct {
 
 func (x *ReportTrafficResponse) Reset() {
 	*x = ReportTrafficResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4487,7 +4578,7 @@ func (x *ReportTrafficResponse) String() string {
 func (*ReportTrafficResponse) ProtoMessage() {}
 
 func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4500,7 +4591,7 @@ func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficResponse.ProtoReflect.Descriptor instead.
 func (*ReportTrafficResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
 }
 
 // Halt says that automation was stopped.
@@ -4522,7 +4613,7 @@ type Halt struct {
 
 func (x *Halt) Reset() {
 	*x = Halt{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4534,7 +4625,7 @@ func (x *Halt) String() string {
 func (*Halt) ProtoMessage() {}
 
 func (x *Halt) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +4638,7 @@ func (x *Halt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Halt.ProtoReflect.Descriptor instead.
 func (*Halt) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Halt) GetSide() string {
@@ -4604,7 +4695,7 @@ type HaltAutomationRequest struct {
 
 func (x *HaltAutomationRequest) Reset() {
 	*x = HaltAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4616,7 +4707,7 @@ func (x *HaltAutomationRequest) String() string {
 func (*HaltAutomationRequest) ProtoMessage() {}
 
 func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4629,7 +4720,7 @@ func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
 func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *HaltAutomationRequest) GetOperation() v1.Operation {
@@ -4678,7 +4769,7 @@ type HaltAutomationResponse struct {
 
 func (x *HaltAutomationResponse) Reset() {
 	*x = HaltAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4690,7 +4781,7 @@ func (x *HaltAutomationResponse) String() string {
 func (*HaltAutomationResponse) ProtoMessage() {}
 
 func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4703,7 +4794,7 @@ func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
 func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *HaltAutomationResponse) GetDeployment() *Deployment {
@@ -4730,7 +4821,7 @@ type ResumeAutomationRequest struct {
 
 func (x *ResumeAutomationRequest) Reset() {
 	*x = ResumeAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4742,7 +4833,7 @@ func (x *ResumeAutomationRequest) String() string {
 func (*ResumeAutomationRequest) ProtoMessage() {}
 
 func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4755,7 +4846,7 @@ func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
@@ -4797,7 +4888,7 @@ type ResumeAutomationResponse struct {
 
 func (x *ResumeAutomationResponse) Reset() {
 	*x = ResumeAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4809,7 +4900,7 @@ func (x *ResumeAutomationResponse) String() string {
 func (*ResumeAutomationResponse) ProtoMessage() {}
 
 func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4822,7 +4913,7 @@ func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
@@ -4849,7 +4940,7 @@ type PreviewCertificatesRequest struct {
 
 func (x *PreviewCertificatesRequest) Reset() {
 	*x = PreviewCertificatesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +4952,7 @@ func (x *PreviewCertificatesRequest) String() string {
 func (*PreviewCertificatesRequest) ProtoMessage() {}
 
 func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +4965,7 @@ func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PreviewCertificatesRequest) GetModel() string {
@@ -4920,7 +5011,7 @@ type PreviewCertificatesResponse struct {
 
 func (x *PreviewCertificatesResponse) Reset() {
 	*x = PreviewCertificatesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4932,7 +5023,7 @@ func (x *PreviewCertificatesResponse) String() string {
 func (*PreviewCertificatesResponse) ProtoMessage() {}
 
 func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4945,7 +5036,7 @@ func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
@@ -5013,13 +5104,19 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x04seed\x18\x04 \x01(\x04R\x04seed\x12+\n" +
 	"\fcode_version\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vcodeVersion\x12 \n" +
 	"\x06notice\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06notice\x12\x18\n" +
-	"\astarter\x18\a \x01(\bR\astarter\"}\n" +
+	"\astarter\x18\a \x01(\bR\astarter\"\xa2\x01\n" +
 	"\x13CertificationSample\x12\x1c\n" +
 	"\x04side\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04side\x12\"\n" +
 	"\x06scores\x18\x02 \x03(\x02B\n" +
 	"\xbaH\a\x92\x01\x04\x10\xc0\x84=R\x06scores\x12$\n" +
 	"\acorrect\x18\x03 \x03(\bB\n" +
-	"\xbaH\a\x92\x01\x04\x10\xc0\x84=R\acorrect\"\x82\x04\n" +
+	"\xbaH\a\x92\x01\x04\x10\xc0\x84=R\acorrect\x12#\n" +
+	"\breviewed\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\breviewed\"\x96\x01\n" +
+	"\x0eReviewerRecord\x12'\n" +
+	"\aanswers\x18\x01 \x01(\x03B\r\xbaH\n" +
+	"\"\b\x18\x80\x94\xeb\xdc\x03(\x00R\aanswers\x12\x1d\n" +
+	"\x05wrong\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05wrong\x12<\n" +
+	"\rassumed_error\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19333333\xd3?)\x00\x00\x00\x00\x00\x00\x00\x00R\fassumedError\"\xc6\x04\n" +
 	"\vVersionSpec\x12@\n" +
 	"\x05model\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\x05model\x12I\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
@@ -5031,7 +5128,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\alineage\x18\x06 \x01(\v2\x1d.switchyard.models.v1.LineageR\alineage\x12N\n" +
 	"\asamples\x18\a \x03(\v2).switchyard.models.v1.CertificationSampleB\t\xbaH\x06\x92\x01\x03\x10\x80 R\asamples\x123\n" +
 	"\x0fevaluation_json\x18\b \x01(\tB\n" +
-	"\xbaH\ar\x05(\x80\x80\x80\x01R\x0eevaluationJson\"|\n" +
+	"\xbaH\ar\x05(\x80\x80\x80\x01R\x0eevaluationJson\x12B\n" +
+	"\treviewers\x18\t \x01(\v2$.switchyard.models.v1.ReviewerRecordR\treviewers\"|\n" +
 	"\x16RegisterVersionRequest\x127\n" +
 	"\x04spec\x18\x01 \x01(\v2!.switchyard.models.v1.VersionSpecH\x00R\x04spec\x12!\n" +
 	"\x05chunk\x18\x02 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@H\x00R\x05chunkB\x06\n" +
@@ -5085,7 +5183,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\rredact_fields\x18\x10 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xc8\x01\"\x06r\x04\x10\x01\x18dR\fredactFields\x1a@\n" +
 	"\x12LabelMaxErrorEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa0\x03\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xc7\x03\n" +
 	"\vCertificate\x12%\n" +
 	"\x0ecertificate_id\x18\x01 \x01(\tR\rcertificateId\x12\x12\n" +
 	"\x04side\x18\x02 \x01(\tR\x04side\x12\x1b\n" +
@@ -5103,7 +5201,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\tcertified\x18\v \x01(\bR\tcertified\x12#\n" +
 	"\rlabels_needed\x18\f \x01(\x03R\flabelsNeeded\x12;\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x83\x02\n" +
+	"createTime\x12%\n" +
+	"\x0ereviewer_error\x18\x0e \x01(\x01R\rreviewerError\"\x83\x02\n" +
 	"\n" +
 	"Guardrails\x120\n" +
 	"\rmin_decisions\x18\x01 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\fminDecisions\x12=\n" +
@@ -5512,7 +5611,7 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
 	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
@@ -5524,212 +5623,214 @@ var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(*Metrics)(nil),                       // 7: switchyard.models.v1.Metrics
 	(*Lineage)(nil),                       // 8: switchyard.models.v1.Lineage
 	(*CertificationSample)(nil),           // 9: switchyard.models.v1.CertificationSample
-	(*VersionSpec)(nil),                   // 10: switchyard.models.v1.VersionSpec
-	(*RegisterVersionRequest)(nil),        // 11: switchyard.models.v1.RegisterVersionRequest
-	(*RegisterVersionResponse)(nil),       // 12: switchyard.models.v1.RegisterVersionResponse
-	(*ListModelsRequest)(nil),             // 13: switchyard.models.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),            // 14: switchyard.models.v1.ListModelsResponse
-	(*ListVersionsRequest)(nil),           // 15: switchyard.models.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),          // 16: switchyard.models.v1.ListVersionsResponse
-	(*GetVersionRequest)(nil),             // 17: switchyard.models.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),            // 18: switchyard.models.v1.GetVersionResponse
-	(*DownloadArtifactRequest)(nil),       // 19: switchyard.models.v1.DownloadArtifactRequest
-	(*DownloadArtifactResponse)(nil),      // 20: switchyard.models.v1.DownloadArtifactResponse
-	(*Policy)(nil),                        // 21: switchyard.models.v1.Policy
-	(*Certificate)(nil),                   // 22: switchyard.models.v1.Certificate
-	(*Guardrails)(nil),                    // 23: switchyard.models.v1.Guardrails
-	(*Challenger)(nil),                    // 24: switchyard.models.v1.Challenger
-	(*Deployment)(nil),                    // 25: switchyard.models.v1.Deployment
-	(*DeployRequest)(nil),                 // 26: switchyard.models.v1.DeployRequest
-	(*DeployResponse)(nil),                // 27: switchyard.models.v1.DeployResponse
-	(*UpdatePolicyRequest)(nil),           // 28: switchyard.models.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),          // 29: switchyard.models.v1.UpdatePolicyResponse
-	(*GetDeploymentRequest)(nil),          // 30: switchyard.models.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),         // 31: switchyard.models.v1.GetDeploymentResponse
-	(*RollbackRequest)(nil),               // 32: switchyard.models.v1.RollbackRequest
-	(*RollbackResponse)(nil),              // 33: switchyard.models.v1.RollbackResponse
-	(*DeploymentChange)(nil),              // 34: switchyard.models.v1.DeploymentChange
-	(*ListDeploymentChangesRequest)(nil),  // 35: switchyard.models.v1.ListDeploymentChangesRequest
-	(*ListDeploymentChangesResponse)(nil), // 36: switchyard.models.v1.ListDeploymentChangesResponse
-	(*ListDeploymentsRequest)(nil),        // 37: switchyard.models.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),       // 38: switchyard.models.v1.ListDeploymentsResponse
-	(*WatchDeploymentsRequest)(nil),       // 39: switchyard.models.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil),      // 40: switchyard.models.v1.WatchDeploymentsResponse
-	(*ExplainVersionRequest)(nil),         // 41: switchyard.models.v1.ExplainVersionRequest
-	(*ExplainVersionResponse)(nil),        // 42: switchyard.models.v1.ExplainVersionResponse
-	(*ModelEvidence)(nil),                 // 43: switchyard.models.v1.ModelEvidence
-	(*StartChallengerRequest)(nil),        // 44: switchyard.models.v1.StartChallengerRequest
-	(*StartChallengerResponse)(nil),       // 45: switchyard.models.v1.StartChallengerResponse
-	(*StopChallengerRequest)(nil),         // 46: switchyard.models.v1.StopChallengerRequest
-	(*StopChallengerResponse)(nil),        // 47: switchyard.models.v1.StopChallengerResponse
-	(*PromoteRequest)(nil),                // 48: switchyard.models.v1.PromoteRequest
-	(*PromoteResponse)(nil),               // 49: switchyard.models.v1.PromoteResponse
-	(*GetComparisonRequest)(nil),          // 50: switchyard.models.v1.GetComparisonRequest
-	(*GetComparisonResponse)(nil),         // 51: switchyard.models.v1.GetComparisonResponse
-	(*Arm)(nil),                           // 52: switchyard.models.v1.Arm
-	(*Flip)(nil),                          // 53: switchyard.models.v1.Flip
-	(*Comparison)(nil),                    // 54: switchyard.models.v1.Comparison
-	(*ReportTrafficRequest)(nil),          // 55: switchyard.models.v1.ReportTrafficRequest
-	(*ReportTrafficResponse)(nil),         // 56: switchyard.models.v1.ReportTrafficResponse
-	(*Halt)(nil),                          // 57: switchyard.models.v1.Halt
-	(*HaltAutomationRequest)(nil),         // 58: switchyard.models.v1.HaltAutomationRequest
-	(*HaltAutomationResponse)(nil),        // 59: switchyard.models.v1.HaltAutomationResponse
-	(*ResumeAutomationRequest)(nil),       // 60: switchyard.models.v1.ResumeAutomationRequest
-	(*ResumeAutomationResponse)(nil),      // 61: switchyard.models.v1.ResumeAutomationResponse
-	(*PreviewCertificatesRequest)(nil),    // 62: switchyard.models.v1.PreviewCertificatesRequest
-	(*PreviewCertificatesResponse)(nil),   // 63: switchyard.models.v1.PreviewCertificatesResponse
-	nil,                                   // 64: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	nil,                                   // 65: switchyard.models.v1.Arm.LabelsEntry
-	(v1.Operation)(0),                     // 66: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),         // 67: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),                // 68: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),               // 69: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),                // 70: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),              // 71: switchyard.common.v1.RecordedInput
+	(*ReviewerRecord)(nil),                // 10: switchyard.models.v1.ReviewerRecord
+	(*VersionSpec)(nil),                   // 11: switchyard.models.v1.VersionSpec
+	(*RegisterVersionRequest)(nil),        // 12: switchyard.models.v1.RegisterVersionRequest
+	(*RegisterVersionResponse)(nil),       // 13: switchyard.models.v1.RegisterVersionResponse
+	(*ListModelsRequest)(nil),             // 14: switchyard.models.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),            // 15: switchyard.models.v1.ListModelsResponse
+	(*ListVersionsRequest)(nil),           // 16: switchyard.models.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),          // 17: switchyard.models.v1.ListVersionsResponse
+	(*GetVersionRequest)(nil),             // 18: switchyard.models.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),            // 19: switchyard.models.v1.GetVersionResponse
+	(*DownloadArtifactRequest)(nil),       // 20: switchyard.models.v1.DownloadArtifactRequest
+	(*DownloadArtifactResponse)(nil),      // 21: switchyard.models.v1.DownloadArtifactResponse
+	(*Policy)(nil),                        // 22: switchyard.models.v1.Policy
+	(*Certificate)(nil),                   // 23: switchyard.models.v1.Certificate
+	(*Guardrails)(nil),                    // 24: switchyard.models.v1.Guardrails
+	(*Challenger)(nil),                    // 25: switchyard.models.v1.Challenger
+	(*Deployment)(nil),                    // 26: switchyard.models.v1.Deployment
+	(*DeployRequest)(nil),                 // 27: switchyard.models.v1.DeployRequest
+	(*DeployResponse)(nil),                // 28: switchyard.models.v1.DeployResponse
+	(*UpdatePolicyRequest)(nil),           // 29: switchyard.models.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),          // 30: switchyard.models.v1.UpdatePolicyResponse
+	(*GetDeploymentRequest)(nil),          // 31: switchyard.models.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),         // 32: switchyard.models.v1.GetDeploymentResponse
+	(*RollbackRequest)(nil),               // 33: switchyard.models.v1.RollbackRequest
+	(*RollbackResponse)(nil),              // 34: switchyard.models.v1.RollbackResponse
+	(*DeploymentChange)(nil),              // 35: switchyard.models.v1.DeploymentChange
+	(*ListDeploymentChangesRequest)(nil),  // 36: switchyard.models.v1.ListDeploymentChangesRequest
+	(*ListDeploymentChangesResponse)(nil), // 37: switchyard.models.v1.ListDeploymentChangesResponse
+	(*ListDeploymentsRequest)(nil),        // 38: switchyard.models.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),       // 39: switchyard.models.v1.ListDeploymentsResponse
+	(*WatchDeploymentsRequest)(nil),       // 40: switchyard.models.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),      // 41: switchyard.models.v1.WatchDeploymentsResponse
+	(*ExplainVersionRequest)(nil),         // 42: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),        // 43: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),                 // 44: switchyard.models.v1.ModelEvidence
+	(*StartChallengerRequest)(nil),        // 45: switchyard.models.v1.StartChallengerRequest
+	(*StartChallengerResponse)(nil),       // 46: switchyard.models.v1.StartChallengerResponse
+	(*StopChallengerRequest)(nil),         // 47: switchyard.models.v1.StopChallengerRequest
+	(*StopChallengerResponse)(nil),        // 48: switchyard.models.v1.StopChallengerResponse
+	(*PromoteRequest)(nil),                // 49: switchyard.models.v1.PromoteRequest
+	(*PromoteResponse)(nil),               // 50: switchyard.models.v1.PromoteResponse
+	(*GetComparisonRequest)(nil),          // 51: switchyard.models.v1.GetComparisonRequest
+	(*GetComparisonResponse)(nil),         // 52: switchyard.models.v1.GetComparisonResponse
+	(*Arm)(nil),                           // 53: switchyard.models.v1.Arm
+	(*Flip)(nil),                          // 54: switchyard.models.v1.Flip
+	(*Comparison)(nil),                    // 55: switchyard.models.v1.Comparison
+	(*ReportTrafficRequest)(nil),          // 56: switchyard.models.v1.ReportTrafficRequest
+	(*ReportTrafficResponse)(nil),         // 57: switchyard.models.v1.ReportTrafficResponse
+	(*Halt)(nil),                          // 58: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),         // 59: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),        // 60: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),       // 61: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),      // 62: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),    // 63: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil),   // 64: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                   // 65: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	nil,                                   // 66: switchyard.models.v1.Arm.LabelsEntry
+	(v1.Operation)(0),                     // 67: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 68: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 69: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 70: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 71: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 72: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	66,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	67,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	66,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	67,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	68,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	67,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
 	7,   // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
 	8,   // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	67,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	66,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	68,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	67,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
 	7,   // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
 	8,   // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
 	9,   // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
-	10,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
-	6,   // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	68,  // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	5,   // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	69,  // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	68,  // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	6,   // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	69,  // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	6,   // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	64,  // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
-	1,   // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
-	0,   // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	70,  // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
-	2,   // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	67,  // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
-	6,   // 25: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
-	3,   // 26: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
-	22,  // 27: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
-	23,  // 28: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
-	67,  // 29: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
-	66,  // 30: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
-	6,   // 31: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
-	21,  // 32: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
-	22,  // 33: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	67,  // 34: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	57,  // 35: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
-	24,  // 36: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
-	6,   // 37: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
-	23,  // 38: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
-	66,  // 39: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	21,  // 40: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	25,  // 41: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 42: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	21,  // 43: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	25,  // 44: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 45: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	67,  // 46: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
-	25,  // 47: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 48: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 49: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 50: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
-	66,  // 51: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 52: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	25,  // 53: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
-	66,  // 54: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 55: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	67,  // 56: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
-	67,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
-	68,  // 58: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	34,  // 59: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
-	69,  // 60: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	66,  // 61: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	68,  // 62: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	25,  // 63: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	69,  // 64: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	25,  // 65: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	71,  // 66: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	43,  // 67: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	66,  // 68: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 69: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
-	23,  // 70: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
-	25,  // 71: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 72: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 73: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 74: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 75: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 76: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
-	54,  // 77: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
-	65,  // 78: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
-	66,  // 79: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
-	52,  // 80: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
-	52,  // 81: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
-	53,  // 82: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
-	67,  // 83: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 84: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
-	54,  // 85: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
-	67,  // 86: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
-	66,  // 87: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 88: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 89: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 90: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	21,  // 91: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
-	22,  // 92: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
-	21,  // 93: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
-	6,   // 94: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	11,  // 95: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	13,  // 96: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	15,  // 97: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	17,  // 98: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	19,  // 99: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	41,  // 100: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	26,  // 101: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	28,  // 102: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	32,  // 103: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
-	35,  // 104: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
-	44,  // 105: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
-	46,  // 106: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
-	48,  // 107: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
-	50,  // 108: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
-	55,  // 109: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
-	30,  // 110: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	37,  // 111: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	58,  // 112: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
-	60,  // 113: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
-	62,  // 114: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
-	39,  // 115: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	12,  // 116: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	14,  // 117: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	16,  // 118: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	18,  // 119: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	20,  // 120: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	42,  // 121: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	27,  // 122: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	29,  // 123: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	33,  // 124: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
-	36,  // 125: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
-	45,  // 126: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
-	47,  // 127: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
-	49,  // 128: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
-	51,  // 129: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
-	56,  // 130: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
-	31,  // 131: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	38,  // 132: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	59,  // 133: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
-	61,  // 134: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
-	63,  // 135: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
-	40,  // 136: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	116, // [116:137] is the sub-list for method output_type
-	95,  // [95:116] is the sub-list for method input_type
-	95,  // [95:95] is the sub-list for extension type_name
-	95,  // [95:95] is the sub-list for extension extendee
-	0,   // [0:95] is the sub-list for field type_name
+	10,  // 10: switchyard.models.v1.VersionSpec.reviewers:type_name -> switchyard.models.v1.ReviewerRecord
+	11,  // 11: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
+	6,   // 12: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	69,  // 13: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	5,   // 14: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
+	70,  // 15: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	69,  // 16: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	6,   // 17: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
+	70,  // 18: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	6,   // 19: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	65,  // 20: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	1,   // 21: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
+	0,   // 22: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
+	71,  // 23: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	2,   // 24: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
+	68,  // 25: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	6,   // 26: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
+	3,   // 27: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
+	23,  // 28: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
+	24,  // 29: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
+	68,  // 30: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 31: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	6,   // 32: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
+	22,  // 33: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
+	23,  // 34: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
+	68,  // 35: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	58,  // 36: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	25,  // 37: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
+	6,   // 38: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
+	24,  // 39: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
+	67,  // 40: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	22,  // 41: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	26,  // 42: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 43: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	22,  // 44: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	26,  // 45: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 46: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	68,  // 47: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	26,  // 48: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 49: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 50: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 51: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	67,  // 52: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 53: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	26,  // 54: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	67,  // 55: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 56: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	68,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	68,  // 58: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	69,  // 59: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	35,  // 60: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	70,  // 61: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	67,  // 62: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	69,  // 63: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	26,  // 64: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	70,  // 65: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	26,  // 66: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	72,  // 67: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	44,  // 68: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	67,  // 69: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 70: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
+	24,  // 71: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
+	26,  // 72: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 73: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 74: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 75: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 76: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 77: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
+	55,  // 78: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
+	66,  // 79: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
+	67,  // 80: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
+	53,  // 81: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
+	53,  // 82: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
+	54,  // 83: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
+	68,  // 84: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
+	68,  // 85: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
+	55,  // 86: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
+	68,  // 87: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	67,  // 88: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 89: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	67,  // 90: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 91: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	22,  // 92: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	23,  // 93: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	22,  // 94: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	6,   // 95: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	12,  // 96: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	14,  // 97: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	16,  // 98: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	18,  // 99: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	20,  // 100: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	42,  // 101: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	27,  // 102: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	29,  // 103: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	33,  // 104: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	36,  // 105: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	45,  // 106: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
+	47,  // 107: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
+	49,  // 108: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
+	51,  // 109: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
+	56,  // 110: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
+	31,  // 111: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	38,  // 112: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	59,  // 113: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	61,  // 114: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	63,  // 115: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	40,  // 116: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	13,  // 117: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	15,  // 118: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	17,  // 119: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	19,  // 120: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	21,  // 121: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	43,  // 122: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	28,  // 123: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	30,  // 124: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	34,  // 125: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	37,  // 126: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	46,  // 127: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
+	48,  // 128: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
+	50,  // 129: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
+	52,  // 130: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
+	57,  // 131: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
+	32,  // 132: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	39,  // 133: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	60,  // 134: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	62,  // 135: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	64,  // 136: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	41,  // 137: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	117, // [117:138] is the sub-list for method output_type
+	96,  // [96:117] is the sub-list for method input_type
+	96,  // [96:96] is the sub-list for extension type_name
+	96,  // [96:96] is the sub-list for extension extendee
+	0,   // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -5737,7 +5838,7 @@ func file_switchyard_models_v1_model_service_proto_init() {
 	if File_switchyard_models_v1_model_service_proto != nil {
 		return
 	}
-	file_switchyard_models_v1_model_service_proto_msgTypes[6].OneofWrappers = []any{
+	file_switchyard_models_v1_model_service_proto_msgTypes[7].OneofWrappers = []any{
 		(*RegisterVersionRequest_Spec)(nil),
 		(*RegisterVersionRequest_Chunk)(nil),
 	}
@@ -5747,7 +5848,7 @@ func file_switchyard_models_v1_model_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   61,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
