@@ -208,7 +208,7 @@ func newHistory(parent string) *cobra.Command {
 			for _, ch := range all.GetChanges() {
 				rows = append(rows, historyRow(ch))
 			}
-			return table(c.OutOrStdout(), []string{"ENTRY", "TIME", "DEPLOYMENT", "REVISION", "CHANGE", "ANSWERS", "BY", "REASON"}, rows)
+			return table(c.OutOrStdout(), []string{"ENTRY", "TIME", "DEPLOYMENT", "REVISION", "CHANGE", "VERSION", "BY", "REASON"}, rows)
 		},
 	}
 	client.register(c)
@@ -241,9 +241,13 @@ func historyRow(ch *modelsv1.DeploymentChange) []string {
 	if ch.GetRestoredRevision() > 0 {
 		change += fmt.Sprint(" to ", ch.GetRestoredRevision())
 	}
+	version := answering(ch.GetModel(), ch.GetVersion())
+	if ch.GetTrial() {
+		version += " (trial)"
+	}
 	return []string{
 		strconv.FormatInt(ch.GetSequence(), 10), ch.GetRecordTime().AsTime().UTC().Format("2006-01-02 15:04:05"), fault.OperationName(ch.GetOperation()) + "/" + ch.GetDeployment(),
-		strconv.FormatInt(ch.GetRevision(), 10), change, answering(ch.GetModel(), ch.GetVersion()), ch.GetActor(), quote(ch.GetReason()),
+		strconv.FormatInt(ch.GetRevision(), 10), change, version, ch.GetActor(), quote(ch.GetReason()),
 	}
 }
 

@@ -1555,6 +1555,7 @@ return [
         'switchyard.jobs.v1.WatchJobRequest' => \Switchyard\Jobs\V1\WatchJobRequest::class,
         'switchyard.jobs.v1.WatchJobResponse' => \Switchyard\Jobs\V1\WatchJobResponse::class,
         'switchyard.models.v1.Arm' => \Switchyard\Models\V1\Arm::class,
+        'switchyard.models.v1.AuditCount' => \Switchyard\Models\V1\AuditCount::class,
         'switchyard.models.v1.Certificate' => \Switchyard\Models\V1\Certificate::class,
         'switchyard.models.v1.CertificationSample' => \Switchyard\Models\V1\CertificationSample::class,
         'switchyard.models.v1.Challenger' => \Switchyard\Models\V1\Challenger::class,

@@ -188,6 +188,9 @@ func deploymentRow(c *modelsv1.DeploymentChange, id string, seq uint64) (lake.De
 		Sequence: c.GetSequence(), Kind: name(c.GetKind(), "DEPLOYMENT_CHANGE_KIND_"), RevisionBefore: c.GetRevisionBefore(), RestoredRevision: c.GetRestoredRevision(),
 		Actor: c.GetActor(), ReasonGiven: c.GetReason(), StateSHA256: c.GetStateSha256(), PreviousHash: c.GetPreviousHash(), Hash: c.GetHash(),
 	}
+	if c.GetTrial() {
+		row.RestoredRevision = -1 // as in the hash
+	}
 	if p := c.GetState().GetPolicy(); p != nil {
 		policy, err := protojson.Marshal(p)
 		if err != nil {

@@ -31,8 +31,8 @@ type change struct {
 	policy   func(now *modelsv1.Deployment) *modelsv1.Policy
 	// restore, instead of the two, returns an earlier state that shall answer again as it was.
 	restore func(tx *db.Tx, now *modelsv1.Deployment) (*modelsv1.Deployment, error)
-	// edit, instead of all of them, changes a copy of a deployment that exists; what it leaves alone stays, certificates too.
-	edit func(tx *db.Tx, next *modelsv1.Deployment) error
+	// edit, instead of all of them, changes a copy of a deployment that exists; what it leaves alone stays, certificates too. It may say in the entry of the ledger that the change is about a trial.
+	edit func(tx *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error
 }
 
 // wish is what is to be made of a deployment: the state after the change, and what the ledger says of it.
@@ -173,6 +173,7 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 	var now, restored, edited *modelsv1.Deployment
 	var champion *stored
 	var last *modelsv1.DeploymentChange
+	log := &modelsv1.DeploymentChange{}
 	err := s.store.db.View(ctx, func(tx *db.Tx) (err error) {
 		if now, err = s.store.deployment(tx, c.project, c.operation, c.name); err != nil {
 			return err
@@ -187,7 +188,8 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 			return fault.DeploymentNotFound(c.operation, c.name)
 		case c.edit != nil:
 			edited = proto.CloneOf(now)
-			return c.edit(tx, edited)
+			log = &modelsv1.DeploymentChange{Kind: c.kind, Reason: c.reason}
+			return c.edit(tx, edited, log)
 		case c.restore != nil:
 			restored, err = c.restore(tx, now)
 			return err
@@ -230,14 +232,17 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 			next.Statement = statement(next)
 		}
 	}
-	settleHalts(now, restored, next, edited != nil)
-	actor := actorOf(ctx)
-	if c.kind == guardrailKind { // nobody asked for it, though some process's report led to it
-		actor = system
+	if next.ChampionTime = now.GetChampionTime(); next.GetChampion().GetDigest() != now.GetChampion().GetDigest() {
+		next.ChampionTime = timestamppb.New(at)
 	}
-	return wish{next: next, log: &modelsv1.DeploymentChange{
-		Kind: c.kind, Actor: actor, Reason: c.reason, RestoredRevision: restored.GetRevision(),
-	}}, nil
+	settleHalts(now, restored, next, edited != nil)
+	if edited == nil {
+		log.Kind, log.Reason, log.RestoredRevision = c.kind, c.reason, restored.GetRevision()
+	}
+	if log.Actor = actorOf(ctx); log.GetKind() == guardrailKind { // nobody asked for it, though some process's report led to it
+		log.Actor = system
+	}
+	return wish{next: next, log: log}, nil
 }
 
 // next returns the state that is wished for, still without certificates where they are to be computed.

@@ -132,7 +132,7 @@ func (v *verifier) state(c *modelsv1.DeploymentChange, kept []byte) {
 // describes says whether an entry and the deployment in it are about the same.
 func describes(c *modelsv1.DeploymentChange, d *modelsv1.Deployment) bool {
 	return c.GetProject() == d.GetProject() && c.GetOperation() == d.GetOperation() && c.GetDeployment() == d.GetName() && c.GetRevision() == d.GetRevision() &&
-		c.GetModel() == d.GetChampion().GetModel() && c.GetVersion() == d.GetChampion().GetVersion() && c.GetVersionDigest() == d.GetChampion().GetDigest() &&
+		(c.GetTrial() || c.GetModel() == d.GetChampion().GetModel() && c.GetVersion() == d.GetChampion().GetVersion() && c.GetVersionDigest() == d.GetChampion().GetDigest()) &&
 		c.GetPolicyDigest() == d.GetPolicyDigest() && slices.Equal(c.GetCertificateIds(), certificateIDs(d))
 }
 

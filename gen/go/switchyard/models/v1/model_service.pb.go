@@ -2115,9 +2115,13 @@ type Deployment struct {
 	// The champion before the present one; serving processes keep it open, so that a rollback takes no loading.
 	Previous *ModelVersion `protobuf:"bytes,21,opt,name=previous,proto3" json:"previous,omitempty"`
 	// What takes the champion back, while it is new; absent for a champion that was not promoted, and when it has shown itself.
-	Probation     *Guardrails `protobuf:"bytes,22,opt,name=probation,proto3" json:"probation,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Probation *Guardrails `protobuf:"bytes,22,opt,name=probation,proto3" json:"probation,omitempty"`
+	// Since when the champion answers; absent where an earlier release let it.
+	ChampionTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=champion_time,json=championTime,proto3" json:"champion_time,omitempty"`
+	// While the champion is on probation: the certificates of the one before under the policy, by which it would automate, and will when it is taken back to.
+	PreviousCertificates []*Certificate `protobuf:"bytes,24,rep,name=previous_certificates,json=previousCertificates,proto3" json:"previous_certificates,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Deployment) Reset() {
@@ -2244,6 +2248,20 @@ func (x *Deployment) GetPrevious() *ModelVersion {
 func (x *Deployment) GetProbation() *Guardrails {
 	if x != nil {
 		return x.Probation
+	}
+	return nil
+}
+
+func (x *Deployment) GetChampionTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChampionTime
+	}
+	return nil
+}
+
+func (x *Deployment) GetPreviousCertificates() []*Certificate {
+	if x != nil {
+		return x.PreviousCertificates
 	}
 	return nil
 }
@@ -2800,9 +2818,9 @@ type DeploymentChange struct {
 	Revision int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
 	// A rollback: the revision that answers again; else 0.
 	RestoredRevision int64 `protobuf:"varint,9,opt,name=restored_revision,json=restoredRevision,proto3" json:"restored_revision,omitempty"`
-	// Name of the model that answers after it; empty when moderation goes by rules alone.
+	// Name of the model that answers after it; empty when moderation goes by rules alone. A trial: of the version on trial.
 	Model string `protobuf:"bytes,10,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version that answers after it.
+	// Number of the version that answers after it. A trial: of the version on trial.
 	Version int32 `protobuf:"varint,11,opt,name=version,proto3" json:"version,omitempty"`
 	// "sha256:" and the hex digest of that version's artifact.
 	VersionDigest string `protobuf:"bytes,12,opt,name=version_digest,json=versionDigest,proto3" json:"version_digest,omitempty"`
@@ -2822,7 +2840,10 @@ type DeploymentChange struct {
 	Hash []byte `protobuf:"bytes,19,opt,name=hash,proto3" json:"hash,omitempty"`
 	// Events only: the deployment after it, without the version's list of labels; without policy and certificates too where they would not fit an event. Absent in lists, where
 	// GetDeployment with the revision returns all of it.
-	State         *Deployment `protobuf:"bytes,20,opt,name=state,proto3" json:"state,omitempty"`
+	State *Deployment `protobuf:"bytes,20,opt,name=state,proto3" json:"state,omitempty"`
+	// True when the change is about a trial, so that model, version and version_digest are those of the version on trial; the champion goes on as before. Entries of earlier releases name the
+	// champion and say false. In the hash, restored_revision is -1 where it is true.
+	Trial         bool `protobuf:"varint,21,opt,name=trial,proto3" json:"trial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2997,6 +3018,13 @@ func (x *DeploymentChange) GetState() *Deployment {
 	return nil
 }
 
+func (x *DeploymentChange) GetTrial() bool {
+	if x != nil {
+		return x.Trial
+	}
+	return false
+}
+
 // ListDeploymentChangesRequest restricts the list; what is empty does not restrict.
 type ListDeploymentChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3006,7 +3034,7 @@ type ListDeploymentChangesRequest struct {
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// Only changes of this kind.
 	Kind DeploymentChangeKind `protobuf:"varint,3,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
-	// Only changes after which this model answered.
+	// Only changes after which this model answered, and those of trials of its versions.
 	Model string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
 	// Recorded at or after this time.
 	From *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
@@ -4151,9 +4179,17 @@ type Arm struct {
 	// Times that scoring took: counts of the buckets whose upper bounds are 1 µs × 2^i, the last one open; 24 of them.
 	Times []int64 `protobuf:"varint,4,rep,packed,name=times,proto3" json:"times,omitempty"`
 	// Decisions by chosen labels, several joined by ", "; of at most 200 label sets, the others under "…".
-	Labels        map[string]int64 `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Labels map[string]int64 `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Audits of what it automated since both versions answer, by the probability that they were drawn with. In reports: all so far.
+	Audits []*AuditCount `protobuf:"bytes,6,rep,name=audits,proto3" json:"audits,omitempty"`
+	// Share of what it automates that people disagree with, from its audits, each weighted by 1/propensity, 0 to 1. Absent in reports, as are the two that follow.
+	AuditedError float64 `protobuf:"fixed64,7,opt,name=audited_error,json=auditedError,proto3" json:"audited_error,omitempty"`
+	// Lower bound of audited_error. Bounds hold at all times together, so they may be looked at after every audit.
+	AuditedErrorLower float64 `protobuf:"fixed64,8,opt,name=audited_error_lower,json=auditedErrorLower,proto3" json:"audited_error_lower,omitempty"`
+	// Upper bound of audited_error; 1 while nothing is audited.
+	AuditedErrorUpper float64 `protobuf:"fixed64,9,opt,name=audited_error_upper,json=auditedErrorUpper,proto3" json:"audited_error_upper,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Arm) Reset() {
@@ -4221,6 +4257,98 @@ func (x *Arm) GetLabels() map[string]int64 {
 	return nil
 }
 
+func (x *Arm) GetAudits() []*AuditCount {
+	if x != nil {
+		return x.Audits
+	}
+	return nil
+}
+
+func (x *Arm) GetAuditedError() float64 {
+	if x != nil {
+		return x.AuditedError
+	}
+	return 0
+}
+
+func (x *Arm) GetAuditedErrorLower() float64 {
+	if x != nil {
+		return x.AuditedErrorLower
+	}
+	return 0
+}
+
+func (x *Arm) GetAuditedErrorUpper() float64 {
+	if x != nil {
+		return x.AuditedErrorUpper
+	}
+	return 0
+}
+
+// AuditCount are the audits that were drawn with one probability.
+type AuditCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With which probability each of them was drawn, above 0 to 1.
+	Propensity float64 `protobuf:"fixed64,1,opt,name=propensity,proto3" json:"propensity,omitempty"`
+	// How many of them people have answered.
+	Audits int64 `protobuf:"varint,2,opt,name=audits,proto3" json:"audits,omitempty"`
+	// Those of them in which people disagreed with the decision.
+	Wrong         int64 `protobuf:"varint,3,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditCount) Reset() {
+	*x = AuditCount{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditCount) ProtoMessage() {}
+
+func (x *AuditCount) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditCount.ProtoReflect.Descriptor instead.
+func (*AuditCount) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *AuditCount) GetPropensity() float64 {
+	if x != nil {
+		return x.Propensity
+	}
+	return 0
+}
+
+func (x *AuditCount) GetAudits() int64 {
+	if x != nil {
+		return x.Audits
+	}
+	return 0
+}
+
+func (x *AuditCount) GetWrong() int64 {
+	if x != nil {
+		return x.Wrong
+	}
+	return 0
+}
+
 // Flip is a decision that two versions answer differently.
 type Flip struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4240,7 +4368,7 @@ type Flip struct {
 
 func (x *Flip) Reset() {
 	*x = Flip{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4380,7 @@ func (x *Flip) String() string {
 func (*Flip) ProtoMessage() {}
 
 func (x *Flip) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4393,7 @@ func (x *Flip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flip.ProtoReflect.Descriptor instead.
 func (*Flip) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Flip) GetDecisionId() string {
@@ -4339,14 +4467,25 @@ type Comparison struct {
 	// When the first of them was counted; absent in reports.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When the last report came; absent in reports.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// When the trial began that this is about: counts of an earlier trial of the same versions are not among them. Absent in reports of earlier releases.
+	TrialTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=trial_time,json=trialTime,proto3" json:"trial_time,omitempty"`
+	// How much more of what the challenger automates people disagree with: its audited_error less the champion's, -1 to 1. What reviewers themselves do wrong is in both alike: it makes the difference
+	// smaller, and never changes its sign. Absent in reports, as are the three that follow.
+	ErrorChange float64 `protobuf:"fixed64,19,opt,name=error_change,json=errorChange,proto3" json:"error_change,omitempty"`
+	// Lower bound of error_change, at all times together: above 0, the challenger is worse.
+	ErrorChangeLower float64 `protobuf:"fixed64,20,opt,name=error_change_lower,json=errorChangeLower,proto3" json:"error_change_lower,omitempty"`
+	// Upper bound of error_change: below 0, the challenger is better.
+	ErrorChangeUpper float64 `protobuf:"fixed64,21,opt,name=error_change_upper,json=errorChangeUpper,proto3" json:"error_change_upper,omitempty"`
+	// How sure each interval of audited errors is, and that of their difference, 0 to 1: the confidence of the policy.
+	Confidence    float64 `protobuf:"fixed64,22,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4358,7 +4497,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4371,7 +4510,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Comparison) GetProject() string {
@@ -4493,6 +4632,41 @@ func (x *Comparison) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Comparison) GetTrialTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TrialTime
+	}
+	return nil
+}
+
+func (x *Comparison) GetErrorChange() float64 {
+	if x != nil {
+		return x.ErrorChange
+	}
+	return 0
+}
+
+func (x *Comparison) GetErrorChangeLower() float64 {
+	if x != nil {
+		return x.ErrorChangeLower
+	}
+	return 0
+}
+
+func (x *Comparison) GetErrorChangeUpper() float64 {
+	if x != nil {
+		return x.ErrorChangeUpper
+	}
+	return 0
+}
+
+func (x *Comparison) GetConfidence() float64 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
 // ReportTrafficRequest is what one process has counted.
 type ReportTrafficRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4508,7 +4682,7 @@ type ReportTrafficRequest struct {
 
 func (x *ReportTrafficRequest) Reset() {
 	*x = ReportTrafficRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4520,7 +4694,7 @@ func (x *ReportTrafficRequest) String() string {
 func (*ReportTrafficRequest) ProtoMessage() {}
 
 func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4533,7 +4707,7 @@ func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficRequest.ProtoReflect.Descriptor instead.
 func (*ReportTrafficRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReportTrafficRequest) GetReporter() string {
@@ -4566,7 +4740,7 @@ type ReportTrafficResponse struct {
 
 func (x *ReportTrafficResponse) Reset() {
 	*x = ReportTrafficResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4578,7 +4752,7 @@ func (x *ReportTrafficResponse) String() string {
 func (*ReportTrafficResponse) ProtoMessage() {}
 
 func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4591,7 +4765,7 @@ func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficResponse.ProtoReflect.Descriptor instead.
 func (*ReportTrafficResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
 }
 
 // Halt says that automation was stopped.
@@ -4613,7 +4787,7 @@ type Halt struct {
 
 func (x *Halt) Reset() {
 	*x = Halt{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4625,7 +4799,7 @@ func (x *Halt) String() string {
 func (*Halt) ProtoMessage() {}
 
 func (x *Halt) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4638,7 +4812,7 @@ func (x *Halt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Halt.ProtoReflect.Descriptor instead.
 func (*Halt) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Halt) GetSide() string {
@@ -4685,7 +4859,7 @@ type HaltAutomationRequest struct {
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// Why, for people; 1 to 500 characters.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Only what this certificate automates, and only while it is in force; empty for everything.
+	// Only what this certificate automates, and only while it is in force; empty for everything. The certificate of a version on trial: its trial ends, and the champion answers everything.
 	CertificateId string `protobuf:"bytes,4,opt,name=certificate_id,json=certificateId,proto3" json:"certificate_id,omitempty"`
 	// Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve".
 	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
@@ -4695,7 +4869,7 @@ type HaltAutomationRequest struct {
 
 func (x *HaltAutomationRequest) Reset() {
 	*x = HaltAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4707,7 +4881,7 @@ func (x *HaltAutomationRequest) String() string {
 func (*HaltAutomationRequest) ProtoMessage() {}
 
 func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4720,7 +4894,7 @@ func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
 func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *HaltAutomationRequest) GetOperation() v1.Operation {
@@ -4769,7 +4943,7 @@ type HaltAutomationResponse struct {
 
 func (x *HaltAutomationResponse) Reset() {
 	*x = HaltAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4781,7 +4955,7 @@ func (x *HaltAutomationResponse) String() string {
 func (*HaltAutomationResponse) ProtoMessage() {}
 
 func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4794,7 +4968,7 @@ func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
 func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *HaltAutomationResponse) GetDeployment() *Deployment {
@@ -4821,7 +4995,7 @@ type ResumeAutomationRequest struct {
 
 func (x *ResumeAutomationRequest) Reset() {
 	*x = ResumeAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4833,7 +5007,7 @@ func (x *ResumeAutomationRequest) String() string {
 func (*ResumeAutomationRequest) ProtoMessage() {}
 
 func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4846,7 +5020,7 @@ func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
@@ -4888,7 +5062,7 @@ type ResumeAutomationResponse struct {
 
 func (x *ResumeAutomationResponse) Reset() {
 	*x = ResumeAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4900,7 +5074,7 @@ func (x *ResumeAutomationResponse) String() string {
 func (*ResumeAutomationResponse) ProtoMessage() {}
 
 func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4913,7 +5087,7 @@ func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
@@ -4940,7 +5114,7 @@ type PreviewCertificatesRequest struct {
 
 func (x *PreviewCertificatesRequest) Reset() {
 	*x = PreviewCertificatesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4952,7 +5126,7 @@ func (x *PreviewCertificatesRequest) String() string {
 func (*PreviewCertificatesRequest) ProtoMessage() {}
 
 func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4965,7 +5139,7 @@ func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PreviewCertificatesRequest) GetModel() string {
@@ -5011,7 +5185,7 @@ type PreviewCertificatesResponse struct {
 
 func (x *PreviewCertificatesResponse) Reset() {
 	*x = PreviewCertificatesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5023,7 +5197,7 @@ func (x *PreviewCertificatesResponse) String() string {
 func (*PreviewCertificatesResponse) ProtoMessage() {}
 
 func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5036,7 +5210,7 @@ func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
@@ -5219,7 +5393,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"guardrails\x18\x05 \x01(\v2 .switchyard.models.v1.GuardrailsR\n" +
 	"guardrails\x129\n" +
 	"\n" +
-	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xc8\x05\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xe1\x06\n" +
 	"\n" +
 	"Deployment\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -5237,7 +5411,9 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x05halts\x18\x0f \x03(\v2\x1a.switchyard.models.v1.HaltR\x05halts\x12B\n" +
 	"\vchallengers\x18\x14 \x03(\v2 .switchyard.models.v1.ChallengerR\vchallengers\x12>\n" +
 	"\bprevious\x18\x15 \x01(\v2\".switchyard.models.v1.ModelVersionR\bprevious\x12>\n" +
-	"\tprobation\x18\x16 \x01(\v2 .switchyard.models.v1.GuardrailsR\tprobation\"\xfa\x02\n" +
+	"\tprobation\x18\x16 \x01(\v2 .switchyard.models.v1.GuardrailsR\tprobation\x12?\n" +
+	"\rchampion_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\fchampionTime\x12V\n" +
+	"\x15previous_certificates\x18\x18 \x03(\v2!.switchyard.models.v1.CertificateR\x14previousCertificates\"\xfa\x02\n" +
 	"\rDeployRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
@@ -5291,7 +5467,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x10RollbackResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\x83\x06\n" +
+	"deployment\"\x99\x06\n" +
 	"\x10DeploymentChange\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12;\n" +
@@ -5316,7 +5492,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\fstate_sha256\x18\x11 \x01(\fR\vstateSha256\x12#\n" +
 	"\rprevious_hash\x18\x12 \x01(\fR\fpreviousHash\x12\x12\n" +
 	"\x04hash\x18\x13 \x01(\fR\x04hash\x126\n" +
-	"\x05state\x18\x14 \x01(\v2 .switchyard.models.v1.DeploymentR\x05state\"\xaf\x03\n" +
+	"\x05state\x18\x14 \x01(\v2 .switchyard.models.v1.DeploymentR\x05state\x12\x14\n" +
+	"\x05trial\x18\x15 \x01(\bR\x05trial\"\xaf\x03\n" +
 	"\x1cListDeploymentChangesRequest\x12G\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12'\n" +
 	"\n" +
@@ -5418,16 +5595,27 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x15GetComparisonResponse\x12@\n" +
 	"\n" +
 	"comparison\x18\x01 \x01(\v2 .switchyard.models.v1.ComparisonR\n" +
-	"comparison\"\xe9\x01\n" +
+	"comparison\"\xb2\x03\n" +
 	"\x03Arm\x12\x1c\n" +
 	"\tdecisions\x18\x01 \x01(\x03R\tdecisions\x12\x16\n" +
 	"\x06errors\x18\x02 \x01(\x03R\x06errors\x12\x1c\n" +
 	"\tautomated\x18\x03 \x01(\x03R\tautomated\x12\x14\n" +
 	"\x05times\x18\x04 \x03(\x03R\x05times\x12=\n" +
-	"\x06labels\x18\x05 \x03(\v2%.switchyard.models.v1.Arm.LabelsEntryR\x06labels\x1a9\n" +
+	"\x06labels\x18\x05 \x03(\v2%.switchyard.models.v1.Arm.LabelsEntryR\x06labels\x12B\n" +
+	"\x06audits\x18\x06 \x03(\v2 .switchyard.models.v1.AuditCountB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06audits\x12#\n" +
+	"\raudited_error\x18\a \x01(\x01R\fauditedError\x12.\n" +
+	"\x13audited_error_lower\x18\b \x01(\x01R\x11auditedErrorLower\x12.\n" +
+	"\x13audited_error_upper\x18\t \x01(\x01R\x11auditedErrorUpper\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xc5\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x85\x01\n" +
+	"\n" +
+	"AuditCount\x127\n" +
+	"\n" +
+	"propensity\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
+	"propensity\x12\x1f\n" +
+	"\x06audits\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06audits\x12\x1d\n" +
+	"\x05wrong\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05wrong\"\xc5\x01\n" +
 	"\x04Flip\x12\x1f\n" +
 	"\vdecision_id\x18\x01 \x01(\tR\n" +
 	"decisionId\x12\x1a\n" +
@@ -5436,7 +5624,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"challenger\x18\x03 \x01(\tR\n" +
 	"challenger\x12-\n" +
 	"\x12champion_automated\x18\x04 \x01(\bR\x11championAutomated\x121\n" +
-	"\x14challenger_automated\x18\x05 \x01(\bR\x13challengerAutomated\"\xf3\x05\n" +
+	"\x14challenger_automated\x18\x05 \x01(\bR\x13challengerAutomated\"\xcd\a\n" +
 	"\n" +
 	"Comparison\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -5463,7 +5651,15 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xb1\x01\n" +
+	"updateTime\x129\n" +
+	"\n" +
+	"trial_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\ttrialTime\x12!\n" +
+	"\ferror_change\x18\x13 \x01(\x01R\verrorChange\x12,\n" +
+	"\x12error_change_lower\x18\x14 \x01(\x01R\x10errorChangeLower\x12,\n" +
+	"\x12error_change_upper\x18\x15 \x01(\x01R\x10errorChangeUpper\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x16 \x01(\x01R\n" +
+	"confidence\"\xb1\x01\n" +
 	"\x14ReportTrafficRequest\x12%\n" +
 	"\breporter\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\breporter\x12#\n" +
 	"\bsequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bsequence\x12M\n" +
@@ -5611,7 +5807,7 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
 	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
@@ -5667,170 +5863,175 @@ var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(*GetComparisonRequest)(nil),          // 51: switchyard.models.v1.GetComparisonRequest
 	(*GetComparisonResponse)(nil),         // 52: switchyard.models.v1.GetComparisonResponse
 	(*Arm)(nil),                           // 53: switchyard.models.v1.Arm
-	(*Flip)(nil),                          // 54: switchyard.models.v1.Flip
-	(*Comparison)(nil),                    // 55: switchyard.models.v1.Comparison
-	(*ReportTrafficRequest)(nil),          // 56: switchyard.models.v1.ReportTrafficRequest
-	(*ReportTrafficResponse)(nil),         // 57: switchyard.models.v1.ReportTrafficResponse
-	(*Halt)(nil),                          // 58: switchyard.models.v1.Halt
-	(*HaltAutomationRequest)(nil),         // 59: switchyard.models.v1.HaltAutomationRequest
-	(*HaltAutomationResponse)(nil),        // 60: switchyard.models.v1.HaltAutomationResponse
-	(*ResumeAutomationRequest)(nil),       // 61: switchyard.models.v1.ResumeAutomationRequest
-	(*ResumeAutomationResponse)(nil),      // 62: switchyard.models.v1.ResumeAutomationResponse
-	(*PreviewCertificatesRequest)(nil),    // 63: switchyard.models.v1.PreviewCertificatesRequest
-	(*PreviewCertificatesResponse)(nil),   // 64: switchyard.models.v1.PreviewCertificatesResponse
-	nil,                                   // 65: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	nil,                                   // 66: switchyard.models.v1.Arm.LabelsEntry
-	(v1.Operation)(0),                     // 67: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),         // 68: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),                // 69: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),               // 70: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),                // 71: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),              // 72: switchyard.common.v1.RecordedInput
+	(*AuditCount)(nil),                    // 54: switchyard.models.v1.AuditCount
+	(*Flip)(nil),                          // 55: switchyard.models.v1.Flip
+	(*Comparison)(nil),                    // 56: switchyard.models.v1.Comparison
+	(*ReportTrafficRequest)(nil),          // 57: switchyard.models.v1.ReportTrafficRequest
+	(*ReportTrafficResponse)(nil),         // 58: switchyard.models.v1.ReportTrafficResponse
+	(*Halt)(nil),                          // 59: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),         // 60: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),        // 61: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),       // 62: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),      // 63: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),    // 64: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil),   // 65: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                   // 66: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	nil,                                   // 67: switchyard.models.v1.Arm.LabelsEntry
+	(v1.Operation)(0),                     // 68: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 69: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 70: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 71: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 72: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 73: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	67,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	68,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	67,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	68,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	69,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	68,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
 	7,   // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
 	8,   // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	68,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	67,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	69,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	68,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
 	7,   // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
 	8,   // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
 	9,   // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
 	10,  // 10: switchyard.models.v1.VersionSpec.reviewers:type_name -> switchyard.models.v1.ReviewerRecord
 	11,  // 11: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
 	6,   // 12: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	69,  // 13: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	70,  // 13: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	5,   // 14: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	70,  // 15: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	69,  // 16: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	71,  // 15: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	70,  // 16: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	6,   // 17: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	70,  // 18: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	71,  // 18: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
 	6,   // 19: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	65,  // 20: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	66,  // 20: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
 	1,   // 21: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
 	0,   // 22: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	71,  // 23: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	72,  // 23: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
 	2,   // 24: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	68,  // 25: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	69,  // 25: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
 	6,   // 26: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
 	3,   // 27: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
 	23,  // 28: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
 	24,  // 29: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
-	68,  // 30: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 31: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	69,  // 30: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
+	68,  // 31: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
 	6,   // 32: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
 	22,  // 33: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
 	23,  // 34: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	68,  // 35: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	58,  // 36: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	69,  // 35: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	59,  // 36: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
 	25,  // 37: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
 	6,   // 38: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
 	24,  // 39: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
-	67,  // 40: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	22,  // 41: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	26,  // 42: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 43: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	22,  // 44: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	26,  // 45: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 46: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	68,  // 47: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
-	26,  // 48: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 49: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
-	26,  // 50: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	68,  // 51: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
-	67,  // 52: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 53: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	26,  // 54: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
-	67,  // 55: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 56: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	68,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
-	68,  // 58: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
-	69,  // 59: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	35,  // 60: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
-	70,  // 61: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	67,  // 62: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	69,  // 63: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	26,  // 64: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	70,  // 65: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	26,  // 66: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	72,  // 67: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	44,  // 68: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	67,  // 69: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 70: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
-	24,  // 71: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
-	26,  // 72: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 73: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	26,  // 74: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 75: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
-	26,  // 76: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 77: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
-	55,  // 78: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
-	66,  // 79: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
-	67,  // 80: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
-	53,  // 81: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
-	53,  // 82: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
-	54,  // 83: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
-	68,  // 84: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
-	68,  // 85: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
-	55,  // 86: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
-	68,  // 87: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
-	67,  // 88: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	26,  // 89: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 90: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	26,  // 91: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	22,  // 92: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
-	23,  // 93: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
-	22,  // 94: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
-	6,   // 95: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	12,  // 96: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	14,  // 97: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	16,  // 98: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	18,  // 99: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	20,  // 100: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	42,  // 101: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	27,  // 102: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	29,  // 103: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	33,  // 104: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
-	36,  // 105: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
-	45,  // 106: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
-	47,  // 107: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
-	49,  // 108: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
-	51,  // 109: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
-	56,  // 110: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
-	31,  // 111: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	38,  // 112: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	59,  // 113: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
-	61,  // 114: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
-	63,  // 115: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
-	40,  // 116: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	13,  // 117: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	15,  // 118: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	17,  // 119: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	19,  // 120: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	21,  // 121: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	43,  // 122: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	28,  // 123: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	30,  // 124: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	34,  // 125: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
-	37,  // 126: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
-	46,  // 127: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
-	48,  // 128: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
-	50,  // 129: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
-	52,  // 130: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
-	57,  // 131: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
-	32,  // 132: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	39,  // 133: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	60,  // 134: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
-	62,  // 135: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
-	64,  // 136: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
-	41,  // 137: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	117, // [117:138] is the sub-list for method output_type
-	96,  // [96:117] is the sub-list for method input_type
-	96,  // [96:96] is the sub-list for extension type_name
-	96,  // [96:96] is the sub-list for extension extendee
-	0,   // [0:96] is the sub-list for field type_name
+	69,  // 40: switchyard.models.v1.Deployment.champion_time:type_name -> google.protobuf.Timestamp
+	23,  // 41: switchyard.models.v1.Deployment.previous_certificates:type_name -> switchyard.models.v1.Certificate
+	68,  // 42: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	22,  // 43: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	26,  // 44: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 45: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	22,  // 46: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	26,  // 47: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 48: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	69,  // 49: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	26,  // 50: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 51: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 52: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	69,  // 53: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	68,  // 54: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 55: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	26,  // 56: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	68,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 58: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	69,  // 59: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	69,  // 60: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	70,  // 61: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	35,  // 62: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	71,  // 63: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	68,  // 64: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	70,  // 65: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	26,  // 66: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	71,  // 67: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	26,  // 68: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	73,  // 69: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	44,  // 70: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	68,  // 71: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 72: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
+	24,  // 73: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
+	26,  // 74: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 75: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 76: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 77: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 78: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 79: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
+	56,  // 80: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
+	67,  // 81: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
+	54,  // 82: switchyard.models.v1.Arm.audits:type_name -> switchyard.models.v1.AuditCount
+	68,  // 83: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
+	53,  // 84: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
+	53,  // 85: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
+	55,  // 86: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
+	69,  // 87: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
+	69,  // 88: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
+	69,  // 89: switchyard.models.v1.Comparison.trial_time:type_name -> google.protobuf.Timestamp
+	56,  // 90: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
+	69,  // 91: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	68,  // 92: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 93: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	68,  // 94: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	26,  // 95: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	22,  // 96: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	23,  // 97: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	22,  // 98: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	6,   // 99: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	12,  // 100: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	14,  // 101: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	16,  // 102: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	18,  // 103: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	20,  // 104: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	42,  // 105: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	27,  // 106: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	29,  // 107: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	33,  // 108: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	36,  // 109: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	45,  // 110: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
+	47,  // 111: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
+	49,  // 112: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
+	51,  // 113: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
+	57,  // 114: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
+	31,  // 115: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	38,  // 116: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	60,  // 117: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	62,  // 118: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	64,  // 119: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	40,  // 120: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	13,  // 121: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	15,  // 122: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	17,  // 123: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	19,  // 124: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	21,  // 125: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	43,  // 126: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	28,  // 127: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	30,  // 128: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	34,  // 129: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	37,  // 130: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	46,  // 131: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
+	48,  // 132: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
+	50,  // 133: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
+	52,  // 134: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
+	58,  // 135: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
+	32,  // 136: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	39,  // 137: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	61,  // 138: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	63,  // 139: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	65,  // 140: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	41,  // 141: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	121, // [121:142] is the sub-list for method output_type
+	100, // [100:121] is the sub-list for method input_type
+	100, // [100:100] is the sub-list for extension type_name
+	100, // [100:100] is the sub-list for extension extendee
+	0,   // [0:100] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -5848,7 +6049,7 @@ func file_switchyard_models_v1_model_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   62,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -110,7 +110,8 @@ type ModelServiceClient interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (the version is not on trial), VERSION_CONFLICT and PROMOTION_REFUSED, which names what is missing.
 	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteResponse, error)
-	// GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+	// GetComparison returns how a version on trial, or the champion against the one before, has done so far. Where both answer, it compares what people found in audits of each, with bounds that may be
+	// looked at any time.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
 	GetComparison(ctx context.Context, in *GetComparisonRequest, opts ...grpc.CallOption) (*GetComparisonResponse, error)
@@ -124,7 +125,7 @@ type ModelServiceClient interface {
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(ctx context.Context, in *ListDeploymentsRequest, opts ...grpc.CallOption) (*ListDeploymentsResponse, error)
 	// HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
-	// The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+	// The service that watches the live error calls it by itself when audits prove that the promise is broken; of a version on trial it ends the trial. Rules go on to decide. Halting what is halted
 	// changes nothing.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND.
@@ -448,7 +449,8 @@ type ModelServiceServer interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (the version is not on trial), VERSION_CONFLICT and PROMOTION_REFUSED, which names what is missing.
 	Promote(context.Context, *PromoteRequest) (*PromoteResponse, error)
-	// GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+	// GetComparison returns how a version on trial, or the champion against the one before, has done so far. Where both answer, it compares what people found in audits of each, with bounds that may be
+	// looked at any time.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
 	GetComparison(context.Context, *GetComparisonRequest) (*GetComparisonResponse, error)
@@ -462,7 +464,7 @@ type ModelServiceServer interface {
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(context.Context, *ListDeploymentsRequest) (*ListDeploymentsResponse, error)
 	// HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
-	// The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+	// The service that watches the live error calls it by itself when audits prove that the promise is broken; of a version on trial it ends the trial. Rules go on to decide. Halting what is halted
 	// changes nothing.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND.

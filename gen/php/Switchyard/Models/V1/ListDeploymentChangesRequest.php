@@ -41,7 +41,7 @@ final class ListDeploymentChangesRequest implements Message
         public readonly string $deployment = '',
         /** Only changes of this kind. */
         public readonly DeploymentChangeKind|int $kind = DeploymentChangeKind::UNSPECIFIED,
-        /** Only changes after which this model answered. */
+        /** Only changes after which this model answered, and those of trials of its versions. */
         public readonly string $model = '',
         /** Recorded at or after this time. */
         public readonly ?\DateTimeImmutable $from = null,

@@ -168,7 +168,8 @@ interface ModelClientInterface
     public function promote(PromoteRequest $request, ?CallOptions $options = null): PromoteResponse;
 
     /**
-     * GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+     * GetComparison returns how a version on trial, or the champion against the one before, has done so far. Where both answer, it compares what people found in audits of each, with bounds that may be
+     * looked at any time.
      *
      * Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
      *
@@ -210,7 +211,7 @@ interface ModelClientInterface
 
     /**
      * HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
-     * The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+     * The service that watches the live error calls it by itself when audits prove that the promise is broken; of a version on trial it ends the trial. Rules go on to decide. Halting what is halted
      * changes nothing.
      *
      * Fails with DEPLOYMENT_NOT_FOUND.
