@@ -23,8 +23,8 @@ func newDeployments() *cobra.Command {
 }
 
 func newModels() *cobra.Command {
-	c := &cobra.Command{Use: "models", Short: "See which versions answered when"}
-	c.AddCommand(newHistory("models"))
+	c := &cobra.Command{Use: "models", Short: "Name and note versions of models, and see which answered when"}
+	c.AddCommand(newHistory("models"), newModelsAlias(), newModelsTag())
 	return c
 }
 
@@ -242,8 +242,11 @@ func historyRow(ch *modelsv1.DeploymentChange) []string {
 		change += fmt.Sprint(" to ", ch.GetRestoredRevision())
 	}
 	version := answering(ch.GetModel(), ch.GetVersion())
-	if ch.GetTrial() {
+	switch {
+	case ch.GetTrial():
 		version += " (trial)"
+	case ch.GetKind() == modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS && ch.GetVersion() == 0:
+		version = "none"
 	}
 	return []string{
 		strconv.FormatInt(ch.GetSequence(), 10), ch.GetRecordTime().AsTime().UTC().Format("2006-01-02 15:04:05"), fault.OperationName(ch.GetOperation()) + "/" + ch.GetDeployment(),

@@ -16,15 +16,21 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
-// versionOf reads a version as people write it: its number, or model/number for another model than the champion's. 0 stands for the newest.
+// versionOf reads a version as people write it: its number or an alias, or model/number or model@alias for another model than the champion's. 0 stands for the newest.
 func versionOf(s string, d *modelsv1.Deployment) (model string, number int32, err error) {
 	model, text, other := strings.Cut(s, "/")
 	if !other {
 		model, text = d.GetChampion().GetModel(), s
 	}
+	if !other && strings.Contains(s, "@") {
+		return s, 0, nil
+	}
 	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || n < 0 || model == "" {
-		return "", 0, usagef("version %q: write its number, such as 7, or model/number, such as support/7", s)
+	switch {
+	case model == "" || text == "" || err == nil && n < 0 || err != nil && other:
+		return "", 0, usagef("version %q: write its number or alias, such as 7 or candidate; of another model support/7 or support@candidate", s)
+	case err != nil:
+		return model + "@" + text, 0, nil
 	}
 	return model, int32(n), nil
 }
@@ -180,7 +186,9 @@ func newDeploymentsCompare() *cobra.Command {
 				if req.Model, req.Version, err = versionOf(args[1], now.GetDeployment()); err != nil {
 					return err
 				}
-				other = fmt.Sprint("version ", req.GetVersion())
+				if other = fmt.Sprint("version ", req.GetVersion()); req.GetVersion() == 0 {
+					other = args[1]
+				}
 			}
 			res, err := models.GetComparison(c.Context(), req)
 			if err != nil {

@@ -181,11 +181,12 @@ func (s *Service) StopChallenger(ctx context.Context, req *modelsv1.StopChalleng
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: challengerKind,
 		reason: req.GetReason(), expected: req.GetExpectedRevision(),
-		edit: func(_ *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
+		edit: func(tx *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
+			model, number, err := s.versionNamed(tx, project, req.GetModel(), req.GetVersion())
 			endTrial(next, log, func(c *modelsv1.Challenger) bool {
-				return c.GetVersion().GetModel() == req.GetModel() && c.GetVersion().GetVersion() == req.GetVersion()
+				return c.GetVersion().GetModel() == model && c.GetVersion().GetVersion() == number
 			})
-			return nil
+			return err
 		},
 	})
 	if err != nil {
@@ -207,14 +208,18 @@ func (s *Service) Promote(ctx context.Context, req *modelsv1.PromoteRequest) (*m
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: promoteKind,
 		reason: req.GetReason(), expected: req.GetExpectedRevision(),
 		edit: func(tx *db.Tx, next *modelsv1.Deployment, _ *modelsv1.DeploymentChange) error {
-			if v := next.GetChampion(); v.GetModel() == req.GetModel() && v.GetVersion() == req.GetVersion() {
+			model, number, err := s.versionNamed(tx, project, req.GetModel(), req.GetVersion())
+			if err != nil {
+				return err
+			}
+			if v := next.GetChampion(); v.GetModel() == model && v.GetVersion() == number {
 				return nil // it was promoted, and the answer lost
 			}
 			i := slices.IndexFunc(next.GetChallengers(), func(c *modelsv1.Challenger) bool {
-				return c.GetVersion().GetModel() == req.GetModel() && c.GetVersion().GetVersion() == req.GetVersion()
+				return c.GetVersion().GetModel() == model && c.GetVersion().GetVersion() == number
 			})
 			if i < 0 {
-				return fault.NotFound("challenger", req.GetModel()+" "+strconv.Itoa(int(req.GetVersion())))
+				return fault.NotFound("challenger", model+" "+strconv.Itoa(int(number)))
 			}
 			c := next.GetChallengers()[i]
 			if !req.GetSkipComparison() {

@@ -283,14 +283,20 @@ func kindName(k modelsv1.DeploymentChangeKind) string {
 	return strings.ToLower(strings.TrimPrefix(k.String(), "DEPLOYMENT_CHANGE_KIND_"))
 }
 
-// find reads a version of the project, the newest for number 0. It fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
-func (s *Service) find(tx *db.Tx, project, model string, number int32) (*stored, error) {
+// find reads a version of the project: of "model@alias" what the alias stands for, else the newest for number 0. It fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND and NOT_FOUND.
+func (s *Service) find(tx *db.Tx, project, ref string, number int32) (*stored, error) {
+	model, alias, byAlias := strings.Cut(ref, aliasSign)
 	m, err := s.store.model(tx, project, model)
 	if err != nil {
 		return nil, err
 	}
 	if m == nil {
 		return nil, fault.ModelNotFound(model)
+	}
+	if byAlias {
+		if number, err = s.store.aliased(tx, project, model, alias, number); err != nil {
+			return nil, err
+		}
 	}
 	if number == 0 {
 		number = m.GetLatestVersion()
@@ -303,6 +309,33 @@ func (s *Service) find(tx *db.Tx, project, model string, number int32) (*stored,
 		return nil, fault.VersionNotFound(model, number)
 	}
 	return v, nil
+}
+
+// named reads a version that has to be named: by its number, or by an alias.
+func (s *Service) named(tx *db.Tx, project, ref string, number int32) (*stored, error) {
+	if err := checkNamed(ref, number); err != nil {
+		return nil, err
+	}
+	return s.find(tx, project, ref, number)
+}
+
+func checkNamed(ref string, number int32) error {
+	if number < 1 && !strings.Contains(ref, aliasSign) {
+		return fault.InvalidField("version", "must be at least 1, or 0 with an alias of the model, such as support@candidate")
+	}
+	return nil
+}
+
+// versionNamed returns the model and the number of a version that is named by its number, whether there is such a version or not, or by an alias.
+func (s *Service) versionNamed(tx *db.Tx, project, ref string, number int32) (model string, n int32, err error) {
+	if err := checkNamed(ref, number); err != nil || !strings.Contains(ref, aliasSign) {
+		return ref, number, err
+	}
+	v, err := s.find(tx, project, ref, number)
+	if err != nil {
+		return "", 0, err
+	}
+	return v.version.GetModel(), v.version.GetVersion(), nil
 }
 
 // GetDeployment returns one deployment as it is, or as it was.

@@ -207,7 +207,7 @@ func (s *Service) PreviewCertificates(ctx context.Context, req *modelsv1.Preview
 	}
 	var v *stored
 	err = s.store.db.View(ctx, func(tx *db.Tx) (err error) {
-		v, err = s.find(tx, project, req.GetModel(), req.GetVersion())
+		v, err = s.named(tx, project, req.GetModel(), req.GetVersion())
 		return err
 	})
 	if err != nil {

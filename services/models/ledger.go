@@ -46,6 +46,11 @@ func (s *store) record(tx *db.Tx, c *modelsv1.DeploymentChange, next *modelsv1.D
 		c.Model, c.Version, c.VersionDigest = next.GetChampion().GetModel(), next.GetChampion().GetVersion(), next.GetChampion().GetDigest()
 	}
 	c.PolicyDigest, c.CertificateIds = next.GetPolicyDigest(), certificateIDs(next)
+	return s.append(tx, c, state, now)
+}
+
+// append adds an entry to the chain of its project. state is what the entry is about, as it is after the change.
+func (*store) append(tx *db.Tx, c *modelsv1.DeploymentChange, state []byte, now time.Time) error {
 	sum := sha256.Sum256(state)
 	c.StateSha256 = sum[:]
 	recorded := db.Micros(now)

@@ -67,7 +67,7 @@ final class DeploymentChange implements Message
         public readonly ?\DateTimeImmutable $recordTime = null,
         /** What the deployment answers. */
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
-        /** Name of the deployment. */
+        /** Name of the deployment; of an alias "model@alias". */
         public readonly string $deployment = '',
         /** What was changed. */
         public readonly DeploymentChangeKind|int $kind = DeploymentChangeKind::UNSPECIFIED,
@@ -95,7 +95,7 @@ final class DeploymentChange implements Message
         public readonly string $actor = '',
         /** Why, where somebody said so. */
         public readonly string $reason = '',
-        /** SHA-256 of the whole deployment after it, as the registry keeps it. */
+        /** SHA-256 of the whole deployment, or alias, after it, as the registry keeps it. */
         public readonly string $stateSha256 = '',
         /** Hash of the entry before; empty for the first. */
         public readonly string $previousHash = '',
