@@ -83,7 +83,7 @@ func (s *Service) SetAlias(ctx context.Context, req *modelsv1.SetAliasRequest) (
 		}
 		same := next.GetVersion() == now.GetVersion()
 		// A retry of a call whose answer was lost finds its own work done, one revision later than it expects.
-		if e := req.GetExpectedRevision(); e != 0 && e != now.GetRevision() && !(same && e == now.GetRevision()-1) {
+		if e := req.GetExpectedRevision(); e != 0 && e != now.GetRevision() && (!same || e != now.GetRevision()-1) {
 			return s.aliasConflict(tx, project, m, now, e)
 		}
 		if same {

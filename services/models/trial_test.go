@@ -47,9 +47,10 @@ func audited(d *modelsv1.Deployment, champion, wrong, challenger, wrongToo int64
 	}
 }
 
-func (r *registry) compare(t *testing.T, version int32) (*modelsv1.Comparison, error) {
+// compare asks how version 2 of support has done.
+func (r *registry) compare(t *testing.T) (*modelsv1.Comparison, error) {
 	t.Helper()
-	res, err := r.GetComparison(as(deadline(t), "acme"), &modelsv1.GetComparisonRequest{Operation: routing, Deployment: "support", Model: "support", Version: version})
+	res, err := r.GetComparison(as(deadline(t), "acme"), &modelsv1.GetComparisonRequest{Operation: routing, Deployment: "support", Model: "support", Version: 2})
 	return res.GetComparison(), err
 }
 
@@ -60,7 +61,7 @@ func TestVersionsThatShareTheTrafficAreComparedOnAudits(t *testing.T) {
 	r.tell(t, "monitoring", 1, audited(d, 1000, 20, 400, 14))
 	r.tell(t, "monitoring", 2, audited(d, 2000, 40, 1000, 70))
 	r.tell(t, "another", 1, audited(d, 1500, 30, 700, 40)) // late, from another process: all so far, and less than is known
-	c, err := r.compare(t, 2)
+	c, err := r.compare(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestWithoutAuditsNothingIsSaidOfErrors(t *testing.T) {
 	t.Parallel()
 	r, d := onTrial(t)
 	r.tell(t, "serving", 1, counted(d, d.GetChallengers()[0].GetVersion().GetDigest(), 300, 0))
-	c, err := r.compare(t, 2)
+	c, err := r.compare(t)
 	if err != nil || c.GetErrorChange() != 0 || c.GetErrorChangeLower() != -1 || c.GetErrorChangeUpper() != 1 || c.GetChallenger().GetAuditedErrorUpper() != 1 {
 		t.Errorf("%v, %v", c, err)
 	}
@@ -160,26 +161,26 @@ func TestCountsOfAnEarlierTrialOfTheSameVersionsDoNotCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.tell(t, "p", 2, report(first, 10)) // what a process had counted before it heard of the end
-	if c, err := r.compare(t, 2); err != nil || c.GetCompared() != 310 {
+	if c, err := r.compare(t); err != nil || c.GetCompared() != 310 {
 		t.Errorf("after its end a trial can be looked at: %v, %v", c, err)
 	}
 	second, err := r.try(ctx, 2, shadow, 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.compare(t, 2)
+	_, err = r.compare(t)
 	wantReason(t, "nothing compared in the new trial", err, "NOT_FOUND")
 	_, err = r.promote(ctx, 2)
 	wantReason(t, "promoted for what an earlier trial has seen", err, "PROMOTION_REFUSED")
 	r.tell(t, "p", 3, report(first, 500)) // very late
-	_, err = r.compare(t, 2)
+	_, err = r.compare(t)
 	wantReason(t, "still nothing", err, "NOT_FOUND")
 	r.tell(t, "p", 4, report(second, 150))
 	old := report(second, 50)
 	old.TrialTime = nil // a process of an earlier release does not say which trial
 	r.tell(t, "q", 1, old)
 	r.tell(t, "p", 5, report(first, 500))
-	if c, err := r.compare(t, 2); err != nil || c.GetCompared() != 200 || !c.GetTrialTime().AsTime().Equal(second.GetChallengers()[0].GetStartTime().AsTime()) {
+	if c, err := r.compare(t); err != nil || c.GetCompared() != 200 || !c.GetTrialTime().AsTime().Equal(second.GetChallengers()[0].GetStartTime().AsTime()) {
 		t.Errorf("the new trial: %v, %v", c, err)
 	}
 	// The other way round: the version before stands on trial beside the one that took its place.
