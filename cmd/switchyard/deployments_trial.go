@@ -25,14 +25,13 @@ func versionOf(s string, d *modelsv1.Deployment) (model string, number int32, er
 	if !other && strings.Contains(s, "@") {
 		return s, 0, nil
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	switch {
-	case model == "" || text == "" || err == nil && n < 0 || err != nil && other:
-		return "", 0, usagef("version %q: write its number or alias, such as 7 or candidate; of another model support/7 or support@candidate", s)
-	case err != nil:
-		return model + "@" + text, 0, nil
+	if n, err := strconv.ParseInt(text, 10, 32); err == nil && n >= 0 && model != "" {
+		return model, int32(n), nil
 	}
-	return model, int32(n), nil
+	if other || model == "" || text == "" || text[0] == '-' {
+		return "", 0, usagef("version %q: write its number or alias, such as 7 or candidate; of another model support/7 or support@candidate", s)
+	}
+	return model + "@" + text, 0, nil
 }
 
 // changed makes the RunE of a command that changes a deployment: it reads the deployment, names its revision to the change, and prints what it is then.
