@@ -3,7 +3,6 @@ package decision
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -37,7 +36,7 @@ func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *c
 		workers = max(1, workers-1) // one is always left to callers
 		do = func(i int) {
 			records[i] = score(i)
-			runtime.Gosched()
+			m.pace.GiveWay()
 		}
 	}
 	if err := spread(ctx, n, workers, do); err != nil {

@@ -28,6 +28,7 @@ type Pace struct {
 	asked atomic.Int64
 	took  atomic.Int64 // nanoseconds, of all that were timed
 	timed atomic.Int64
+	waits waiting
 
 	mu    sync.Mutex
 	busy  bool

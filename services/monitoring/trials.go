@@ -143,7 +143,7 @@ func (t *trial) forget(tx *db.Tx) error {
 // judged before.
 func (s *Service) judgeTrial(tx *db.Tx, k stateKey, st *state) (stops bool, err error) {
 	d, err := loadDeployment(tx, k.key)
-	if err != nil || len(d.GetChallengers()) == 0 || st.Detector.Starts == 0 {
+	if err != nil || len(d.GetChallengers()) == 0 || st.Errors.Starts == 0 {
 		return false, err
 	}
 	c, own, err := trialOf(tx, k, d)

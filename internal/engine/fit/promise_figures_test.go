@@ -310,7 +310,7 @@ func (d *drift) run(t *testing.T) {
 	t.Helper()
 	rounds, rng := figureRounds(), rand.New(rand.NewPCG(11, 13))
 	early, late, never, none, kept := 0, []int{}, 0, 0, 0
-	var errBefore, errAfter, share float64
+	var errBefore, errAfter, share, slow float64 // slow is the largest error that took longer
 	for range rounds {
 		cs := d.m.certifyReviewed(t, d.m.sample(rng, d.before.points, max(1000, len(d.before.points)), true), d.alpha, risk.KnownReviewerError(reviewerError))
 		if !slices.ContainsFunc(cs, func(c risk.Certificate) bool { return c.Certified }) {
@@ -331,10 +331,14 @@ func (d *drift) run(t *testing.T) {
 		switch n := d.m.stream(t, rng, watch, d.after, cs, 2*auditsWatched); {
 		case n > 0:
 			late = append(late, n)
+			if n > auditsWatched {
+				slow = max(slow, a)
+			}
 		case a <= d.alpha && d.stops: // the change did not break what this deployment promises: it may go on
 			kept++
 		default:
 			never++
+			slow = max(slow, a)
 		}
 	}
 	certified := float64(rounds - none)
@@ -351,8 +355,8 @@ func (d *drift) run(t *testing.T) {
 	if len(late) > 0 {
 		median = late[len(late)/2]
 	}
-	t.Logf("drift: %s, promise %.0f %%: automated %.0f %%, true error of the worse side %.1f %% before and %.1f %% after; of %d streams stopped %d before, %d within %d audits after (median %d), %d within %d; %d kept their promise",
-		d.name, 100*d.alpha, 100*share/certified, 100*errBefore/certified, 100*errAfter/certified, rounds-none, early, within, auditsWatched, median, len(late), 2*auditsWatched, kept)
+	t.Logf("drift: %s, promise %.0f %%: automated %.0f %%, true error of the worse side %.1f %% before and %.1f %% after; of %d streams stopped %d before, %d within %d audits after (median %d), %d within %d; %d kept their promise; error of those that took longer at most %.1f %%",
+		d.name, 100*d.alpha, 100*share/certified, 100*errBefore/certified, 100*errAfter/certified, rounds-none, early, within, auditsWatched, median, len(late), 2*auditsWatched, kept, 100*slow)
 	limit := figureDelta + 3*math.Sqrt(figureDelta*(1-figureDelta)/certified)
 	switch {
 	case d.informs:
@@ -410,7 +414,7 @@ func TestFigureDriftStopsAutomation(t *testing.T) {
 			m := trainFigure(t, eval.Routing, without(readSet(t, "clinc150/train.jsonl.gz", dataset.Options{})))
 			d := drift{
 				name: "clinc150, validation without " + pair.domains[0] + " and " + pair.domains[1] + " to test with them", m: m, alpha: figureAlpha,
-				stops: pair.stops, informs: !pair.stops, missed: 0.2, // where the certificate is strict, the error after the change is only twice the promise
+				stops: pair.stops, informs: !pair.stops, missed: 0.07, // where the certificate is strict, little of what is new is automated
 				before: m.world(t, without(readSet(t, "clinc150/valid.jsonl.gz", dataset.Options{})).Rows),
 				after:  m.world(t, readSet(t, "clinc150/test.jsonl.gz", dataset.Options{}).Rows),
 			}

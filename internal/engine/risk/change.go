@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// The two beta distributions that Changed bets with: rates before a change are mostly a few percent, those after it may be anything.
+// The two beta distributions that Changed bets with: rates before a change are mostly below some percent, those after it mostly below a fifth.
 const (
 	beforeWrong, beforeRight = 0.5, 10
-	afterWrong, afterRight   = 1, 4
+	afterWrong, afterRight   = 1, 14
 	// leastBefore is how many audits there must be before a start, or "before" says nothing.
 	leastBefore = 2 * blockAudits
 )
@@ -104,7 +104,7 @@ const (
 )
 
 // changeShare is the part of delta that is spent on WorldChanged. That test decides quickly, so it needs little; what is left makes the other hardly slower.
-const changeShare = 0.2
+const changeShare = 0.3
 
 // Judge says whether the promise of an error of at most alpha is broken. While it is kept and the world stays as it is, an answer other than Kept is ever given with probability at most
 // delta. r bounds the errors of the reviewers who audit. Once it is not Kept it should be acted on at once; with further audits it may become Kept again.
