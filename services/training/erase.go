@@ -78,12 +78,12 @@ func (s *Service) eraseFrom(ctx context.Context, project, subject string, d *sto
 	unused := false
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		unused = false
-		if _, err := tx.Exec(`UPDATE training_datasets SET message = ?, digest = ?, blob = ? WHERE project = ? AND name = ? AND version = ?`,
+		if _, err := tx.Exec(`UPDATE training_datasets SET message = ?, digest = ?, content = ? WHERE project = ? AND name = ? AND version = ?`,
 			message, next.GetDigest(), blob, project, d.GetName(), d.GetVersion()); err != nil {
 			return err
 		}
 		var others int64
-		_, err := tx.Get(`SELECT count(*) FROM training_datasets WHERE blob = ? AND deleted = 0`, []any{d.blob}, &others)
+		_, err := tx.Get(`SELECT count(*) FROM training_datasets WHERE content = ? AND deleted = 0`, []any{d.blob}, &others)
 		unused = others == 0
 		return err
 	})
