@@ -1498,6 +1498,7 @@ return [
         'switchyard.common.v1.PageRequest' => \Switchyard\Common\V1\PageRequest::class,
         'switchyard.common.v1.PageResponse' => \Switchyard\Common\V1\PageResponse::class,
         'switchyard.common.v1.RecordedInput' => \Switchyard\Common\V1\RecordedInput::class,
+        'switchyard.decisions.v1.DecisionReview' => \Switchyard\Decisions\V1\DecisionReview::class,
         'switchyard.decisions.v1.ErasePartRequest' => \Switchyard\Decisions\V1\ErasePartRequest::class,
         'switchyard.decisions.v1.ErasePartResponse' => \Switchyard\Decisions\V1\ErasePartResponse::class,
         'switchyard.decisions.v1.EraseSubjectRequest' => \Switchyard\Decisions\V1\EraseSubjectRequest::class,

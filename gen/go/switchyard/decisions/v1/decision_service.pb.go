@@ -11,6 +11,7 @@ package decisionsv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	v11 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -77,7 +78,9 @@ func (x *GetDecisionRequest) GetDecisionId() string {
 type GetDecisionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The record that was kept of it.
-	Record        *v1.DecisionRecord `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Record *v1.DecisionRecord `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	// What people and the application said of it. Absent for callers who lack review:read.
+	Review        *DecisionReview `protobuf:"bytes,2,opt,name=review,proto3" json:"review,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -119,6 +122,86 @@ func (x *GetDecisionResponse) GetRecord() *v1.DecisionRecord {
 	return nil
 }
 
+func (x *GetDecisionResponse) GetReview() *DecisionReview {
+	if x != nil {
+		return x.Review
+	}
+	return nil
+}
+
+// DecisionReview is what became of a decision after it was made.
+type DecisionReview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its item in the review queue; absent when it was none. Of one that was retired only what the queue still knows.
+	Item *v11.ReviewItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// The verdicts on it, oldest first, as far as the caller may see them. Those on an item that was retired come from the lake.
+	Verdicts []*v11.Verdict `protobuf:"bytes,2,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	// What the application said later, oldest first; at most 50. What is older than the project keeps feedback is in the lake only.
+	Feedback []*v11.Feedback `protobuf:"bytes,3,rep,name=feedback,proto3" json:"feedback,omitempty"`
+	// True when some of it could not be read now, because the review queue or the lake is away. What is missing may exist.
+	Incomplete    bool `protobuf:"varint,4,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionReview) Reset() {
+	*x = DecisionReview{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionReview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionReview) ProtoMessage() {}
+
+func (x *DecisionReview) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionReview.ProtoReflect.Descriptor instead.
+func (*DecisionReview) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DecisionReview) GetItem() *v11.ReviewItem {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *DecisionReview) GetVerdicts() []*v11.Verdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *DecisionReview) GetFeedback() []*v11.Feedback {
+	if x != nil {
+		return x.Feedback
+	}
+	return nil
+}
+
+func (x *DecisionReview) GetIncomplete() bool {
+	if x != nil {
+		return x.Incomplete
+	}
+	return false
+}
+
 // ReplayDecisionRequest names a decision.
 type ReplayDecisionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -130,7 +213,7 @@ type ReplayDecisionRequest struct {
 
 func (x *ReplayDecisionRequest) Reset() {
 	*x = ReplayDecisionRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -142,7 +225,7 @@ func (x *ReplayDecisionRequest) String() string {
 func (*ReplayDecisionRequest) ProtoMessage() {}
 
 func (x *ReplayDecisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -155,7 +238,7 @@ func (x *ReplayDecisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDecisionRequest.ProtoReflect.Descriptor instead.
 func (*ReplayDecisionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{2}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ReplayDecisionRequest) GetDecisionId() string {
@@ -186,7 +269,7 @@ type ReplayDecisionResponse struct {
 
 func (x *ReplayDecisionResponse) Reset() {
 	*x = ReplayDecisionResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -198,7 +281,7 @@ func (x *ReplayDecisionResponse) String() string {
 func (*ReplayDecisionResponse) ProtoMessage() {}
 
 func (x *ReplayDecisionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -211,7 +294,7 @@ func (x *ReplayDecisionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDecisionResponse.ProtoReflect.Descriptor instead.
 func (*ReplayDecisionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{3}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ReplayDecisionResponse) GetIdentical() bool {
@@ -271,7 +354,7 @@ type ReplayDifference struct {
 
 func (x *ReplayDifference) Reset() {
 	*x = ReplayDifference{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +366,7 @@ func (x *ReplayDifference) String() string {
 func (*ReplayDifference) ProtoMessage() {}
 
 func (x *ReplayDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +379,7 @@ func (x *ReplayDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDifference.ProtoReflect.Descriptor instead.
 func (*ReplayDifference) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{4}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReplayDifference) GetField() string {
@@ -349,7 +432,7 @@ type ListDecisionsRequest struct {
 
 func (x *ListDecisionsRequest) Reset() {
 	*x = ListDecisionsRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +444,7 @@ func (x *ListDecisionsRequest) String() string {
 func (*ListDecisionsRequest) ProtoMessage() {}
 
 func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +457,7 @@ func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDecisionsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{5}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDecisionsRequest) GetPage() *v1.PageRequest {
@@ -460,7 +543,7 @@ type ListDecisionsResponse struct {
 
 func (x *ListDecisionsResponse) Reset() {
 	*x = ListDecisionsResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +555,7 @@ func (x *ListDecisionsResponse) String() string {
 func (*ListDecisionsResponse) ProtoMessage() {}
 
 func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +568,7 @@ func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDecisionsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{6}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListDecisionsResponse) GetRecords() []*v1.DecisionRecord {
@@ -513,7 +596,7 @@ type EraseSubjectRequest struct {
 
 func (x *EraseSubjectRequest) Reset() {
 	*x = EraseSubjectRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +608,7 @@ func (x *EraseSubjectRequest) String() string {
 func (*EraseSubjectRequest) ProtoMessage() {}
 
 func (x *EraseSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +621,7 @@ func (x *EraseSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseSubjectRequest.ProtoReflect.Descriptor instead.
 func (*EraseSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{7}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EraseSubjectRequest) GetSubjectId() string {
@@ -563,7 +646,7 @@ type EraseSubjectResponse struct {
 
 func (x *EraseSubjectResponse) Reset() {
 	*x = EraseSubjectResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +658,7 @@ func (x *EraseSubjectResponse) String() string {
 func (*EraseSubjectResponse) ProtoMessage() {}
 
 func (x *EraseSubjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +671,7 @@ func (x *EraseSubjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseSubjectResponse.ProtoReflect.Descriptor instead.
 func (*EraseSubjectResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{8}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EraseSubjectResponse) GetPlaces() []*ErasedPlace {
@@ -625,7 +708,7 @@ type ErasedPlace struct {
 
 func (x *ErasedPlace) Reset() {
 	*x = ErasedPlace{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +720,7 @@ func (x *ErasedPlace) String() string {
 func (*ErasedPlace) ProtoMessage() {}
 
 func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +733,7 @@ func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasedPlace.ProtoReflect.Descriptor instead.
 func (*ErasedPlace) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{9}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ErasedPlace) GetPlace() string {
@@ -671,12 +754,20 @@ var File_switchyard_decisions_v1_decision_service_proto protoreflect.FileDescrip
 
 const file_switchyard_decisions_v1_decision_service_proto_rawDesc = "" +
 	"\n" +
-	".switchyard/decisions/v1/decision_service.proto\x12\x17switchyard.decisions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"?\n" +
+	".switchyard/decisions/v1/decision_service.proto\x12\x17switchyard.decisions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a)switchyard/review/v1/review_service.proto\"?\n" +
 	"\x12GetDecisionRequest\x12)\n" +
 	"\vdecision_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
-	"decisionId\"S\n" +
+	"decisionId\"\x94\x01\n" +
 	"\x13GetDecisionResponse\x12<\n" +
-	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record\"B\n" +
+	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record\x12?\n" +
+	"\x06review\x18\x02 \x01(\v2'.switchyard.decisions.v1.DecisionReviewR\x06review\"\xdd\x01\n" +
+	"\x0eDecisionReview\x124\n" +
+	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\x129\n" +
+	"\bverdicts\x18\x02 \x03(\v2\x1d.switchyard.review.v1.VerdictR\bverdicts\x12:\n" +
+	"\bfeedback\x18\x03 \x03(\v2\x1e.switchyard.review.v1.FeedbackR\bfeedback\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\x04 \x01(\bR\n" +
+	"incomplete\"B\n" +
 	"\x15ReplayDecisionRequest\x12)\n" +
 	"\vdecision_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"decisionId\"\xc6\x02\n" +
@@ -743,55 +834,63 @@ func file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP() []byte {
 	return file_switchyard_decisions_v1_decision_service_proto_rawDescData
 }
 
-var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_switchyard_decisions_v1_decision_service_proto_goTypes = []any{
 	(*GetDecisionRequest)(nil),     // 0: switchyard.decisions.v1.GetDecisionRequest
 	(*GetDecisionResponse)(nil),    // 1: switchyard.decisions.v1.GetDecisionResponse
-	(*ReplayDecisionRequest)(nil),  // 2: switchyard.decisions.v1.ReplayDecisionRequest
-	(*ReplayDecisionResponse)(nil), // 3: switchyard.decisions.v1.ReplayDecisionResponse
-	(*ReplayDifference)(nil),       // 4: switchyard.decisions.v1.ReplayDifference
-	(*ListDecisionsRequest)(nil),   // 5: switchyard.decisions.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil),  // 6: switchyard.decisions.v1.ListDecisionsResponse
-	(*EraseSubjectRequest)(nil),    // 7: switchyard.decisions.v1.EraseSubjectRequest
-	(*EraseSubjectResponse)(nil),   // 8: switchyard.decisions.v1.EraseSubjectResponse
-	(*ErasedPlace)(nil),            // 9: switchyard.decisions.v1.ErasedPlace
-	(*v1.DecisionRecord)(nil),      // 10: switchyard.common.v1.DecisionRecord
-	(*v1.Decision)(nil),            // 11: switchyard.common.v1.Decision
-	(*v1.PageRequest)(nil),         // 12: switchyard.common.v1.PageRequest
-	(v1.Operation)(0),              // 13: switchyard.common.v1.Operation
-	(v1.Outcome)(0),                // 14: switchyard.common.v1.Outcome
-	(v1.DecisionReason)(0),         // 15: switchyard.common.v1.DecisionReason
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
-	(*v1.PageResponse)(nil),        // 17: switchyard.common.v1.PageResponse
+	(*DecisionReview)(nil),         // 2: switchyard.decisions.v1.DecisionReview
+	(*ReplayDecisionRequest)(nil),  // 3: switchyard.decisions.v1.ReplayDecisionRequest
+	(*ReplayDecisionResponse)(nil), // 4: switchyard.decisions.v1.ReplayDecisionResponse
+	(*ReplayDifference)(nil),       // 5: switchyard.decisions.v1.ReplayDifference
+	(*ListDecisionsRequest)(nil),   // 6: switchyard.decisions.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),  // 7: switchyard.decisions.v1.ListDecisionsResponse
+	(*EraseSubjectRequest)(nil),    // 8: switchyard.decisions.v1.EraseSubjectRequest
+	(*EraseSubjectResponse)(nil),   // 9: switchyard.decisions.v1.EraseSubjectResponse
+	(*ErasedPlace)(nil),            // 10: switchyard.decisions.v1.ErasedPlace
+	(*v1.DecisionRecord)(nil),      // 11: switchyard.common.v1.DecisionRecord
+	(*v11.ReviewItem)(nil),         // 12: switchyard.review.v1.ReviewItem
+	(*v11.Verdict)(nil),            // 13: switchyard.review.v1.Verdict
+	(*v11.Feedback)(nil),           // 14: switchyard.review.v1.Feedback
+	(*v1.Decision)(nil),            // 15: switchyard.common.v1.Decision
+	(*v1.PageRequest)(nil),         // 16: switchyard.common.v1.PageRequest
+	(v1.Operation)(0),              // 17: switchyard.common.v1.Operation
+	(v1.Outcome)(0),                // 18: switchyard.common.v1.Outcome
+	(v1.DecisionReason)(0),         // 19: switchyard.common.v1.DecisionReason
+	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
+	(*v1.PageResponse)(nil),        // 21: switchyard.common.v1.PageResponse
 }
 var file_switchyard_decisions_v1_decision_service_proto_depIdxs = []int32{
-	10, // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
-	4,  // 1: switchyard.decisions.v1.ReplayDecisionResponse.differences:type_name -> switchyard.decisions.v1.ReplayDifference
-	10, // 2: switchyard.decisions.v1.ReplayDecisionResponse.recorded:type_name -> switchyard.common.v1.DecisionRecord
-	11, // 3: switchyard.decisions.v1.ReplayDecisionResponse.replayed:type_name -> switchyard.common.v1.Decision
-	12, // 4: switchyard.decisions.v1.ListDecisionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	13, // 5: switchyard.decisions.v1.ListDecisionsRequest.operation:type_name -> switchyard.common.v1.Operation
-	14, // 6: switchyard.decisions.v1.ListDecisionsRequest.outcome:type_name -> switchyard.common.v1.Outcome
-	15, // 7: switchyard.decisions.v1.ListDecisionsRequest.reason:type_name -> switchyard.common.v1.DecisionReason
-	16, // 8: switchyard.decisions.v1.ListDecisionsRequest.from:type_name -> google.protobuf.Timestamp
-	16, // 9: switchyard.decisions.v1.ListDecisionsRequest.to:type_name -> google.protobuf.Timestamp
-	10, // 10: switchyard.decisions.v1.ListDecisionsResponse.records:type_name -> switchyard.common.v1.DecisionRecord
-	17, // 11: switchyard.decisions.v1.ListDecisionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	9,  // 12: switchyard.decisions.v1.EraseSubjectResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
-	16, // 13: switchyard.decisions.v1.EraseSubjectResponse.time:type_name -> google.protobuf.Timestamp
-	0,  // 14: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
-	5,  // 15: switchyard.decisions.v1.DecisionService.ListDecisions:input_type -> switchyard.decisions.v1.ListDecisionsRequest
-	2,  // 16: switchyard.decisions.v1.DecisionService.ReplayDecision:input_type -> switchyard.decisions.v1.ReplayDecisionRequest
-	7,  // 17: switchyard.decisions.v1.DecisionService.EraseSubject:input_type -> switchyard.decisions.v1.EraseSubjectRequest
-	1,  // 18: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
-	6,  // 19: switchyard.decisions.v1.DecisionService.ListDecisions:output_type -> switchyard.decisions.v1.ListDecisionsResponse
-	3,  // 20: switchyard.decisions.v1.DecisionService.ReplayDecision:output_type -> switchyard.decisions.v1.ReplayDecisionResponse
-	8,  // 21: switchyard.decisions.v1.DecisionService.EraseSubject:output_type -> switchyard.decisions.v1.EraseSubjectResponse
-	18, // [18:22] is the sub-list for method output_type
-	14, // [14:18] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	11, // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
+	2,  // 1: switchyard.decisions.v1.GetDecisionResponse.review:type_name -> switchyard.decisions.v1.DecisionReview
+	12, // 2: switchyard.decisions.v1.DecisionReview.item:type_name -> switchyard.review.v1.ReviewItem
+	13, // 3: switchyard.decisions.v1.DecisionReview.verdicts:type_name -> switchyard.review.v1.Verdict
+	14, // 4: switchyard.decisions.v1.DecisionReview.feedback:type_name -> switchyard.review.v1.Feedback
+	5,  // 5: switchyard.decisions.v1.ReplayDecisionResponse.differences:type_name -> switchyard.decisions.v1.ReplayDifference
+	11, // 6: switchyard.decisions.v1.ReplayDecisionResponse.recorded:type_name -> switchyard.common.v1.DecisionRecord
+	15, // 7: switchyard.decisions.v1.ReplayDecisionResponse.replayed:type_name -> switchyard.common.v1.Decision
+	16, // 8: switchyard.decisions.v1.ListDecisionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	17, // 9: switchyard.decisions.v1.ListDecisionsRequest.operation:type_name -> switchyard.common.v1.Operation
+	18, // 10: switchyard.decisions.v1.ListDecisionsRequest.outcome:type_name -> switchyard.common.v1.Outcome
+	19, // 11: switchyard.decisions.v1.ListDecisionsRequest.reason:type_name -> switchyard.common.v1.DecisionReason
+	20, // 12: switchyard.decisions.v1.ListDecisionsRequest.from:type_name -> google.protobuf.Timestamp
+	20, // 13: switchyard.decisions.v1.ListDecisionsRequest.to:type_name -> google.protobuf.Timestamp
+	11, // 14: switchyard.decisions.v1.ListDecisionsResponse.records:type_name -> switchyard.common.v1.DecisionRecord
+	21, // 15: switchyard.decisions.v1.ListDecisionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	10, // 16: switchyard.decisions.v1.EraseSubjectResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
+	20, // 17: switchyard.decisions.v1.EraseSubjectResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 18: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
+	6,  // 19: switchyard.decisions.v1.DecisionService.ListDecisions:input_type -> switchyard.decisions.v1.ListDecisionsRequest
+	3,  // 20: switchyard.decisions.v1.DecisionService.ReplayDecision:input_type -> switchyard.decisions.v1.ReplayDecisionRequest
+	8,  // 21: switchyard.decisions.v1.DecisionService.EraseSubject:input_type -> switchyard.decisions.v1.EraseSubjectRequest
+	1,  // 22: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
+	7,  // 23: switchyard.decisions.v1.DecisionService.ListDecisions:output_type -> switchyard.decisions.v1.ListDecisionsResponse
+	4,  // 24: switchyard.decisions.v1.DecisionService.ReplayDecision:output_type -> switchyard.decisions.v1.ReplayDecisionResponse
+	9,  // 25: switchyard.decisions.v1.DecisionService.EraseSubject:output_type -> switchyard.decisions.v1.EraseSubjectResponse
+	22, // [22:26] is the sub-list for method output_type
+	18, // [18:22] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_decisions_v1_decision_service_proto_init() }
@@ -805,7 +904,7 @@ func file_switchyard_decisions_v1_decision_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_decisions_v1_decision_service_proto_rawDesc), len(file_switchyard_decisions_v1_decision_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
