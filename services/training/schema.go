@@ -68,4 +68,16 @@ var steps = []string{
 		looked  BIGINT NOT NULL,
 		PRIMARY KEY (project, name)
 	)`,
+	// Which data sets held rows of a person who was erased: who repeats an erasure must learn the same of what was trained. A person is 16 bytes of a hash.
+	`CREATE TABLE training_erasures (
+		project TEXT   NOT NULL,
+		person  BLOB   NOT NULL,
+		name    TEXT   NOT NULL,
+		version BIGINT NOT NULL,
+		train   BIGINT NOT NULL,
+		test    BIGINT NOT NULL,
+		erased  BIGINT NOT NULL,
+		PRIMARY KEY (project, person, name, version)
+	);
+	CREATE INDEX training_erasures_erased ON training_erasures (erased)`,
 }
