@@ -10,3 +10,12 @@ func TestGarbageIsBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLimitOfMemoryLeavesRoomForGarbage(t *testing.T) {
+	t.Parallel()
+	for live, want := range map[uint64]int64{0: 192 << 20, 64 << 20: 192 << 20, 256 << 20: 352 << 20, 1 << 30: 1152<<20 + 64<<20} {
+		if got := limitFor(live); got != want {
+			t.Errorf("%d bytes live: limit %d, want %d", live, got, want)
+		}
+	}
+}

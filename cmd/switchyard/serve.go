@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/switchyard-ai/switchyard/internal/app"
 	"github.com/switchyard-ai/switchyard/internal/config"
+	"github.com/switchyard-ai/switchyard/internal/cores"
 )
 
 // defaultConfigFile is read when it exists and no other is named.
@@ -112,13 +112,14 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			if err != nil {
 				return err
 			}
+			cores.Spare()
 			a, err := app.Start(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr()})
 			if err != nil {
 				return err
 			}
 			collectLess(c.Context())
 			announce(c, a, cfg)
-			settled := time.AfterFunc(settleTime, debug.FreeOSMemory)
+			settled := time.AfterFunc(settleTime, settle)
 			defer settled.Stop()
 			err = a.Run(c.Context())
 			return errors.Join(err, a.Close())

@@ -149,6 +149,7 @@ func (f *reviewFeed) follow(ctx context.Context, batch []bus.Delivery) error {
 // applyAll brings what waits into the queue, however long that takes. It returns false when the context ends before.
 func (f *reviewFeed) applyAll(ctx context.Context) bool {
 	for pause := 10 * time.Millisecond; len(f.pending) > 0; {
+		f.pace.GiveWay()
 		some := f.pending[:min(reviewRows, len(f.pending))]
 		err := f.review.Apply(ctx, f.records(ctx, some))
 		if ctx.Err() != nil {

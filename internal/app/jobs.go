@@ -38,7 +38,7 @@ func (a *App) startJobs(ctx context.Context) error {
 	a.jobs = jobs.NewJobs(jobs.JobDeps{
 		Inputs: inputs,
 		DB:     a.db, Dir: filepath.Join(a.config.DataDir, "jobs"), Deciders: a.deciders(), Config: a.config.Jobs.Batches, Log: a.log,
-		Waited: a.pace.Waited,
+		Waited: a.pace.Waited, GiveWay: a.pace.GiveWay,
 	})
 	a.closers = append(a.closers, a.jobs.Close)
 	if err := a.jobs.Start(ctx); err != nil {

@@ -3,11 +3,11 @@ package dataset
 import (
 	"cmp"
 	"encoding/hex"
-	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/switchyard-ai/switchyard/internal/alike"
+	"github.com/switchyard-ai/switchyard/internal/cores"
 )
 
 // Alikeness counts what Group found.
@@ -113,7 +113,7 @@ func joinAlike(rows []Row, keys []Key, first map[Key]int, likeness float64, f *f
 // signatures returns the shingles and band keys of all texts.
 func signatures(rows []Row) ([]alike.Set, [][]int64) {
 	sets, bands := make([]alike.Set, len(rows)), make([][]int64, len(rows))
-	workers := max(1, min(runtime.GOMAXPROCS(0), len(rows)/64))
+	workers := max(1, min(cores.Count(), len(rows)/64))
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {

@@ -115,6 +115,8 @@ func (m *Maker) Record(ctx context.Context, t *Target, r *commonv1.DecisionRecor
 		return nil
 	}
 	m.pace.Asked(1)
+	m.pace.Enter()
+	defer m.pace.Leave()
 	var err error
 	if t.recordMode() == modelsv1.RecordMode_RECORD_MODE_ASYNC {
 		if err = m.recorder.RecordAsync(r); bufferFull(err) {

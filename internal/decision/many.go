@@ -3,12 +3,12 @@ package decision
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	"github.com/switchyard-ai/switchyard/internal/cores"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/telemetry"
 )
@@ -31,15 +31,15 @@ func InBackground(ctx context.Context) context.Context {
 func (m *Maker) Many(ctx context.Context, t *Target, n int, score func(i int) *commonv1.DecisionRecord) error {
 	records := make([]*commonv1.DecisionRecord, n)
 	do := func(i int) { records[i] = score(i) }
-	cores := runtime.GOMAXPROCS(0)
+	workers := cores.Count()
 	if ctx.Value(backgroundKey{}) != nil {
-		cores = max(1, cores-1) // one is always left to callers
+		workers = max(1, workers-1) // one is always left to callers
 		do = func(i int) {
 			records[i] = score(i)
-			runtime.Gosched()
+			m.pace.GiveWay()
 		}
 	}
-	if err := spread(ctx, n, cores, do); err != nil {
+	if err := spread(ctx, n, workers, do); err != nil {
 		return err
 	}
 	made := records[:0]

@@ -3,10 +3,11 @@
 package pace
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/switchyard-ai/switchyard/internal/cores"
 )
 
 const (
@@ -27,6 +28,7 @@ type Pace struct {
 	asked atomic.Int64
 	took  atomic.Int64 // nanoseconds, of all that were timed
 	timed atomic.Int64
+	waits waiting
 
 	mu    sync.Mutex
 	busy  bool
@@ -88,7 +90,7 @@ func (p *Pace) Busy() bool {
 	}
 	count, used := p.asked.Load(), p.processor()
 	rate := float64(count-p.count) / passed.Seconds()
-	share := (used - p.used).Seconds() / passed.Seconds() / float64(runtime.GOMAXPROCS(0))
+	share := (used - p.used).Seconds() / passed.Seconds() / float64(cores.Count())
 	p.busy = passed < longest && rate >= leastRate && share >= busyShare
 	if rate >= leastRate { // reading what the machine does is not free
 		idle, all := p.ticks()

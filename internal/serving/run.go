@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +16,7 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
+	"github.com/switchyard-ai/switchyard/internal/cores"
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -212,7 +212,7 @@ func (t *Table) openAll(ctx context.Context, l *loader, batch map[Key]*modelsv1.
 		out[digest] = &opening{}
 	}
 	var wg sync.WaitGroup
-	for range min(len(digests), max(2, runtime.GOMAXPROCS(0))) {
+	for range min(len(digests), max(2, cores.Count())) {
 		wg.Go(func() {
 			for digest := range work {
 				o := out[digest]

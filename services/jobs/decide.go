@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"runtime"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -24,6 +23,8 @@ type Deciders struct {
 	Moderation     moderationv1.ModerationServiceClient
 	Routing        routingv1.RoutingServiceClient
 	Classification classificationv1.ClassificationServiceClient
+
+	giveWay func() // between two lines: reading a frame takes as long as deciding about it
 }
 
 func (d Deciders) has(op commonv1.Operation) bool {
@@ -55,7 +56,6 @@ func (g *group[Item, Result]) read(i int, line []byte) (*Item, *commonv1.ItemErr
 		return nil, fault.Item(fault.Malformed("line is not an item in JSON: %v", err))
 	}
 	g.items, g.at = append(g.items, item), append(g.at, i)
-	runtime.Gosched() // reading a frame takes as long as deciding about it
 	return item, nil
 }
 
@@ -102,6 +102,7 @@ func (d Deciders) moderate(ctx context.Context, deployment string, lines [][]byt
 		results[i].Result = &jobsv1.JobResult_Moderation{Moderation: r}
 	}
 	for i, line := range lines {
+		d.giveWay()
 		item, bad := g.read(i, line)
 		if bad != nil {
 			put(i, &moderationv1.ModerationResult{Error: bad})
@@ -119,6 +120,7 @@ func (d Deciders) route(ctx context.Context, deployment string, lines [][]byte, 
 	var g group[routingv1.InquiryItem, routingv1.RoutingResult]
 	put := func(i int, r *routingv1.RoutingResult) { results[i].Result = &jobsv1.JobResult_Routing{Routing: r} }
 	for i, line := range lines {
+		d.giveWay()
 		item, bad := g.read(i, line)
 		if bad != nil {
 			put(i, &routingv1.RoutingResult{Error: bad})
@@ -140,6 +142,7 @@ func (d Deciders) classify(textCtx, recordCtx context.Context, deployment string
 		results[i].Result = &jobsv1.JobResult_Classification{Classification: r}
 	}
 	for i, line := range lines {
+		d.giveWay()
 		var id string
 		var bad *commonv1.ItemError
 		probe := &classificationv1.RecordItem{}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,8 @@ type JobDeps struct {
 	Now func() time.Time
 	// Waited returns how long callers have waited for their decisions so far, together, and for how many; nil when nobody ever waits.
 	Waited func() (total time.Duration, decisions int64)
+	// GiveWay is called between small pieces of work and lets others have the processors first; nil means runtime.Gosched.
+	GiveWay func()
 }
 
 // Jobs implements the JobService of the contract.
@@ -60,6 +63,8 @@ type Jobs struct {
 	turns  turns
 	wake   chan struct{} // holds one signal when a job may run
 	give   givingWay
+
+	giveWay func()
 
 	deciding sync.Mutex   // held for a slice, and by Erase, which changes files under a job
 	waiting  atomic.Int32 // erasures that wait for the end of a slice
@@ -87,6 +92,10 @@ func NewJobs(d JobDeps) *Jobs {
 		active: map[jobKey]*job{}, wake: make(chan struct{}, 1),
 	}
 	s.turns.most = s.config.running
+	if d.GiveWay == nil {
+		d.GiveWay = runtime.Gosched
+	}
+	s.deciders.giveWay, s.giveWay = d.GiveWay, d.GiveWay
 	s.give = givingWay{most: s.config.Share, least: s.config.LeastShare, waited: d.Waited}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s

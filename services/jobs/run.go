@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -261,7 +260,7 @@ func (w *resultWriter) write(results []*jobsv1.JobResult, inputAt int64, took ti
 			return err
 		}
 		w.entries = append(w.entries, w.buf[at:len(w.buf):len(w.buf)])
-		runtime.Gosched() // others first, as while deciding
+		w.jobs.giveWay() // others first, as while deciding
 	}
 	if err := w.out.append(w.entries); err != nil {
 		return err

@@ -121,7 +121,7 @@ func (s *Service) learnCertificate(tx *db.Tx, k key, old, d *modelsv1.Deployment
 	if resumed {
 		st = &state{Since: db.Micros(d.GetUpdateTime().AsTime())}
 	}
-	if !resumed && st.Detector.Starts == 0 {
+	if !resumed && st.Errors.Starts == 0 {
 		return false, nil
 	}
 	return s.judge(tx, stateKey{k, root}, st, now)

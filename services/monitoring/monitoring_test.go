@@ -2,6 +2,7 @@ package monitoring_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -93,6 +94,34 @@ func TestABrokenPromiseStopsAutomationByItself(t *testing.T) {
 	if s := w.promise(t).GetSides()[0]; s.GetAudits() != 50 {
 		t.Errorf("after resuming: %v", s)
 	}
+}
+
+func TestInputsOfAnotherWorldStopAutomation(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.deploy(t, support(1, "c1"))
+	w.audit(t, "good", "c1", 400, 12)
+	for i := range 100 {
+		d, v := w.audited(fmt.Sprint("new-", i), "c1", 0.1, i%8 != 0)
+		verdict := &reviewv1.Verdict{}
+		if err := unmarshal(v.Data, verdict); err != nil {
+			t.Fatal(err)
+		}
+		if i%8 == 0 {
+			verdict.Answer = &reviewv1.Answer{OutOfScope: true}
+		}
+		v.Data = encode(verdict)
+		w.apply(t, d, v)
+	}
+	p := w.until(t, "automation is stopped", func(p *monitoringv1.Promise) bool {
+		return p.GetSides()[0].GetState() == monitoringv1.AutomationState_AUTOMATION_STATE_STOPPED
+	})
+	for _, part := range []string{"automation stopped since", "belong to none of the labels have become more frequent (95 %)", "probably above 5 %", "disagreed with"} {
+		if !strings.Contains(p.GetStatement(), part) {
+			t.Errorf("the statement lacks %q: %s", part, p.GetStatement())
+		}
+	}
+	t.Log(p.GetStatement())
 }
 
 func TestWhatHasToBeStoppedIsStoppedAlsoAfterARestart(t *testing.T) {

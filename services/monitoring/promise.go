@@ -178,7 +178,7 @@ func (s *Service) side(tx *db.Tx, k key, d *modelsv1.Deployment, c *modelsv1.Cer
 func (s *Service) measured(p *monitoringv1.SidePromise, st *state, people *people) {
 	delta := 1 - p.GetConfidence()
 	r := s.reviewers(people, delta)
-	total, recent := st.Detector.Total(), st.Detector.Recent(recentAudits)
+	total, recent := st.Errors.Total(), st.Errors.Recent(recentAudits)
 	n, k := total.Audits()
 	p.Audits, p.Disagreements, p.Disagreement = int64(n), int64(k), total.Rate()
 	p.LiveError, p.RecentError = r.Estimate(total.Rate()), r.Estimate(recent.Rate())

@@ -19,18 +19,19 @@ type stateKey struct {
 
 // state is what audits have shown, as it is stored.
 type state struct {
-	Detector risk.Detector `json:"detector"`
-	Scope    risk.Sequence `json:"scope"` // "wrong" are inputs that belong to none of the labels
-	Labels   labelCounts   `json:"labels"`
-	Since    int64         `json:"since"` // audits of earlier decisions do not count
+	risk.Watch
+	Scope  risk.Sequence `json:"scope"` // "wrong" are inputs that belong to none of the labels
+	Labels labelCounts   `json:"labels"`
+	Since  int64         `json:"since"` // audits of earlier decisions do not count
 }
 
 func (st *state) observe(propensity float64, wrong bool, truth string) error {
-	if err := st.Detector.Observe(propensity, wrong); err != nil {
+	foreign := truth == outOfScope
+	if err := st.Watch.Observe(propensity, wrong, foreign); err != nil {
 		return err
 	}
 	st.Labels.add(truth)
-	return st.Scope.Observe(propensity, truth == outOfScope)
+	return st.Scope.Observe(propensity, foreign)
 }
 
 func loadState(tx *db.Tx, project, root string) (*state, error) {
@@ -109,7 +110,7 @@ func (s *Service) judge(tx *db.Tx, k stateKey, st *state, now int64) (stops bool
 		confidence = 0.95
 	}
 	r := s.reviewers(p, 1-confidence)
-	total := st.Detector.Total()
+	total := st.Errors.Total()
 	lower, upper := r.Correct(total.Interval(1 - confidence - r.Delta))
 	audits, _ := total.Audits()
 	data, err := json.Marshal(st)
@@ -135,13 +136,20 @@ func (s *Service) judge(tx *db.Tx, k stateKey, st *state, now int64) (stops bool
 // broken says in a sentence why automation under a certificate has to be stopped; empty when it has not.
 func (s *Service) broken(st *state, c *modelsv1.Certificate, p *people) string {
 	r := s.reviewers(p, 1-c.GetConfidence())
-	if !st.Detector.Exceeded(c.GetMaxError(), 1-c.GetConfidence(), r) {
-		return ""
+	alpha, confidence := percent(c.GetMaxError()), percent(c.GetConfidence())
+	disagreed := func(shown risk.Sequence) string {
+		n, k := shown.Audits()
+		return fmt.Sprintf("people disagreed with %d of the last %d automated decisions that they checked, about %s wrong", k, n, percent(r.Estimate(shown.Rate())))
 	}
-	recent := st.Detector.Strongest(r.Alarm(c.GetMaxError()))
-	n, k := recent.Audits()
-	return fmt.Sprintf("audits show an error above %s (%s): people disagreed with %d of the last %d automated decisions that they checked, about %s wrong",
-		percent(c.GetMaxError()), percent(c.GetConfidence()), k, n, percent(r.Estimate(recent.Rate())))
+	switch st.Judge(c.GetMaxError(), 1-c.GetConfidence(), r) {
+	case risk.TooManyErrors:
+		return fmt.Sprintf("audits show an error above %s (%s): %s", alpha, confidence, disagreed(st.Errors.Strongest(r.Alarm(c.GetMaxError()))))
+	case risk.WorldChanged:
+		return fmt.Sprintf("audits show that inputs which belong to none of the labels have become more frequent (%s), and the error since then is probably above %s: %s",
+			confidence, alpha, disagreed(st.SinceChange()))
+	case risk.Kept:
+	}
+	return ""
 }
 
 // reviewers returns the bounds of the reviewers' errors: measured on test items when there are enough answers, which takes a fifth of delta, and

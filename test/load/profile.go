@@ -84,7 +84,7 @@ func (b *bench) profileProduct(ctx context.Context, only string) error {
 	return b.profileSide(ctx, "job", jobSide(conns[0], texts))
 }
 
-// jobSide runs one job of as many items as are decided in about the window, and returns how many a second.
+// jobSide runs one job of as many items as are decided in about the window, beside somebody who calls, and returns how many items a second.
 func jobSide(conn *grpc.ClientConn, texts []string) side {
 	return func(ctx context.Context, window time.Duration) (float64, error) {
 		items, peak := int(window.Seconds()*10_000), 0.0
@@ -93,8 +93,15 @@ func jobSide(conn *grpc.ClientConn, texts []string) side {
 		if err := submitTexts(ctx, conn, id, texts, items); err != nil {
 			return 0, err
 		}
+		ended, called := make(chan time.Time), make(chan error, 1)
+		go func() {
+			times, err := interactive(ctx, conn, texts, ended)
+			fmt.Fprintf(os.Stderr, "single calls meanwhile: p50 %.2f, p99 %.2f ms\n", percentile(times, 0.5), percentile(times, 0.99))
+			called <- err
+		}()
 		err := followJob(ctx, conn, id, int64(items), os.Getpid(), &peak)
-		return float64(items) / time.Since(began).Seconds(), err
+		close(ended)
+		return float64(items) / time.Since(began).Seconds(), errors.Join(err, <-called)
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"math"
-	"runtime"
 	"sync"
 
+	"github.com/switchyard-ai/switchyard/internal/cores"
 	"github.com/switchyard-ai/switchyard/internal/dataset"
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/engine/eval"
@@ -37,7 +37,7 @@ func Score(ctx context.Context, p engine.Predictor, rows []dataset.Row, moderati
 // ask fills in the answers and truths of a sample.
 func ask(ctx context.Context, p engine.Predictor, rows []dataset.Row, x *index, s *eval.Sample) error {
 	s.Probs, s.Truth = make([]float32, len(s.Labels)*len(rows)), make([][]int32, len(rows))
-	workers := max(1, min(runtime.GOMAXPROCS(0), len(rows)/64))
+	workers := max(1, min(cores.Count(), len(rows)/64))
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {

@@ -1,9 +1,10 @@
 package record
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/switchyard-ai/switchyard/internal/cores"
 )
 
 // chunkRows is the number of rows whose sums are added up together. It is fixed: sums of floating-point numbers depend on
@@ -14,7 +15,7 @@ func workers(n int) int {
 	if n > 0 {
 		return n
 	}
-	return runtime.GOMAXPROCS(0)
+	return cores.Count()
 }
 
 // each calls f for 0 to n-1 on that many goroutines and waits for all. f must write only what belongs to its index.

@@ -42,7 +42,7 @@ func (b *batch) step(rows []int, rate float64) float64 {
 		scale *= 1 - float64(rate*t.s.L2)
 	}
 	k := float32(-rate / scale)
-	n := min(cores(), len(rows))
+	n := min(threads(), len(rows))
 	parallel(n, func(w int) {
 		for j := w; j < len(rows); j += n {
 			g := b.gradients[j*t.width:][:t.width]

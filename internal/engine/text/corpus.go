@@ -23,7 +23,7 @@ func readRows(rows []Row, buckets int) *corpus {
 	const block = 256
 	blocks := make([][]uint32, (len(rows)+block-1)/block)
 	lengths := make([]int, len(rows))
-	n := cores()
+	n := threads()
 	parallel(n, func(k int) {
 		r := borrow(buckets)
 		defer giveBack(r)
@@ -57,7 +57,7 @@ func readRows(rows []Row, buckets int) *corpus {
 func (c *corpus) finish(s *scorer) {
 	c.vals = make([]float32, len(c.ids))
 	split := uint32(wordBuckets(s.buckets))
-	n := cores()
+	n := threads()
 	parallel(n, func(k int) {
 		for i := k; i < c.rows(); i += n {
 			ids, vals := c.ids[c.start[i]:c.start[i+1]], c.vals[c.start[i]:c.start[i+1]]
@@ -109,7 +109,7 @@ func weighBuckets(c *corpus, rows []Row, s Settings, labels int, counts []float3
 		}
 	}
 	scale := make([]float64, s.Buckets)
-	n := cores()
+	n := threads()
 	parallel(n, func(k int) {
 		for b := k; b < s.Buckets; b += n {
 			row := counts[b*width:][:labels]

@@ -11,7 +11,7 @@ import (
 func (t *trainer) quantise(s *scorer) {
 	*s = t.scorer
 	s.bias, s.step = slices.Clone(t.bias[:t.labels]), make([]float32, t.labels)
-	n := cores()
+	n := threads()
 	tops := make([][]float64, n)
 	parallel(n, func(k int) {
 		top := make([]float64, t.labels)

@@ -48,7 +48,7 @@ func newTrainer(s Settings, rows, valid []Row, labels int) *trainer {
 	t.check.finish(&t.scorer)
 	t.balance()
 	t.soften()
-	t.cut(cores())
+	t.cut(threads())
 	return t
 }
 
@@ -199,7 +199,7 @@ func next(state *uint64) uint64 {
 // evaluate returns mean loss and accuracy on the validation rows.
 func (t *trainer) evaluate() (loss, accuracy float64) {
 	losses, right := make([]float64, t.check.rows()), make([]float64, t.check.rows())
-	n := cores()
+	n := threads()
 	parallel(n, func(k int) {
 		g := make([]float32, t.width)
 		for i := k; i < t.check.rows(); i += n {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
-	"runtime"
 	"slices"
 	"sync"
 
+	"github.com/switchyard-ai/switchyard/internal/cores"
 	"github.com/switchyard-ai/switchyard/internal/engine"
 	"github.com/switchyard-ai/switchyard/internal/engine/modelfile"
 )
@@ -139,4 +139,4 @@ func parallel(n int, f func(k int)) {
 }
 
 // cores is how many goroutines share the work; no result depends on it.
-func cores() int { return min(runtime.GOMAXPROCS(0), 16) }
+func threads() int { return min(cores.Count(), 16) }

@@ -38,6 +38,8 @@ type MonthOptions struct {
 	MaxError, AuditRate, SecondOpinions float64
 	// NewLabels is how many labels start a training run.
 	NewLabels int64
+	// Margin is by how much a version may seem to be worse than the one before it: with some hundred rows to compare them on, chance alone explains some points.
+	Margin float64
 	// People work on the queue.
 	People []Person
 	// Say tells what is being done, Tick how a day was; both may be nil.
@@ -49,7 +51,7 @@ type MonthOptions struct {
 func DefaultMonth() MonthOptions {
 	return MonthOptions{
 		Seed: 1, Days: 30, PerDay: 400, Examples: 10, DriftDay: 18, Swapped: [2]string{"HR Support", "Access"}, MaxError: 0.08, AuditRate: 0.1, SecondOpinions: 0.1,
-		NewLabels: 800, People: CarefulTeam(),
+		NewLabels: 800, Margin: 0.05, People: CarefulTeam(),
 	}
 }
 
@@ -57,7 +59,7 @@ func DefaultMonth() MonthOptions {
 func SmallMonth() MonthOptions {
 	o := DefaultMonth()
 	o.Days, o.PerDay, o.DriftDay, o.NewLabels, o.MaxError, o.AuditRate = 28, 250, 10, 600, 0.12, 0.2
-	o.Enough = 3
+	o.Enough, o.Margin = 3, 0.1
 	return o
 }
 

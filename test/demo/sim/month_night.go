@@ -130,7 +130,7 @@ func (m *Month) schedule(ctx context.Context) error {
 		Spec: &trainingv1.RunSpec{
 			Operation: operation, Deployment: deployment, Training: &trainingv1.TrainingSpec{HoldOut: 0.25},
 			// With few labels nobody can tell a model that knows little from labels that are wrong, or show that it is not worse by 2 points. What may be automated is the certificate's to say, and for that there is no leniency.
-			Gates: &trainingv1.GatePolicy{Margin: 0.05, GroupMargin: 0.15, MaxLabelNoise: 0.3, MaxCalibrationError: 0.1},
+			Gates: &trainingv1.GatePolicy{Margin: m.o.Margin, GroupMargin: 0.15, MaxLabelNoise: 0.3, MaxCalibrationError: 0.1},
 			Data: &trainingv1.RunSpec_Build{Build: &trainingv1.BuildDatasetRequest{
 				Name: deployment, Query: &trainingv1.DatasetQuery{Operation: operation, Deployment: deployment},
 				Split: &trainingv1.SplitSpec{Method: trainingv1.SplitMethod_SPLIT_METHOD_TIME, TestShare: 0.2},
