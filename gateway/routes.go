@@ -42,6 +42,9 @@ func newRoutes() (*routes, error) {
 		}
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
+			if forGRPC(methods) {
+				continue
+			}
 			for j := range methods.Len() {
 				if err = rs.add(methods.Get(j)); err != nil {
 					return false
@@ -52,6 +55,16 @@ func newRoutes() (*routes, error) {
 	})
 	slices.SortFunc(rs.all, func(a, b *route) int { return strings.Compare(string(a.rpc.FullName()), string(b.rpc.FullName())) })
 	return rs, err
+}
+
+// forGRPC says whether a service is for gRPC alone: none of its methods has an HTTP binding.
+func forGRPC(methods protoreflect.MethodDescriptors) bool {
+	for i := range methods.Len() {
+		if proto.HasExtension(methods.Get(i).Options(), annotations.E_Http) {
+			return false
+		}
+	}
+	return true
 }
 
 func (rs *routes) add(m protoreflect.MethodDescriptor) error {

@@ -44,7 +44,7 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		newServe(), newTrain(), newDatasets(), newRuns(),
+		newServe(), newWorker(), newTrain(), newDatasets(), newRuns(),
 		newModerate(), newRoute(), newClassify(), newExplain(), newReplay(),
 		newPromises(), newEvaluate(),
 		newDeployments(), newModels(),

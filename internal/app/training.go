@@ -3,13 +3,18 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
+	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/services/training"
 )
+
+// workAge is how long the queue keeps a step that no worker takes; the service posts what still waits again.
+const workAge = 24 * time.Hour
 
 // startTraining starts data sets and runs. A run acts for the project that started it, which a connection to another process could not say: runs need the registry in
 // the same process.
@@ -45,8 +50,12 @@ func (a *App) startTraining(ctx context.Context, version string) error {
 		}
 		review = reviewv1.NewReviewServiceClient(conn)
 	}
+	var queue training.Queue
+	if a.config.Training.Execution != training.InProcess {
+		queue = bus.NewQueue(a.bus, bus.QueueConfig{Name: "training", Kinds: training.Kinds(), AckWait: a.config.Training.Lease, MaxAge: workAge})
+	}
 	a.training = training.New(training.Deps{
-		DB: a.db, Blobs: blobs, Temp: filepath.Join(dir, "received"), Lake: a.lake.Load, Models: models, Review: review, Version: version, Config: a.config.Training, Log: a.log,
+		Queue: queue, DB: a.db, Blobs: blobs, Temp: filepath.Join(dir, "received"), Lake: a.lake.Load, Models: models, Review: review, Version: version, Config: a.config.Training, Log: a.log,
 	})
 	a.closers = append(a.closers, a.training.Close)
 	if err := a.training.Start(ctx); err != nil {

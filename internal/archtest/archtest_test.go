@@ -33,7 +33,7 @@ var rules = []rule{
 	{
 		"internal/engine",
 		[]string{"gen/", "internal/", "services/", "gateway"},
-		[]string{"internal/engine", "internal/fault", "internal/telemetry", "internal/testkit", "internal/dataset", "internal/chart"},
+		[]string{"internal/engine", "internal/fault", "internal/telemetry", "internal/testkit", "internal/dataset", "internal/chart", "internal/cores"},
 		"the engine turns inputs into probabilities and knows nothing of projects, contracts or transports",
 	},
 	{
@@ -87,7 +87,7 @@ var rules = []rule{
 	{
 		"internal/serving",
 		[]string{"internal/", "services/", "gateway"},
-		[]string{"internal/serving", "internal/engine", "internal/blob", "internal/lake", "internal/fault", "internal/telemetry", "internal/auth", "internal/testkit"},
+		[]string{"internal/serving", "internal/engine", "internal/blob", "internal/lake", "internal/cores", "internal/fault", "internal/telemetry", "internal/auth", "internal/testkit"},
 		"serving learns what is live over the contract of models, never from its tables",
 	},
 	{

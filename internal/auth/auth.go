@@ -23,7 +23,7 @@ var Scopes = []string{
 	"training:read", "training:write",
 	"monitoring:read",
 	"identity:read", "identity:write",
-	"platform:admin", "platform:serve",
+	"platform:admin", "platform:serve", "platform:train",
 }
 
 const (

@@ -41,12 +41,15 @@ type puller struct {
 	b        *Bus
 	sub      *nats.Subscription
 	inbox    string
+	stream   string
 	consumer string
 	pulls    uint64
 }
 
-// pull makes a puller; close it.
-func (b *Bus) pull(consumer string) (*puller, error) {
+// pull makes a puller of the events; close it.
+func (b *Bus) pull(consumer string) (*puller, error) { return b.pullFrom(Stream, consumer) }
+
+func (b *Bus) pullFrom(stream, consumer string) (*puller, error) {
 	inbox := b.nc.NewInbox()
 	sub, err := b.nc.SubscribeSync(inbox + ".*")
 	if err != nil {
@@ -55,7 +58,7 @@ func (b *Bus) pull(consumer string) (*puller, error) {
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // what is under way is limited by what was asked for
 		return nil, errors.Join(err, sub.Unsubscribe())
 	}
-	return &puller{b: b, sub: sub, inbox: inbox, consumer: consumer}, nil
+	return &puller{b: b, sub: sub, inbox: inbox, stream: stream, consumer: consumer}, nil
 }
 
 func (p *puller) close() { _ = p.sub.Unsubscribe() }
@@ -89,7 +92,7 @@ func (p *puller) ask(ctx context.Context, r pullRequest) ([]Delivery, error) {
 	}
 	p.pulls++
 	reply := p.inbox + "." + strconv.FormatUint(p.pulls, 36)
-	if err := p.b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+Stream+"."+p.consumer, reply, body); err != nil {
+	if err := p.b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.stream+"."+p.consumer, reply, body); err != nil {
 		return nil, fmt.Errorf("ask for messages: %w", err)
 	}
 	silence := r.Expires + pullHeartbeat
@@ -103,6 +106,10 @@ func (p *puller) ask(ctx context.Context, r pullRequest) ([]Delivery, error) {
 			return batch, err
 		}
 		status := m.Header.Get("Status")
+		if status == "" && p.stream != Stream { // of a queue, whose subjects are too many to remember
+			batch = append(batch, Delivery{Subject: m.Subject, Data: m.Data, reply: m.Reply})
+			continue
+		}
 		if status == "" {
 			d, err := delivery(m)
 			if err != nil {

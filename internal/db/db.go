@@ -5,7 +5,7 @@
 //
 // Statements are written for SQLite and Postgres alike, so that an engine is one more [dialect] and nothing else:
 //
-//   - "?" for parameters; BIGINT, TEXT, DOUBLE PRECISION and BLOB as types. A truth is a BIGINT of 0 or 1, a time one of microseconds
+//   - "?" for parameters; BIGINT, TEXT, DOUBLE PRECISION and BLOB as types, in any case, so that no column has such a name. A truth is a BIGINT of 0 or 1, a time one of microseconds
 //     (see [Micros]). TEXT is valid UTF-8 without NUL and is ordered by bytes.
 //   - Numbers handed out by a counter column (UPDATE … RETURNING), never by AUTOINCREMENT. INSERT … ON CONFLICT (columns) DO NOTHING or DO
 //     UPDATE for upserts, never OR IGNORE or OR REPLACE; in DO UPDATE the old row is the table's name, the new one excluded.

@@ -97,7 +97,7 @@ func postgresTypes(step string) string {
 			}
 			word := text[:n]
 			switch upper := strings.ToUpper(word); {
-			case word == "BLOB": // types are written large: a column may be called blob
+			case upper == "BLOB":
 				out.WriteString("BYTEA")
 			case upper == "TEXT" && previous != "AS": // a cast takes no collation
 				out.WriteString(`TEXT COLLATE "C"`)

@@ -46,6 +46,7 @@ var codeOf = map[commonv1.ErrorReason]codes.Code{
 	commonv1.ErrorReason_ERROR_REASON_INPUT_NOT_RECORDED:     codes.FailedPrecondition,
 	commonv1.ErrorReason_ERROR_REASON_PROMOTION_REFUSED:      codes.FailedPrecondition,
 	commonv1.ErrorReason_ERROR_REASON_REVISION_NOT_FOUND:     codes.NotFound,
+	commonv1.ErrorReason_ERROR_REASON_WORKERS_LOST:           codes.Aborted,
 }
 
 // CodeOf returns the gRPC code that the contract gives a reason; INTERNAL for a reason that it does not know.

@@ -45,6 +45,7 @@ func every() []*fault.Error {
 		fault.LeaseLost("task", "42"), fault.ItemClosed("0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42"), fault.LabelUnknown("Hardwear", "Hardware"), fault.IdempotencyKeyReused("order-17"),
 		fault.InputNotRecorded("0190c6f2-3f7e-7cc1-9a51-1c6a5d5b7a42", "redacted"), fault.RevisionNotFound(commonv1.Operation_OPERATION_ROUTING, "support", 9),
 		fault.PromotionRefused("shadow", "version 7 of model support was compared on 31 decisions in shadow, 200 are needed").With("have", "31").With("need", "200"),
+		fault.WorkersLost("train", 3),
 	}
 }
 

@@ -194,6 +194,12 @@ func LeaseLost(kind, name string) *Error {
 	return New(commonv1.ErrorReason_ERROR_REASON_LEASE_LOST, "lease on %s %s ended", kind, name).With("name", name)
 }
 
+// WorkersLost says that so many workers were lost in the step of a run.
+func WorkersLost(step string, workers int64) *Error {
+	return New(commonv1.ErrorReason_ERROR_REASON_WORKERS_LOST, "%d workers were lost in step %s", workers, step).
+		With("step", step).With("workers", strconv.FormatInt(workers, 10))
+}
+
 // ItemClosed says that the review item has its verdict or was withdrawn.
 func ItemClosed(id string) *Error {
 	return New(commonv1.ErrorReason_ERROR_REASON_ITEM_CLOSED, "review item %s is closed", id).With("name", id)

@@ -13,7 +13,7 @@ import (
 const DefaultProject = "default"
 
 // developmentScopes is everything: in the own project, and over all of them.
-var developmentScopes = []string{wildcard, "platform:admin", "platform:serve"}
+var developmentScopes = []string{wildcard, "platform:admin", "platform:serve", "platform:train"}
 
 // Bootstrap makes the default project and a development key when there is no project yet. The key is returned this one time; created is false,
 // and the key empty, when the installation has been in use.

@@ -144,7 +144,7 @@ func TestBootstrapHappensOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := res.GetKey(); k.GetProject() != "default" || !slices.Equal(k.GetScopes(), []string{"*", "platform:admin", "platform:serve"}) {
+	if k := res.GetKey(); k.GetProject() != "default" || !slices.Equal(k.GetScopes(), []string{"*", "platform:admin", "platform:serve", "platform:train"}) {
 		t.Errorf("development key is %v", k)
 	}
 	h.stop()

@@ -26,7 +26,7 @@ type storedDataset struct {
 	blob string
 }
 
-const datasetColumns = `message, blob, deleted FROM training_datasets`
+const datasetColumns = `message, content, deleted FROM training_datasets`
 
 func scanDataset(scan func(...any) error) (*storedDataset, error) {
 	d := &storedDataset{Dataset: &trainingv1.Dataset{}}
@@ -162,7 +162,7 @@ func (s *Service) keep(ctx context.Context, project string, d *trainingv1.Datase
 			return err
 		}
 		out, created = d, true
-		_, err = tx.Exec(`INSERT INTO training_datasets (project, name, version, digest, blob, message, deleted, created) VALUES (?, ?, ?, ?, ?, ?, 0, ?)`,
+		_, err = tx.Exec(`INSERT INTO training_datasets (project, name, version, digest, content, message, deleted, created) VALUES (?, ?, ?, ?, ?, ?, 0, ?)`,
 			project, d.GetName(), d.GetVersion(), d.GetDigest(), digest, message, db.Micros(now))
 		return err
 	})

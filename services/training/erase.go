@@ -93,12 +93,12 @@ func (s *Service) eraseFrom(ctx context.Context, project, subject string, d *sto
 		if err := s.noteErasure(tx, project, subject, d, train, test); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE training_datasets SET message = ?, digest = ?, blob = ? WHERE project = ? AND name = ? AND version = ?`,
+		if _, err := tx.Exec(`UPDATE training_datasets SET message = ?, digest = ?, content = ? WHERE project = ? AND name = ? AND version = ?`,
 			message, next.GetDigest(), blob, project, d.GetName(), d.GetVersion()); err != nil {
 			return err
 		}
 		var others int64
-		_, err := tx.Get(`SELECT count(*) FROM training_datasets WHERE blob = ? AND deleted = 0`, []any{d.blob}, &others)
+		_, err := tx.Get(`SELECT count(*) FROM training_datasets WHERE content = ? AND deleted = 0`, []any{d.blob}, &others)
 		unused = others == 0
 		return err
 	})

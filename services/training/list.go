@@ -89,7 +89,7 @@ func (s *Service) DeleteDataset(ctx context.Context, req *trainingv1.DeleteDatas
 		}
 		// Versions of other names, also in other projects, may hold the same rows.
 		var others int64
-		_, err = tx.Get(`SELECT count(*) FROM training_datasets WHERE blob = ? AND deleted = 0`, []any{d.blob}, &others)
+		_, err = tx.Get(`SELECT count(*) FROM training_datasets WHERE content = ? AND deleted = 0`, []any{d.blob}, &others)
 		if err == nil && others == 0 {
 			unused = d.blob
 		}

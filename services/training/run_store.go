@@ -21,17 +21,22 @@ type storedRun struct {
 	project, caller string
 	changes         int64
 	lease           string
+	until           int64 // end of the lease, or from when the run may be taken; microseconds
+	// How often a step that workers can do was taken and not heard of again.
+	deliveries int64
+	// Where the queue hears of it, and what it may read (workInput as JSON); empty when no worker has it.
+	delivery, inputs string
 }
 
 // errLost means that the run is not this worker's any more: its lease ended, or somebody cancelled it.
 var errLost = errors.New("run is held by another or cancelled")
 
-const runColumns = `project, caller, message, changes, lease FROM training_runs`
+const runColumns = `project, caller, message, changes, lease, lease_until, deliveries, delivery, inputs FROM training_runs`
 
 func scanRun(scan func(...any) error) (*storedRun, error) {
 	r := &storedRun{Run: &trainingv1.Run{}}
 	var message []byte
-	if err := scan(&r.project, &r.caller, &message, &r.changes, &r.lease); err != nil {
+	if err := scan(&r.project, &r.caller, &message, &r.changes, &r.lease, &r.until, &r.deliveries, &r.delivery, &r.inputs); err != nil {
 		return nil, err
 	}
 	if err := proto.Unmarshal(message, r.Run); err != nil {
@@ -94,21 +99,23 @@ func (s *Service) saveRun(tx *db.Tx, r *storedRun) error {
 	if !open(r.GetState()) {
 		until, ended = time.Time{}, db.Micros(r.GetEndTime().AsTime())
 	}
-	n, err := tx.Exec(`UPDATE training_runs SET message = ?, state = ?, changes = changes + 1, model = ?, version = ?, lease_until = ?, ended = ?
-		WHERE project = ? AND id = ? AND lease = ? AND state = ?`,
-		message, r.GetState(), r.GetModel(), r.GetVersion(), db.Micros(until), ended, r.project, r.GetRunId(), r.lease, trainingv1.RunState_RUN_STATE_RUNNING)
+	next := nextStep(r.Run)
+	n, err := tx.Exec(`UPDATE training_runs SET message = ?, state = ?, changes = changes + 1, model = ?, version = ?, lease_until = ?, ended = ?, next = ?,
+		deliveries = CASE WHEN next = ? THEN deliveries ELSE 0 END WHERE project = ? AND id = ? AND lease = ? AND state = ?`,
+		message, r.GetState(), r.GetModel(), r.GetVersion(), db.Micros(until), ended, next, next, r.project, r.GetRunId(), r.lease, trainingv1.RunState_RUN_STATE_RUNNING)
 	if err == nil && n == 0 {
 		err = errLost
 	}
 	return err
 }
 
-// claim takes the oldest run that nobody carries out; nil when there is none.
+// claim takes the oldest run that nobody carries out and that this process may; nil when there is none.
 func (s *Service) claim(ctx context.Context, lease string) (r *storedRun, err error) {
 	now := s.now()
+	where, args := s.claimable(now)
 	waiting := false
 	err = s.db.View(ctx, func(tx *db.Tx) (err error) {
-		waiting, err = tx.Get(`SELECT 1 FROM training_runs WHERE state <= 2 AND lease_until < ? LIMIT 1`, []any{db.Micros(now)}, new(int64))
+		waiting, err = tx.Get(`SELECT 1 FROM training_runs WHERE `+where+` LIMIT 1`, args, new(int64))
 		return err
 	})
 	if err != nil || !waiting {
@@ -116,28 +123,36 @@ func (s *Service) claim(ctx context.Context, lease string) (r *storedRun, err er
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		r = nil
-		err := tx.Each(`SELECT `+runColumns+` WHERE state <= 2 AND lease_until < ? ORDER BY created, id LIMIT 1`, []any{db.Micros(now)},
-			func(scan func(...any) error) (err error) {
-				r, err = scanRun(scan)
-				return err
-			})
+		err := tx.Each(`SELECT `+runColumns+` WHERE `+where+` ORDER BY created, id LIMIT 1`, args, func(scan func(...any) error) (err error) {
+			r, err = scanRun(scan)
+			return err
+		})
 		if err != nil || r == nil {
 			return err
 		}
-		r.lease, r.State = lease, trainingv1.RunState_RUN_STATE_RUNNING
-		_, err = tx.Exec(`UPDATE training_runs SET lease = ?, state = ? WHERE project = ? AND id = ?`, lease, r.GetState(), r.project, r.GetRunId())
-		if err != nil {
-			return err
-		}
-		return s.saveRun(tx, r)
+		return s.take(tx, r, lease, "")
 	})
 	return r, err
 }
 
-// release lets others take a run from a time on.
+// take leases a run: to this process, or to a worker when delivery says where the queue hears of it.
+func (s *Service) take(tx *db.Tx, r *storedRun, lease, delivery string) error {
+	if s.config.external() && forWorkers(nextStep(r.Run)) {
+		r.deliveries++
+	}
+	r.lease, r.delivery, r.inputs, r.State = lease, delivery, "", trainingv1.RunState_RUN_STATE_RUNNING
+	_, err := tx.Exec(`UPDATE training_runs SET lease = ?, state = ?, deliveries = ?, delivery = ?, inputs = '' WHERE project = ? AND id = ?`,
+		lease, r.GetState(), r.deliveries, delivery, r.project, r.GetRunId())
+	if err != nil {
+		return err
+	}
+	return s.saveRun(tx, r)
+}
+
+// release lets others take a run from a time on. Whoever gives it back was not lost.
 func (s *Service) release(ctx context.Context, r *storedRun, from time.Time) error {
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(`UPDATE training_runs SET lease = '', lease_until = ? WHERE project = ? AND id = ? AND lease = ?`, db.Micros(from), r.project, r.GetRunId(), r.lease)
+		_, err := tx.Exec(`UPDATE training_runs SET lease = '', delivery = '', deliveries = 0, lease_until = ? WHERE project = ? AND id = ? AND lease = ?`, db.Micros(from), r.project, r.GetRunId(), r.lease)
 		return err
 	})
 }

@@ -62,21 +62,31 @@ func (s *Service) nudge() {
 
 // job is a run in the hands of a worker.
 type job struct {
-	s   *Service
+	s   *Service        // nil in a worker process
+	at  desk            // where its steps are carried out
 	ctx context.Context //nolint:containedctx // ends with the lease
+	now func() time.Time
 
 	mu    sync.Mutex // guards what follows
 	run   *storedRun
 	lines []*trainingv1.LogLine // not written yet
 	dirty bool
 
-	data *rowSets // read once
+	data   *rowSets   // read once
+	saving sync.Mutex // held by a worker process while it tells how far it is
+	// whole says that this process also carries out the steps that workers could.
+	whole bool
+}
+
+// job takes a run in hand.
+func (s *Service) job(ctx context.Context, r *storedRun) *job {
+	return &job{s: s, at: local{s}, ctx: ctx, now: s.now, run: r, whole: s.config.here() && (!s.config.external() || forWorkers(nextStep(r.Run)))}
 }
 
 // carry takes a run as far as it goes.
 func (s *Service) carry(r *storedRun) {
 	ctx, cancel := context.WithCancelCause(s.ctx)
-	j := &job{s: s, ctx: ctx, run: r}
+	j := s.job(ctx, r)
 	var keeper sync.WaitGroup
 	keeper.Go(func() { j.keep(cancel) })
 	err := j.guarded()
@@ -85,14 +95,17 @@ func (s *Service) carry(r *storedRun) {
 	s.settle(j, err)
 }
 
-// guarded carries out the steps. A defect in one of them ends its run and nobody else's.
+// guarded carries out the steps.
 func (j *job) guarded() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Internal(fmt.Errorf("step panicked: %v\n%s", p, debug.Stack()))
-		}
-	}()
+	defer guard(&err)
 	return j.steps()
+}
+
+// guard makes a panic an error: a defect in a step ends its run and nobody else's.
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = fault.Internal(fmt.Errorf("step panicked: %v\n%s", p, debug.Stack()))
+	}
 }
 
 // keep writes progress and prolongs the lease until the job is done. It ends the job when the lease is lost.
@@ -162,7 +175,7 @@ func (j *job) say(done float64, log bool, format string, args ...any) {
 	defer j.mu.Unlock()
 	j.run.Progress, j.run.Message, j.dirty = done, fmt.Sprintf(format, args...), true
 	if log {
-		j.lines = append(j.lines, &trainingv1.LogLine{Time: timestamppb.New(j.s.now()), Step: j.run.GetStep(), Message: j.run.GetMessage()})
+		j.lines = append(j.lines, &trainingv1.LogLine{Time: timestamppb.New(j.now()), Step: j.run.GetStep(), Message: j.run.GetMessage()})
 	}
 }
 
@@ -173,7 +186,7 @@ func (j *job) status(step trainingv1.RunStep) *trainingv1.StepStatus {
 			return st
 		}
 	}
-	st := &trainingv1.StepStatus{Step: step, StartTime: timestamppb.New(j.s.now())}
+	st := &trainingv1.StepStatus{Step: step, StartTime: timestamppb.New(j.now())}
 	j.run.Steps = append(j.run.Steps, st)
 	return st
 }
@@ -181,20 +194,19 @@ func (j *job) status(step trainingv1.RunStep) *trainingv1.StepStatus {
 // steps carries out what is left of the run. It returns nil when the run has its end state, which settle writes.
 func (j *job) steps() error {
 	for {
-		step, do := j.next()
-		if do == nil {
+		step := nextStep(j.run.Run)
+		if step == 0 {
 			return nil
 		}
-		j.mu.Lock()
-		st := j.status(step)
-		st.Attempts++
-		j.run.Step, j.run.Progress, j.run.Message = step, 0, ""
-		j.mu.Unlock()
+		if forWorkers(step) && !j.whole {
+			return j.handOver()
+		}
+		j.begin(step)
 		if err := j.save(nil); err != nil {
 			return err
 		}
 		atStep(step, "begin")
-		output, summary, err := do()
+		output, summary, err := j.do(step)
 		if errors.Is(err, errOvertaken{}) {
 			j.again(trainingv1.RunStep_RUN_STEP_EVALUATE, trainingv1.RunStep_RUN_STEP_GATES)
 			continue
@@ -206,12 +218,7 @@ func (j *job) steps() error {
 			return err
 		}
 		atStep(step, "end")
-		j.mu.Lock()
-		st.Done, st.Summary, st.EndTime = true, summary, timestamppb.New(j.s.now())
-		j.run.Progress = 1
-		j.mu.Unlock()
-		j.say(1, true, "%s", summary)
-		if err := j.save(func(tx *db.Tx) error { return writeStep(tx, j.run, step, output) }); err != nil {
+		if err := j.finish(step, output, summary); err != nil {
 			return err
 		}
 		if !open(j.run.GetState()) {
@@ -220,29 +227,54 @@ func (j *job) steps() error {
 	}
 }
 
-// next returns the first step that is not done, nil when all are.
-func (j *job) next() (trainingv1.RunStep, func() (any, string, error)) {
+// begin notes that a step is begun.
+func (j *job) begin(step trainingv1.RunStep) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, p := range []struct {
-		step trainingv1.RunStep
-		do   func() (any, string, error)
-	}{
-		{trainingv1.RunStep_RUN_STEP_BUILD, j.build},
-		{trainingv1.RunStep_RUN_STEP_SPLIT, j.split},
-		{trainingv1.RunStep_RUN_STEP_INSPECT, j.inspect},
-		{trainingv1.RunStep_RUN_STEP_SEARCH, j.search},
-		{trainingv1.RunStep_RUN_STEP_TRAIN, j.train},
-		{trainingv1.RunStep_RUN_STEP_EVALUATE, j.evaluate},
-		{trainingv1.RunStep_RUN_STEP_GATES, j.gates},
-		{trainingv1.RunStep_RUN_STEP_REGISTER, j.register},
-		{trainingv1.RunStep_RUN_STEP_PROMOTE, j.promote},
-	} {
-		if !j.status(p.step).GetDone() {
-			return p.step, p.do
-		}
+	j.status(step).Attempts++
+	j.run.Step, j.run.Progress, j.run.Message = step, 0, ""
+}
+
+// do carries out a step.
+func (j *job) do(step trainingv1.RunStep) (output any, summary string, err error) {
+	switch step {
+	case trainingv1.RunStep_RUN_STEP_BUILD:
+		return j.build()
+	case trainingv1.RunStep_RUN_STEP_SPLIT:
+		return j.split()
+	case trainingv1.RunStep_RUN_STEP_INSPECT:
+		return j.inspect()
+	case trainingv1.RunStep_RUN_STEP_SEARCH:
+		return j.search()
+	case trainingv1.RunStep_RUN_STEP_TRAIN:
+		return j.train()
+	case trainingv1.RunStep_RUN_STEP_EVALUATE:
+		return j.evaluate()
+	case trainingv1.RunStep_RUN_STEP_GATES:
+		return j.gates()
+	case trainingv1.RunStep_RUN_STEP_REGISTER:
+		return j.register()
+	case trainingv1.RunStep_RUN_STEP_PROMOTE:
+		return j.promote()
+	case trainingv1.RunStep_RUN_STEP_UNSPECIFIED:
 	}
-	return 0, nil
+	return nil, "", fmt.Errorf("there is no step %d", step)
+}
+
+// finish stores what a step made.
+func (j *job) finish(step trainingv1.RunStep, output any, summary string) error {
+	j.mu.Lock()
+	st := j.status(step)
+	st.Done, st.Summary, st.EndTime = true, summary, timestamppb.New(j.now())
+	switch out := output.(type) {
+	case *trained:
+		j.run.ArtifactDigest = out.Artifact
+	case *evaluated:
+		j.run.ChampionVersion = out.Champion
+	}
+	j.mu.Unlock()
+	j.say(1, true, "%s", summary)
+	return j.save(func(tx *db.Tx) error { return writeStep(tx, j.run, step, output) })
 }
 
 // again lets steps be carried out once more.
@@ -259,24 +291,24 @@ func (j *job) again(steps ...trainingv1.RunStep) {
 func (j *job) end(state trainingv1.RunState, format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.run.State, j.run.Statement, j.run.EndTime = state, fmt.Sprintf(format, args...), timestamppb.New(j.s.now())
+	j.run.State, j.run.Statement, j.run.EndTime = state, fmt.Sprintf(format, args...), timestamppb.New(j.now())
 }
 
-// settle ends a run that failed, or leaves it to be taken up again.
-func (s *Service) settle(j *job, err error) {
+// settle ends a run that failed, or leaves it to be taken up again after a pause, which it returns.
+func (s *Service) settle(j *job, err error) (pause time.Duration) {
 	r := j.run
 	ctx := context.WithoutCancel(j.ctx)
 	switch {
 	case err == nil:
 		s.log.Info("run ended", "run", r.GetRunId(), "project", r.project, "state", r.GetState(), "statement", r.GetStatement())
-		return
-	case errors.Is(err, errLost), errors.Is(context.Cause(j.ctx), errLost):
-		return
+		return 0
+	case errors.Is(err, errHanded), errors.Is(err, errLost), errors.Is(context.Cause(j.ctx), errLost):
+		return 0
 	case s.ctx.Err() != nil: // the process ends; whoever starts next goes on at once
 		if err := s.release(ctx, r, time.Time{}); err != nil {
 			s.log.Warn("run was not released", "run", r.GetRunId(), "error", err)
 		}
-		return
+		return 0
 	}
 	f := asFault(err)
 	attempts := int32(0)
@@ -286,13 +318,13 @@ func (s *Service) settle(j *job, err error) {
 		}
 	}
 	if passes(f) && attempts < mostAttempts {
-		pause := min(leastPause<<max(attempts-1, 0), longestPause)
+		pause = min(leastPause<<max(attempts-1, 0), longestPause)
 		s.log.Info("run waits", "run", r.GetRunId(), "step", r.GetStep(), "error", err, "next_attempt_in", pause)
 		j.say(0, true, "%s; tried again in %s", f.Message(), pause)
 		if err := errors.Join(j.save(nil), s.release(ctx, r, s.now().Add(pause))); err != nil && !errors.Is(err, errLost) {
 			s.log.Warn("run was not released", "run", r.GetRunId(), "error", err)
 		}
-		return
+		return pause
 	}
 	if f.Reason() == commonv1.ErrorReason_ERROR_REASON_INTERNAL {
 		s.log.Error("run failed", "run", r.GetRunId(), "step", r.GetStep(), "error", err)
@@ -303,6 +335,7 @@ func (s *Service) settle(j *job, err error) {
 	if err := j.save(nil); err != nil && !errors.Is(err, errLost) {
 		s.log.Error("run could not be ended", "run", r.GetRunId(), "error", err)
 	}
+	return 0
 }
 
 // asFault says what callers may see of a failure.

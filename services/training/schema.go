@@ -68,6 +68,14 @@ var steps = []string{
 		looked  BIGINT NOT NULL,
 		PRIMARY KEY (project, name)
 	)`,
+	// next is the step that comes next, so that whoever may do it finds the run; the others belong to steps that worker processes do.
+	`ALTER TABLE training_runs ADD COLUMN next BIGINT NOT NULL DEFAULT 0;
+	ALTER TABLE training_runs ADD COLUMN deliveries BIGINT NOT NULL DEFAULT 0;
+	ALTER TABLE training_runs ADD COLUMN delivery TEXT NOT NULL DEFAULT '';
+	ALTER TABLE training_runs ADD COLUMN inputs TEXT NOT NULL DEFAULT '';
+	CREATE INDEX training_runs_lease ON training_runs (lease) WHERE lease <> ''`,
+	// On Postgres the column had the name of a type, which is another there, so that nobody found it.
+	`ALTER TABLE training_datasets RENAME COLUMN blob TO content`,
 	// Which data sets held rows of a person who was erased: who repeats an erasure must learn the same of what was trained. A person is 16 bytes of a hash.
 	`CREATE TABLE training_erasures (
 		project TEXT   NOT NULL,

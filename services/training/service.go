@@ -41,6 +41,8 @@ type Deps struct {
 	Models modelsv1.ModelServiceClient
 	// Review is the review queue, which suspects are sent back to; nil when it is not reachable.
 	Review reviewv1.ReviewServiceClient
+	// Queue distributes steps to worker processes; nil where Config.Execution is InProcess.
+	Queue Queue
 	// Version of the product, which models name as what trained them.
 	Version string
 	// Config holds the limits; the zero value stands for Default.
@@ -51,10 +53,11 @@ type Deps struct {
 	Now func() time.Time
 }
 
-// Service implements the DatasetService and the RunService of the contract.
+// Service implements the DatasetService, the RunService and the WorkerService of the contract.
 type Service struct {
 	trainingv1.UnimplementedDatasetServiceServer
 	trainingv1.UnimplementedRunServiceServer
+	trainingv1.UnimplementedWorkerServiceServer
 
 	db      *db.DB
 	blobs   *blob.Store
@@ -62,6 +65,7 @@ type Service struct {
 	lake    func() *lake.Lake
 	models  modelsv1.ModelServiceClient
 	review  reviewv1.ReviewServiceClient
+	queue   Queue
 	version string
 	config  Config
 	log     *slog.Logger
@@ -69,6 +73,8 @@ type Service struct {
 
 	heavy   chan struct{} // one slot for each data set that may be in memory for a call
 	wake    chan struct{} // holds one signal when a run may be waiting
+	handed  chan struct{} // holds one signal when a step may wait for a worker process
+	posted  bell          // rings when one was posted
 	first   sync.Mutex    // held while a deployment that does not exist yet is promoted to
 	running sync.WaitGroup
 	ctx     context.Context //nolint:containedctx // of what runs between Start and Close
@@ -78,6 +84,7 @@ type Service struct {
 var (
 	_ trainingv1.DatasetServiceServer = (*Service)(nil)
 	_ trainingv1.RunServiceServer     = (*Service)(nil)
+	_ trainingv1.WorkerServiceServer  = (*Service)(nil)
 )
 
 // New returns the service. Call Start before the first request.
@@ -95,17 +102,18 @@ func New(d Deps) *Service {
 		d.Lake = func() *lake.Lake { return nil }
 	}
 	s := &Service{
-		db: d.DB, blobs: d.Blobs, temp: d.Temp, lake: d.Lake, models: d.Models, review: d.Review, version: d.Version, config: d.Config, log: d.Log, now: d.Now,
-		heavy: make(chan struct{}, 2), wake: make(chan struct{}, 1),
+		db: d.DB, blobs: d.Blobs, temp: d.Temp, lake: d.Lake, models: d.Models, review: d.Review, queue: d.Queue, version: d.Version, config: d.Config, log: d.Log, now: d.Now,
+		heavy: make(chan struct{}, 2), wake: make(chan struct{}, 1), handed: make(chan struct{}, 1),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
-// Register adds both services to a server.
+// Register adds the services to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	trainingv1.RegisterDatasetServiceServer(r, s)
 	trainingv1.RegisterRunServiceServer(r, s)
+	trainingv1.RegisterWorkerServiceServer(r, s)
 }
 
 // Start brings the tables up to date. Run lets runs go on.
@@ -120,6 +128,12 @@ func (s *Service) Start(ctx context.Context) error {
 func (s *Service) Run() {
 	if s.models == nil {
 		return
+	}
+	if s.config.external() && s.queue != nil {
+		if err := s.keepLeases(s.ctx); err != nil {
+			s.log.Warn("leases of workers were not prolonged", "error", err)
+		}
+		s.running.Go(s.keepPosting)
 	}
 	for range s.config.Workers {
 		s.running.Go(s.work)

@@ -85,19 +85,6 @@ func (j *job) build() (any, string, error) {
 	return p, fmt.Sprintf("data set %s version %d", p.Dataset.Name, p.Dataset.Version), nil
 }
 
-// output reads what a step that is done has stored.
-func output[T any](j *job, step trainingv1.RunStep) (*T, error) {
-	out := new(T)
-	err := j.s.db.View(j.ctx, func(tx *db.Tx) error {
-		ok, err := readStep(tx, j.run, step, out)
-		if err == nil && !ok {
-			err = fmt.Errorf("step %s of run %s has stored nothing", step, j.run.GetRunId())
-		}
-		return err
-	})
-	return out, err
-}
-
 // rowSets are the rows of a run.
 type rowSets struct {
 	pins  *pins
@@ -121,7 +108,7 @@ func (j *job) rows() (*rowSets, error) {
 		return nil, err
 	}
 	sets := &rowSets{pins: p}
-	all, err := j.read(p.Dataset)
+	all, err := j.at.rows(j, p.Dataset)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +119,7 @@ func (j *job) rows() (*rowSets, error) {
 	sets.train = snapshot.Set(p.Dataset.String(), all, dataset.Train)
 	measured, name := sideOf(all, dataset.Test), p.Dataset.String()
 	if p.Evaluation != nil {
-		rows, err := j.read(p.Evaluation)
+		rows, err := j.at.rows(j, p.Evaluation)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +135,7 @@ func (j *job) rows() (*rowSets, error) {
 		if r.pin == nil {
 			continue
 		}
-		rows, err := j.read(r.pin)
+		rows, err := j.at.rows(j, r.pin)
 		if err != nil {
 			return nil, err
 		}
@@ -162,14 +149,6 @@ func (j *job) rows() (*rowSets, error) {
 
 // String names a version for people.
 func (p *pin) String() string { return fmt.Sprintf("%s version %d", p.Name, p.Version) }
-
-func (j *job) read(p *pin) ([]snapshot.Row, error) {
-	d, err := j.s.find(j.ctx, j.run.project, p.Name, p.Version)
-	if err != nil {
-		return nil, err
-	}
-	return j.s.rowsOf(d)
-}
 
 func sideOf(rows []snapshot.Row, side dataset.Side) []snapshot.Row {
 	var out []snapshot.Row

@@ -14,7 +14,6 @@ import (
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/dataset"
 	"github.com/switchyard-ai/switchyard/internal/dataset/snapshot"
-	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/engine/eval"
 	"github.com/switchyard-ai/switchyard/internal/engine/fit"
 	"github.com/switchyard-ai/switchyard/internal/engine/gate"
@@ -29,6 +28,8 @@ type evaluated struct {
 	// Revision is that of the deployment whose champion the candidate was compared with; 0 when there is none.
 	Revision int64
 	Passed   bool
+	// Champion is the version that it was compared with; 0 when there was none.
+	Champion int32
 }
 
 // Judgement is the report of a run.
@@ -80,7 +81,7 @@ func (j *job) evaluate() (any, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	d, err := j.s.deployed(j.ctx, j.run.project, j.run.caller, j.run.GetSpec().GetOperation(), j.run.GetSpec().GetDeployment())
+	d, err := j.at.deployment(j)
 	if err != nil {
 		return nil, "", err
 	}
@@ -135,13 +136,10 @@ func (j *job) evaluate() (any, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	out := &evaluated{Revision: d.GetRevision(), Passed: judged.Gates.Passed}
-	if out.Report, err = j.s.put(data); err != nil {
+	out := &evaluated{Revision: d.GetRevision(), Passed: judged.Gates.Passed, Champion: judged.ChampionVersion}
+	if out.Report, err = j.at.put(j, data); err != nil {
 		return nil, "", err
 	}
-	j.mu.Lock()
-	j.run.ChampionVersion = judged.ChampionVersion
-	j.mu.Unlock()
 	summary := fmt.Sprintf("accuracy %.2f %% on %d rows", 100*f.Evaluation.Accuracy, f.Evaluation.Rows)
 	if c := judged.Gates.Comparison; c != nil {
 		summary = fmt.Sprintf("accuracy %.2f %%, of version %d %.2f %%, on the same %d rows", 100*c.Accuracy.Share, judged.ChampionVersion, 100*c.Champion.Share, c.Rows)
@@ -151,37 +149,16 @@ func (j *job) evaluate() (any, string, error) {
 
 // unseen leaves out the rows that the version which answers has learned from, as far as a run here trained it: on those it would shine.
 func (j *job) unseen(d *modelsv1.Deployment, rows []dataset.Row) ([]dataset.Row, error) {
-	v, p := d.GetChampion(), &pins{}
+	v := d.GetChampion()
 	if v == nil {
 		return rows, nil
 	}
-	found := false
-	err := j.s.db.View(j.ctx, func(tx *db.Tx) error {
-		var run *storedRun
-		err := tx.Each(`SELECT `+runColumns+` WHERE project = ? AND model = ? AND version = ? ORDER BY id LIMIT 1`, []any{j.run.project, v.GetModel(), v.GetVersion()},
-			func(scan func(...any) error) (err error) {
-				run, err = scanRun(scan)
-				return err
-			})
-		if err != nil || run == nil {
-			return err
-		}
-		found, err = readStep(tx, run, trainingv1.RunStep_RUN_STEP_BUILD, p)
-		return err
-	})
-	if err != nil || !found || p.Dataset == nil {
+	all, err := j.at.learned(j, v)
+	if err != nil || all == nil {
 		return rows, err
-	}
-	set, err := j.s.find(j.ctx, j.run.project, p.Dataset.Name, p.Dataset.Version)
-	if err != nil || set.GetDeleted() {
-		return rows, err
-	}
-	all, err := j.s.rowsOf(set)
-	if err != nil {
-		return nil, err
 	}
 	var kept []dataset.Row
-	for i, how := range leaking(snapshot.Set(p.Dataset.Name, all, dataset.Train).Rows, rows) {
+	for i, how := range leaking(snapshot.Set("", all, dataset.Train).Rows, rows) {
 		if how != copied {
 			kept = append(kept, rows[i])
 		}
@@ -195,7 +172,7 @@ func (j *job) unseen(d *modelsv1.Deployment, rows []dataset.Row) ([]dataset.Row,
 // champion downloads what answers now and asks it about the rows.
 func (j *job) champion(d *modelsv1.Deployment, rows []dataset.Row, moderation bool) (*gate.Model, error) {
 	v := d.GetChampion()
-	artifact, err := j.s.download(acting(j.ctx, j.run.project, j.run.caller, j.run.GetRunId()), v)
+	artifact, err := j.at.champion(j, v)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (j *job) judgement() (*Judgement, *evaluated, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := j.s.get(e.Report)
+	data, err := j.at.get(j, e.Report)
 	if err != nil {
 		return nil, nil, err
 	}

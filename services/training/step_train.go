@@ -13,7 +13,6 @@ import (
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/dataset"
-	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/engine/eval"
 	"github.com/switchyard-ai/switchyard/internal/engine/fit"
 	"github.com/switchyard-ai/switchyard/internal/engine/gate"
@@ -59,12 +58,12 @@ func (j *job) options(p *pins) (fit.Options, error) {
 
 // championHarmless are the harmless labels of the champion that rows have: what meant "nothing wrong" goes on to.
 func (j *job) championHarmless(labels map[string]bool) []string {
-	known, err := j.s.known(j.ctx, j.run.project, j.run.caller, j.run.GetSpec().GetOperation(), j.run.GetSpec().GetDeployment())
+	d, err := j.at.deployment(j)
 	if err != nil {
 		return nil // found by well-known names instead
 	}
 	var out []string
-	for _, l := range known.harmless {
+	for _, l := range d.GetChampion().GetHarmlessLabels() {
 		if labels[l] {
 			out = append(out, l)
 		}
@@ -161,11 +160,7 @@ func (j *job) search() (any, string, error) {
 	if spec == nil {
 		return out, "no search was asked for", nil
 	}
-	err := j.s.db.View(j.ctx, func(tx *db.Tx) error {
-		_, err := readStep(tx, j.run, trainingv1.RunStep_RUN_STEP_SEARCH, out)
-		return err
-	})
-	if err != nil {
+	if _, err := j.at.output(j, trainingv1.RunStep_RUN_STEP_SEARCH, out); err != nil {
 		return nil, "", err
 	}
 	sets, err := j.rows()
@@ -203,7 +198,7 @@ func (j *job) search() (any, string, error) {
 		out.Trials = append(out.Trials, t)
 		out.Best = best(out.Trials)
 		j.say(float64(n+1)/float64(most), true, "candidate %d: accuracy %.2f %%, log-loss %.4f", n+1, 100*t.Accuracy, t.LogLoss)
-		if err := j.save(func(tx *db.Tx) error { return writeStep(tx, j.run, trainingv1.RunStep_RUN_STEP_SEARCH, out) }); err != nil {
+		if err := j.at.checkpoint(j, out); err != nil {
 			return nil, "", err
 		}
 	}
@@ -305,7 +300,7 @@ func (j *job) train() (any, string, error) {
 		return nil, "", err
 	}
 	out := &trained{}
-	if out.Artifact, err = j.s.put(result.Artifact); err != nil {
+	if out.Artifact, err = j.at.put(j, result.Artifact); err != nil {
 		return nil, "", err
 	}
 	keep := fitted{
@@ -318,12 +313,9 @@ func (j *job) train() (any, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if out.Result, err = j.s.put(data); err != nil {
+	if out.Result, err = j.at.put(j, data); err != nil {
 		return nil, "", err
 	}
-	j.mu.Lock()
-	j.run.ArtifactDigest = out.Artifact
-	j.mu.Unlock()
 	return out, fmt.Sprintf("trained on %d rows: %s", result.Evaluation.Data.TrainingRows, result.Evaluation.Promise), nil
 }
 
@@ -333,8 +325,8 @@ func (j *job) model() (artifact []byte, f *fitted, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	artifact, err = j.s.get(t.Artifact)
-	data, dataErr := j.s.get(t.Result)
+	artifact, err = j.at.get(j, t.Artifact)
+	data, dataErr := j.at.get(j, t.Result)
 	if err = errors.Join(err, dataErr); err != nil {
 		return nil, nil, err
 	}

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -18,6 +20,11 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/mesh"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 )
+
+// opens says whether a method can be called through the door: services for gRPC alone have no REST binding.
+func (d door) opens(m protoreflect.MethodDescriptor) bool {
+	return d.name != "REST" || proto.HasExtension(m.Options(), annotations.E_Http)
+}
 
 // endless says whether a stream ends only when the caller leaves.
 func endless(m protoreflect.MethodDescriptor) bool {
@@ -40,6 +47,9 @@ func TestNobodyGetsInWithoutTheRightKey(t *testing.T) {
 			continue
 		}
 		for _, d := range doors {
+			if !d.opens(m) {
+				continue
+			}
 			for key, reason := range map[string]string{"none": "KEY_MISSING", "wrong": "KEY_INVALID", "expired": "KEY_EXPIRED", "revoked": "KEY_REVOKED", "narrow": "SCOPE_MISSING"} {
 				if key == "narrow" && (policy.GetAnyKey() || policy.GetScope() == "identity:read") {
 					continue // the scope that this key holds
@@ -81,6 +91,9 @@ func TestAnotherProjectSeesNothing(t *testing.T) {
 			continue // these make or name only what is the caller's own
 		}
 		for _, d := range doors {
+			if !d.opens(m) {
+				continue
+			}
 			answer := access(t, d, m, f.keys["other"], fill(m.Input(), names))
 			data, err := json.Marshal(answer.Messages)
 			if err != nil {

@@ -63,6 +63,11 @@ var tests = map[string]func(*testing.T, Open){
 	"ReadingBeginsAtASequenceNumberOrATime":      readFrom,
 	"FollowersGetWhatIsThereAndWhatComes":        follow,
 	"ConsumersAndFiltersThatCannotBeAreRefused":  badConsumers,
+
+	"AQueueGivesOutEachMessageToOneInOrder":       queueInOrder,
+	"AQueueGivesOutAgainWhatNobodySpeaksOf":       queueSilence,
+	"WhatIsReturnedToAQueueComesAgainAfterAWhile": queueReturned,
+	"TakersShareAQueue":                           queueShared,
 }
 
 // Messages makes n messages of one project whose ids begin with a prefix.

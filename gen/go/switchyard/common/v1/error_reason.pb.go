@@ -373,6 +373,16 @@ const (
 	//
 	// ```
 	ErrorReason_ERROR_REASON_PROMOTION_REFUSED ErrorReason = 40
+	// Each worker that took a step of a run was lost before it had finished: it was killed, ran out of memory, or lost its way to the server. The run has failed; look into the logs of the workers
+	// before starting it again. gRPC code ABORTED.
+	//
+	// ```json
+	// {"code": 10, "message": "3 workers were lost in step train", "details": [
+	//
+	//	{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "WORKERS_LOST", "domain": "switchyard", "metadata": {"step": "train", "workers": "3"}}]}
+	//
+	// ```
+	ErrorReason_ERROR_REASON_WORKERS_LOST ErrorReason = 41
 )
 
 // Enum value maps for ErrorReason.
@@ -417,6 +427,7 @@ var (
 		36: "ERROR_REASON_INPUT_NOT_RECORDED",
 		37: "ERROR_REASON_REVISION_NOT_FOUND",
 		40: "ERROR_REASON_PROMOTION_REFUSED",
+		41: "ERROR_REASON_WORKERS_LOST",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -458,6 +469,7 @@ var (
 		"ERROR_REASON_INPUT_NOT_RECORDED":     36,
 		"ERROR_REASON_REVISION_NOT_FOUND":     37,
 		"ERROR_REASON_PROMOTION_REFUSED":      40,
+		"ERROR_REASON_WORKERS_LOST":           41,
 	}
 )
 
@@ -492,7 +504,7 @@ var File_switchyard_common_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\xb4\n" +
+	"'switchyard/common/v1/error_reason.proto\x12\x14switchyard.common.v1*\xd3\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
@@ -534,7 +546,8 @@ const file_switchyard_common_v1_error_reason_proto_rawDesc = "" +
 	"#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10#\x12#\n" +
 	"\x1fERROR_REASON_INPUT_NOT_RECORDED\x10$\x12#\n" +
 	"\x1fERROR_REASON_REVISION_NOT_FOUND\x10%\x12\"\n" +
-	"\x1eERROR_REASON_PROMOTION_REFUSED\x10(B\xe8\x01\n" +
+	"\x1eERROR_REASON_PROMOTION_REFUSED\x10(\x12\x1d\n" +
+	"\x19ERROR_REASON_WORKERS_LOST\x10)B\xe8\x01\n" +
 	"\x18com.switchyard.common.v1B\x10ErrorReasonProtoP\x01ZHgithub.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1;commonv1\xa2\x02\x03SCX\xaa\x02\x14Switchyard.Common.V1\xca\x02\x14Switchyard\\Common\\V1\xe2\x02 Switchyard\\Common\\V1\\GPBMetadata\xea\x02\x16Switchyard::Common::V1b\x06proto3"
 
 var (

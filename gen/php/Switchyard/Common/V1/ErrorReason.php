@@ -361,6 +361,16 @@ enum ErrorReason: int implements ProtoEnum
      * ```
      */
     case PROMOTION_REFUSED = 40;
+    /**
+     * Each worker that took a step of a run was lost before it had finished: it was killed, ran out of memory, or lost its way to the server. The run has failed; look into the logs of the workers
+     * before starting it again. gRPC code ABORTED.
+     *
+     * ```json
+     * {"code": 10, "message": "3 workers were lost in step train", "details": [
+     *   {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "WORKERS_LOST", "domain": "switchyard", "metadata": {"step": "train", "workers": "3"}}]}
+     * ```
+     */
+    case WORKERS_LOST = 41;
 
     public static function typeName(): string
     {
@@ -409,6 +419,7 @@ enum ErrorReason: int implements ProtoEnum
             36 => 'ERROR_REASON_INPUT_NOT_RECORDED',
             37 => 'ERROR_REASON_REVISION_NOT_FOUND',
             40 => 'ERROR_REASON_PROMOTION_REFUSED',
+            41 => 'ERROR_REASON_WORKERS_LOST',
         };
     }
 
@@ -454,6 +465,7 @@ enum ErrorReason: int implements ProtoEnum
             'ERROR_REASON_INPUT_NOT_RECORDED' => self::INPUT_NOT_RECORDED,
             'ERROR_REASON_REVISION_NOT_FOUND' => self::REVISION_NOT_FOUND,
             'ERROR_REASON_PROMOTION_REFUSED' => self::PROMOTION_REFUSED,
+            'ERROR_REASON_WORKERS_LOST' => self::WORKERS_LOST,
             default => null,
         };
     }

@@ -57,6 +57,7 @@ final class ErrorReasonExceptions implements ExceptionFactory
             'INPUT_NOT_RECORDED', 'ERROR_REASON_INPUT_NOT_RECORDED' => new InputNotRecordedException($error, $previous),
             'REVISION_NOT_FOUND', 'ERROR_REASON_REVISION_NOT_FOUND' => new RevisionNotFoundException($error, $previous),
             'PROMOTION_REFUSED', 'ERROR_REASON_PROMOTION_REFUSED' => new PromotionRefusedException($error, $previous),
+            'WORKERS_LOST', 'ERROR_REASON_WORKERS_LOST' => new WorkersLostException($error, $previous),
             default => new RpcException($error, $previous),
         };
     }
