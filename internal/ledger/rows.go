@@ -12,6 +12,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/lake"
 )
@@ -166,6 +167,25 @@ func verdictRow(v *reviewv1.Verdict, seq uint64) lake.Verdict {
 		Outcome: name(v.GetOutcome(), "OUTCOME_"), AuditSelected: v.GetAudit().GetSelected(), AuditProbability: v.GetAudit().GetProbability(),
 		DecideTime: micros(v.GetDecideTime()), ModelDigest: v.GetModelDigest(), InputSHA256: v.GetInputSha256(), SubjectID: v.GetSubjectId(),
 	}
+}
+
+// verdictOf turns a row of the lake back into the verdict.
+func verdictOf(v *lake.Verdict) *reviewv1.Verdict {
+	out := &reviewv1.Verdict{
+		VerdictId: v.VerdictID, ItemId: v.ItemID, DecisionId: v.DecisionID, Project: v.Project, Operation: commonv1.Operation(number(commonv1.Operation_value, "OPERATION_", v.Operation)),
+		Deployment: v.Deployment, Role: reviewv1.VerdictRole(number(reviewv1.VerdictRole_value, "VERDICT_ROLE_", v.Role)), Reviewer: v.Reviewer, KeyId: v.KeyID,
+		Answer: &reviewv1.Answer{
+			Labels: v.Labels, Action: moderationv1.Action(v.Action), OutOfScope: v.OutOfScope, NotSure: v.NotSure, Reason: v.ReasonCode, Note: v.Note,
+			TimeSpent: durationpb.New(time.Duration(v.SpentNanos)),
+		},
+		SubmitTime: timestamppb.New(v.Time), Final: v.Final, Blind: v.Blind, Agrees: v.Agrees, Overturns: v.Overturns, Round: v.Round, Gold: v.Gold, GoldRight: v.GoldRight,
+		GroupId: v.GroupID, Outcome: commonv1.Outcome(number(commonv1.Outcome_value, "OUTCOME_", v.Outcome)), ModelDigest: v.ModelDigest, InputSha256: v.InputSHA256,
+		Audit: &commonv1.Audit{Selected: v.AuditSelected, Probability: v.AuditProbability}, SubjectId: v.SubjectID,
+	}
+	if !v.DecideTime.IsZero() {
+		out.DecideTime = timestamppb.New(v.DecideTime)
+	}
+	return out
 }
 
 // feedbackRow turns feedback into a row.

@@ -45,6 +45,9 @@ const (
 	ItemState_ITEM_STATE_CLOSED ItemState = 4
 	// It was taken out without a verdict.
 	ItemState_ITEM_STATE_WITHDRAWN ItemState = 5
+	// It was closed or withdrawn longer ago than the project keeps such items (review.retention). The queue only knows that it was there; its verdicts are in the lake. GetItem
+	// alone answers with this state, and with no more than operation, deployment, kind, round and times.
+	ItemState_ITEM_STATE_RETIRED ItemState = 6
 )
 
 // Enum value maps for ItemState.
@@ -56,6 +59,7 @@ var (
 		3: "ITEM_STATE_DECIDED",
 		4: "ITEM_STATE_CLOSED",
 		5: "ITEM_STATE_WITHDRAWN",
+		6: "ITEM_STATE_RETIRED",
 	}
 	ItemState_value = map[string]int32{
 		"ITEM_STATE_UNSPECIFIED": 0,
@@ -64,6 +68,7 @@ var (
 		"ITEM_STATE_DECIDED":     3,
 		"ITEM_STATE_CLOSED":      4,
 		"ITEM_STATE_WITHDRAWN":   5,
+		"ITEM_STATE_RETIRED":     6,
 	}
 )
 
@@ -381,7 +386,9 @@ type ReviewItem struct {
 	// The answers that differ, without their authors; only while an item waits for its third person.
 	Opinions []*Opinion `protobuf:"bytes,30,rep,name=opinions,proto3" json:"opinions,omitempty"`
 	// True for the copy of a test item; shown only to callers who hold review:write.
-	Gold          bool `protobuf:"varint,31,opt,name=gold,proto3" json:"gold,omitempty"`
+	Gold bool `protobuf:"varint,31,opt,name=gold,proto3" json:"gold,omitempty"`
+	// When it was taken out of the queue's tables; absent before.
+	RetireTime    *timestamppb.Timestamp `protobuf:"bytes,32,opt,name=retire_time,json=retireTime,proto3" json:"retire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -631,6 +638,13 @@ func (x *ReviewItem) GetGold() bool {
 		return x.Gold
 	}
 	return false
+}
+
+func (x *ReviewItem) GetRetireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetireTime
+	}
+	return nil
 }
 
 // Opinion is an answer without its author.
@@ -5712,7 +5726,7 @@ var File_switchyard_review_v1_review_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\n" +
-	")switchyard/review/v1/review_service.proto\x12\x14switchyard.review.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a1switchyard/moderation/v1/moderation_service.proto\"\x9d\v\n" +
+	")switchyard/review/v1/review_service.proto\x12\x14switchyard.review.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a1switchyard/moderation/v1/moderation_service.proto\"\xda\v\n" +
 	"\n" +
 	"ReviewItem\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12=\n" +
@@ -5753,7 +5767,9 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"close_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12\x14\n" +
 	"\x05round\x18\x1d \x01(\x05R\x05round\x129\n" +
 	"\bopinions\x18\x1e \x03(\v2\x1d.switchyard.review.v1.OpinionR\bopinions\x12\x12\n" +
-	"\x04gold\x18\x1f \x01(\bR\x04gold\"\x8d\x01\n" +
+	"\x04gold\x18\x1f \x01(\bR\x04gold\x12;\n" +
+	"\vretire_time\x18  \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"retireTime\"\x8d\x01\n" +
 	"\aOpinion\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\tR\x06labels\x128\n" +
 	"\x06action\x18\x02 \x01(\x0e2 .switchyard.moderation.v1.ActionR\x06action\x12\x16\n" +
@@ -6200,14 +6216,15 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x8a\x01\n" +
 	"\x14ListFeedbackResponse\x12:\n" +
 	"\bfeedback\x18\x01 \x03(\v2\x1e.switchyard.review.v1.FeedbackR\bfeedback\x126\n" +
-	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page*\x9c\x01\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page*\xb4\x01\n" +
 	"\tItemState\x12\x1a\n" +
 	"\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fITEM_STATE_OPEN\x10\x01\x12\x15\n" +
 	"\x11ITEM_STATE_LEASED\x10\x02\x12\x16\n" +
 	"\x12ITEM_STATE_DECIDED\x10\x03\x12\x15\n" +
 	"\x11ITEM_STATE_CLOSED\x10\x04\x12\x18\n" +
-	"\x14ITEM_STATE_WITHDRAWN\x10\x05*f\n" +
+	"\x14ITEM_STATE_WITHDRAWN\x10\x05\x12\x16\n" +
+	"\x12ITEM_STATE_RETIRED\x10\x06*f\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ITEM_KIND_REVIEW\x10\x01\x12\x13\n" +
@@ -6422,174 +6439,175 @@ var file_switchyard_review_v1_review_service_proto_depIdxs = []int32{
 	76,  // 14: switchyard.review.v1.ReviewItem.undo_until:type_name -> google.protobuf.Timestamp
 	76,  // 15: switchyard.review.v1.ReviewItem.close_time:type_name -> google.protobuf.Timestamp
 	5,   // 16: switchyard.review.v1.ReviewItem.opinions:type_name -> switchyard.review.v1.Opinion
-	80,  // 17: switchyard.review.v1.Opinion.action:type_name -> switchyard.moderation.v1.Action
-	76,  // 18: switchyard.review.v1.Lease.lease_time:type_name -> google.protobuf.Timestamp
-	76,  // 19: switchyard.review.v1.Lease.expire_time:type_name -> google.protobuf.Timestamp
-	80,  // 20: switchyard.review.v1.Answer.action:type_name -> switchyard.moderation.v1.Action
-	83,  // 21: switchyard.review.v1.Answer.time_spent:type_name -> google.protobuf.Duration
-	75,  // 22: switchyard.review.v1.Verdict.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 23: switchyard.review.v1.Verdict.answer:type_name -> switchyard.review.v1.Answer
-	2,   // 24: switchyard.review.v1.Verdict.role:type_name -> switchyard.review.v1.VerdictRole
-	76,  // 25: switchyard.review.v1.Verdict.submit_time:type_name -> google.protobuf.Timestamp
-	77,  // 26: switchyard.review.v1.Verdict.outcome:type_name -> switchyard.common.v1.Outcome
-	84,  // 27: switchyard.review.v1.Verdict.audit:type_name -> switchyard.common.v1.Audit
-	76,  // 28: switchyard.review.v1.Verdict.decide_time:type_name -> google.protobuf.Timestamp
-	75,  // 29: switchyard.review.v1.Feedback.operation:type_name -> switchyard.common.v1.Operation
-	80,  // 30: switchyard.review.v1.Feedback.action:type_name -> switchyard.moderation.v1.Action
-	76,  // 31: switchyard.review.v1.Feedback.observe_time:type_name -> google.protobuf.Timestamp
-	76,  // 32: switchyard.review.v1.Feedback.submit_time:type_name -> google.protobuf.Timestamp
-	75,  // 33: switchyard.review.v1.ItemEvent.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 34: switchyard.review.v1.ItemEvent.kind:type_name -> switchyard.review.v1.HistoryKind
-	76,  // 35: switchyard.review.v1.ItemEvent.time:type_name -> google.protobuf.Timestamp
-	76,  // 36: switchyard.review.v1.HistoryEntry.time:type_name -> google.protobuf.Timestamp
-	3,   // 37: switchyard.review.v1.HistoryEntry.kind:type_name -> switchyard.review.v1.HistoryKind
-	83,  // 38: switchyard.review.v1.QueueSettings.age_doubling:type_name -> google.protobuf.Duration
-	73,  // 39: switchyard.review.v1.QueueSettings.label_harm:type_name -> switchyard.review.v1.QueueSettings.LabelHarmEntry
-	83,  // 40: switchyard.review.v1.QueueSettings.due_after:type_name -> google.protobuf.Duration
-	83,  // 41: switchyard.review.v1.QueueSettings.lease:type_name -> google.protobuf.Duration
-	83,  // 42: switchyard.review.v1.QueueSettings.undo_window:type_name -> google.protobuf.Duration
-	74,  // 43: switchyard.review.v1.QueueSettings.label_skills:type_name -> switchyard.review.v1.QueueSettings.LabelSkillsEntry
-	75,  // 44: switchyard.review.v1.Queue.operation:type_name -> switchyard.common.v1.Operation
-	12,  // 45: switchyard.review.v1.Queue.settings:type_name -> switchyard.review.v1.QueueSettings
-	13,  // 46: switchyard.review.v1.Queue.counts:type_name -> switchyard.review.v1.QueueCounts
-	76,  // 47: switchyard.review.v1.Queue.oldest_open_time:type_name -> google.protobuf.Timestamp
-	76,  // 48: switchyard.review.v1.Queue.update_time:type_name -> google.protobuf.Timestamp
-	75,  // 49: switchyard.review.v1.LeaseItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	83,  // 50: switchyard.review.v1.LeaseItemsRequest.lease:type_name -> google.protobuf.Duration
-	83,  // 51: switchyard.review.v1.LeaseItemsRequest.wait:type_name -> google.protobuf.Duration
-	4,   // 52: switchyard.review.v1.LeaseItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
-	83,  // 53: switchyard.review.v1.LeaseItemRequest.lease:type_name -> google.protobuf.Duration
-	4,   // 54: switchyard.review.v1.LeaseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	83,  // 55: switchyard.review.v1.ExtendLeaseRequest.lease:type_name -> google.protobuf.Duration
-	76,  // 56: switchyard.review.v1.ExtendLeaseResponse.expire_time:type_name -> google.protobuf.Timestamp
-	7,   // 57: switchyard.review.v1.SubmitVerdictRequest.answer:type_name -> switchyard.review.v1.Answer
-	8,   // 58: switchyard.review.v1.SubmitVerdictResponse.verdict:type_name -> switchyard.review.v1.Verdict
-	76,  // 59: switchyard.review.v1.SubmitVerdictResponse.undo_until:type_name -> google.protobuf.Timestamp
-	7,   // 60: switchyard.review.v1.SubmitVerdictsRequest.answer:type_name -> switchyard.review.v1.Answer
-	8,   // 61: switchyard.review.v1.GroupResult.verdict:type_name -> switchyard.review.v1.Verdict
-	85,  // 62: switchyard.review.v1.GroupResult.error:type_name -> switchyard.common.v1.ItemError
-	26,  // 63: switchyard.review.v1.SubmitVerdictsResponse.results:type_name -> switchyard.review.v1.GroupResult
-	76,  // 64: switchyard.review.v1.SubmitVerdictsResponse.undo_until:type_name -> google.protobuf.Timestamp
-	4,   // 65: switchyard.review.v1.UndoVerdictResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	75,  // 66: switchyard.review.v1.ListItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	0,   // 67: switchyard.review.v1.ListItemsRequest.state:type_name -> switchyard.review.v1.ItemState
-	1,   // 68: switchyard.review.v1.ListItemsRequest.kind:type_name -> switchyard.review.v1.ItemKind
-	76,  // 69: switchyard.review.v1.ListItemsRequest.decided_after:type_name -> google.protobuf.Timestamp
-	76,  // 70: switchyard.review.v1.ListItemsRequest.decided_before:type_name -> google.protobuf.Timestamp
-	86,  // 71: switchyard.review.v1.ListItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	4,   // 72: switchyard.review.v1.ListItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
-	87,  // 73: switchyard.review.v1.ListItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	4,   // 74: switchyard.review.v1.GetItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	8,   // 75: switchyard.review.v1.GetItemResponse.verdicts:type_name -> switchyard.review.v1.Verdict
-	11,  // 76: switchyard.review.v1.GetItemResponse.history:type_name -> switchyard.review.v1.HistoryEntry
-	9,   // 77: switchyard.review.v1.GetItemResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	4,   // 78: switchyard.review.v1.SimilarItem.item:type_name -> switchyard.review.v1.ReviewItem
-	35,  // 79: switchyard.review.v1.ListSimilarItemsResponse.items:type_name -> switchyard.review.v1.SimilarItem
-	4,   // 80: switchyard.review.v1.ReopenItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	4,   // 81: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	4,   // 82: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	86,  // 83: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	14,  // 84: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
-	87,  // 85: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	75,  // 86: switchyard.review.v1.GetQueueRequest.operation:type_name -> switchyard.common.v1.Operation
-	14,  // 87: switchyard.review.v1.GetQueueResponse.queue:type_name -> switchyard.review.v1.Queue
-	75,  // 88: switchyard.review.v1.UpdateQueueRequest.operation:type_name -> switchyard.common.v1.Operation
-	12,  // 89: switchyard.review.v1.UpdateQueueRequest.settings:type_name -> switchyard.review.v1.QueueSettings
-	14,  // 90: switchyard.review.v1.UpdateQueueResponse.queue:type_name -> switchyard.review.v1.Queue
-	75,  // 91: switchyard.review.v1.GetQueueStatsRequest.operation:type_name -> switchyard.common.v1.Operation
-	76,  // 92: switchyard.review.v1.GetQueueStatsRequest.since:type_name -> google.protobuf.Timestamp
-	76,  // 93: switchyard.review.v1.GetQueueStatsRequest.until:type_name -> google.protobuf.Timestamp
-	13,  // 94: switchyard.review.v1.GetQueueStatsResponse.counts:type_name -> switchyard.review.v1.QueueCounts
-	83,  // 95: switchyard.review.v1.GetQueueStatsResponse.time_spent:type_name -> google.protobuf.Duration
-	83,  // 96: switchyard.review.v1.GetQueueStatsResponse.time_spent_median:type_name -> google.protobuf.Duration
-	83,  // 97: switchyard.review.v1.GetQueueStatsResponse.wait_median:type_name -> google.protobuf.Duration
-	83,  // 98: switchyard.review.v1.GetQueueStatsResponse.wait_p90:type_name -> google.protobuf.Duration
-	75,  // 99: switchyard.review.v1.GetAgreementRequest.operation:type_name -> switchyard.common.v1.Operation
-	76,  // 100: switchyard.review.v1.GetAgreementRequest.since:type_name -> google.protobuf.Timestamp
-	52,  // 101: switchyard.review.v1.GetAgreementResponse.pairs:type_name -> switchyard.review.v1.PairAgreement
-	53,  // 102: switchyard.review.v1.GetAgreementResponse.reviewers:type_name -> switchyard.review.v1.ReviewerQuality
-	75,  // 103: switchyard.review.v1.WatchQueuesRequest.operation:type_name -> switchyard.common.v1.Operation
-	14,  // 104: switchyard.review.v1.WatchQueuesResponse.queue:type_name -> switchyard.review.v1.Queue
-	75,  // 105: switchyard.review.v1.GoldItem.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 106: switchyard.review.v1.GoldItem.answer:type_name -> switchyard.review.v1.Answer
-	76,  // 107: switchyard.review.v1.GoldItem.create_time:type_name -> google.protobuf.Timestamp
-	81,  // 108: switchyard.review.v1.GoldItem.input:type_name -> switchyard.common.v1.RecordedInput
-	7,   // 109: switchyard.review.v1.CreateGoldItemRequest.answer:type_name -> switchyard.review.v1.Answer
-	57,  // 110: switchyard.review.v1.CreateGoldItemResponse.gold:type_name -> switchyard.review.v1.GoldItem
-	75,  // 111: switchyard.review.v1.ListGoldItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	86,  // 112: switchyard.review.v1.ListGoldItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	57,  // 113: switchyard.review.v1.ListGoldItemsResponse.gold:type_name -> switchyard.review.v1.GoldItem
-	87,  // 114: switchyard.review.v1.ListGoldItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	83,  // 115: switchyard.review.v1.Reviewer.time_spent:type_name -> google.protobuf.Duration
-	76,  // 116: switchyard.review.v1.Reviewer.last_verdict_time:type_name -> google.protobuf.Timestamp
-	76,  // 117: switchyard.review.v1.ListReviewersRequest.since:type_name -> google.protobuf.Timestamp
-	86,  // 118: switchyard.review.v1.ListReviewersRequest.page:type_name -> switchyard.common.v1.PageRequest
-	64,  // 119: switchyard.review.v1.ListReviewersResponse.reviewers:type_name -> switchyard.review.v1.Reviewer
-	87,  // 120: switchyard.review.v1.ListReviewersResponse.page:type_name -> switchyard.common.v1.PageResponse
-	64,  // 121: switchyard.review.v1.UpdateReviewerResponse.reviewer:type_name -> switchyard.review.v1.Reviewer
-	80,  // 122: switchyard.review.v1.SubmitFeedbackRequest.action:type_name -> switchyard.moderation.v1.Action
-	76,  // 123: switchyard.review.v1.SubmitFeedbackRequest.observe_time:type_name -> google.protobuf.Timestamp
-	9,   // 124: switchyard.review.v1.SubmitFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	86,  // 125: switchyard.review.v1.ListFeedbackRequest.page:type_name -> switchyard.common.v1.PageRequest
-	9,   // 126: switchyard.review.v1.ListFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	87,  // 127: switchyard.review.v1.ListFeedbackResponse.page:type_name -> switchyard.common.v1.PageResponse
-	15,  // 128: switchyard.review.v1.ReviewService.LeaseItems:input_type -> switchyard.review.v1.LeaseItemsRequest
-	17,  // 129: switchyard.review.v1.ReviewService.LeaseItem:input_type -> switchyard.review.v1.LeaseItemRequest
-	19,  // 130: switchyard.review.v1.ReviewService.ExtendLease:input_type -> switchyard.review.v1.ExtendLeaseRequest
-	21,  // 131: switchyard.review.v1.ReviewService.ReleaseItem:input_type -> switchyard.review.v1.ReleaseItemRequest
-	23,  // 132: switchyard.review.v1.ReviewService.SubmitVerdict:input_type -> switchyard.review.v1.SubmitVerdictRequest
-	25,  // 133: switchyard.review.v1.ReviewService.SubmitVerdicts:input_type -> switchyard.review.v1.SubmitVerdictsRequest
-	28,  // 134: switchyard.review.v1.ReviewService.UndoVerdict:input_type -> switchyard.review.v1.UndoVerdictRequest
-	30,  // 135: switchyard.review.v1.ReviewService.ListItems:input_type -> switchyard.review.v1.ListItemsRequest
-	32,  // 136: switchyard.review.v1.ReviewService.GetItem:input_type -> switchyard.review.v1.GetItemRequest
-	34,  // 137: switchyard.review.v1.ReviewService.ListSimilarItems:input_type -> switchyard.review.v1.ListSimilarItemsRequest
-	37,  // 138: switchyard.review.v1.ReviewService.ReopenItem:input_type -> switchyard.review.v1.ReopenItemRequest
-	39,  // 139: switchyard.review.v1.ReviewService.WithdrawItem:input_type -> switchyard.review.v1.WithdrawItemRequest
-	41,  // 140: switchyard.review.v1.ReviewService.PrioritiseItem:input_type -> switchyard.review.v1.PrioritiseItemRequest
-	43,  // 141: switchyard.review.v1.ReviewService.ListQueues:input_type -> switchyard.review.v1.ListQueuesRequest
-	45,  // 142: switchyard.review.v1.ReviewService.GetQueue:input_type -> switchyard.review.v1.GetQueueRequest
-	47,  // 143: switchyard.review.v1.ReviewService.UpdateQueue:input_type -> switchyard.review.v1.UpdateQueueRequest
-	49,  // 144: switchyard.review.v1.ReviewService.GetQueueStats:input_type -> switchyard.review.v1.GetQueueStatsRequest
-	51,  // 145: switchyard.review.v1.ReviewService.GetAgreement:input_type -> switchyard.review.v1.GetAgreementRequest
-	55,  // 146: switchyard.review.v1.ReviewService.WatchQueues:input_type -> switchyard.review.v1.WatchQueuesRequest
-	58,  // 147: switchyard.review.v1.ReviewService.CreateGoldItem:input_type -> switchyard.review.v1.CreateGoldItemRequest
-	60,  // 148: switchyard.review.v1.ReviewService.ListGoldItems:input_type -> switchyard.review.v1.ListGoldItemsRequest
-	62,  // 149: switchyard.review.v1.ReviewService.DeleteGoldItem:input_type -> switchyard.review.v1.DeleteGoldItemRequest
-	65,  // 150: switchyard.review.v1.ReviewService.ListReviewers:input_type -> switchyard.review.v1.ListReviewersRequest
-	67,  // 151: switchyard.review.v1.ReviewService.UpdateReviewer:input_type -> switchyard.review.v1.UpdateReviewerRequest
-	69,  // 152: switchyard.review.v1.ReviewService.SubmitFeedback:input_type -> switchyard.review.v1.SubmitFeedbackRequest
-	71,  // 153: switchyard.review.v1.ReviewService.ListFeedback:input_type -> switchyard.review.v1.ListFeedbackRequest
-	16,  // 154: switchyard.review.v1.ReviewService.LeaseItems:output_type -> switchyard.review.v1.LeaseItemsResponse
-	18,  // 155: switchyard.review.v1.ReviewService.LeaseItem:output_type -> switchyard.review.v1.LeaseItemResponse
-	20,  // 156: switchyard.review.v1.ReviewService.ExtendLease:output_type -> switchyard.review.v1.ExtendLeaseResponse
-	22,  // 157: switchyard.review.v1.ReviewService.ReleaseItem:output_type -> switchyard.review.v1.ReleaseItemResponse
-	24,  // 158: switchyard.review.v1.ReviewService.SubmitVerdict:output_type -> switchyard.review.v1.SubmitVerdictResponse
-	27,  // 159: switchyard.review.v1.ReviewService.SubmitVerdicts:output_type -> switchyard.review.v1.SubmitVerdictsResponse
-	29,  // 160: switchyard.review.v1.ReviewService.UndoVerdict:output_type -> switchyard.review.v1.UndoVerdictResponse
-	31,  // 161: switchyard.review.v1.ReviewService.ListItems:output_type -> switchyard.review.v1.ListItemsResponse
-	33,  // 162: switchyard.review.v1.ReviewService.GetItem:output_type -> switchyard.review.v1.GetItemResponse
-	36,  // 163: switchyard.review.v1.ReviewService.ListSimilarItems:output_type -> switchyard.review.v1.ListSimilarItemsResponse
-	38,  // 164: switchyard.review.v1.ReviewService.ReopenItem:output_type -> switchyard.review.v1.ReopenItemResponse
-	40,  // 165: switchyard.review.v1.ReviewService.WithdrawItem:output_type -> switchyard.review.v1.WithdrawItemResponse
-	42,  // 166: switchyard.review.v1.ReviewService.PrioritiseItem:output_type -> switchyard.review.v1.PrioritiseItemResponse
-	44,  // 167: switchyard.review.v1.ReviewService.ListQueues:output_type -> switchyard.review.v1.ListQueuesResponse
-	46,  // 168: switchyard.review.v1.ReviewService.GetQueue:output_type -> switchyard.review.v1.GetQueueResponse
-	48,  // 169: switchyard.review.v1.ReviewService.UpdateQueue:output_type -> switchyard.review.v1.UpdateQueueResponse
-	50,  // 170: switchyard.review.v1.ReviewService.GetQueueStats:output_type -> switchyard.review.v1.GetQueueStatsResponse
-	54,  // 171: switchyard.review.v1.ReviewService.GetAgreement:output_type -> switchyard.review.v1.GetAgreementResponse
-	56,  // 172: switchyard.review.v1.ReviewService.WatchQueues:output_type -> switchyard.review.v1.WatchQueuesResponse
-	59,  // 173: switchyard.review.v1.ReviewService.CreateGoldItem:output_type -> switchyard.review.v1.CreateGoldItemResponse
-	61,  // 174: switchyard.review.v1.ReviewService.ListGoldItems:output_type -> switchyard.review.v1.ListGoldItemsResponse
-	63,  // 175: switchyard.review.v1.ReviewService.DeleteGoldItem:output_type -> switchyard.review.v1.DeleteGoldItemResponse
-	66,  // 176: switchyard.review.v1.ReviewService.ListReviewers:output_type -> switchyard.review.v1.ListReviewersResponse
-	68,  // 177: switchyard.review.v1.ReviewService.UpdateReviewer:output_type -> switchyard.review.v1.UpdateReviewerResponse
-	70,  // 178: switchyard.review.v1.ReviewService.SubmitFeedback:output_type -> switchyard.review.v1.SubmitFeedbackResponse
-	72,  // 179: switchyard.review.v1.ReviewService.ListFeedback:output_type -> switchyard.review.v1.ListFeedbackResponse
-	154, // [154:180] is the sub-list for method output_type
-	128, // [128:154] is the sub-list for method input_type
-	128, // [128:128] is the sub-list for extension type_name
-	128, // [128:128] is the sub-list for extension extendee
-	0,   // [0:128] is the sub-list for field type_name
+	76,  // 17: switchyard.review.v1.ReviewItem.retire_time:type_name -> google.protobuf.Timestamp
+	80,  // 18: switchyard.review.v1.Opinion.action:type_name -> switchyard.moderation.v1.Action
+	76,  // 19: switchyard.review.v1.Lease.lease_time:type_name -> google.protobuf.Timestamp
+	76,  // 20: switchyard.review.v1.Lease.expire_time:type_name -> google.protobuf.Timestamp
+	80,  // 21: switchyard.review.v1.Answer.action:type_name -> switchyard.moderation.v1.Action
+	83,  // 22: switchyard.review.v1.Answer.time_spent:type_name -> google.protobuf.Duration
+	75,  // 23: switchyard.review.v1.Verdict.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 24: switchyard.review.v1.Verdict.answer:type_name -> switchyard.review.v1.Answer
+	2,   // 25: switchyard.review.v1.Verdict.role:type_name -> switchyard.review.v1.VerdictRole
+	76,  // 26: switchyard.review.v1.Verdict.submit_time:type_name -> google.protobuf.Timestamp
+	77,  // 27: switchyard.review.v1.Verdict.outcome:type_name -> switchyard.common.v1.Outcome
+	84,  // 28: switchyard.review.v1.Verdict.audit:type_name -> switchyard.common.v1.Audit
+	76,  // 29: switchyard.review.v1.Verdict.decide_time:type_name -> google.protobuf.Timestamp
+	75,  // 30: switchyard.review.v1.Feedback.operation:type_name -> switchyard.common.v1.Operation
+	80,  // 31: switchyard.review.v1.Feedback.action:type_name -> switchyard.moderation.v1.Action
+	76,  // 32: switchyard.review.v1.Feedback.observe_time:type_name -> google.protobuf.Timestamp
+	76,  // 33: switchyard.review.v1.Feedback.submit_time:type_name -> google.protobuf.Timestamp
+	75,  // 34: switchyard.review.v1.ItemEvent.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 35: switchyard.review.v1.ItemEvent.kind:type_name -> switchyard.review.v1.HistoryKind
+	76,  // 36: switchyard.review.v1.ItemEvent.time:type_name -> google.protobuf.Timestamp
+	76,  // 37: switchyard.review.v1.HistoryEntry.time:type_name -> google.protobuf.Timestamp
+	3,   // 38: switchyard.review.v1.HistoryEntry.kind:type_name -> switchyard.review.v1.HistoryKind
+	83,  // 39: switchyard.review.v1.QueueSettings.age_doubling:type_name -> google.protobuf.Duration
+	73,  // 40: switchyard.review.v1.QueueSettings.label_harm:type_name -> switchyard.review.v1.QueueSettings.LabelHarmEntry
+	83,  // 41: switchyard.review.v1.QueueSettings.due_after:type_name -> google.protobuf.Duration
+	83,  // 42: switchyard.review.v1.QueueSettings.lease:type_name -> google.protobuf.Duration
+	83,  // 43: switchyard.review.v1.QueueSettings.undo_window:type_name -> google.protobuf.Duration
+	74,  // 44: switchyard.review.v1.QueueSettings.label_skills:type_name -> switchyard.review.v1.QueueSettings.LabelSkillsEntry
+	75,  // 45: switchyard.review.v1.Queue.operation:type_name -> switchyard.common.v1.Operation
+	12,  // 46: switchyard.review.v1.Queue.settings:type_name -> switchyard.review.v1.QueueSettings
+	13,  // 47: switchyard.review.v1.Queue.counts:type_name -> switchyard.review.v1.QueueCounts
+	76,  // 48: switchyard.review.v1.Queue.oldest_open_time:type_name -> google.protobuf.Timestamp
+	76,  // 49: switchyard.review.v1.Queue.update_time:type_name -> google.protobuf.Timestamp
+	75,  // 50: switchyard.review.v1.LeaseItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	83,  // 51: switchyard.review.v1.LeaseItemsRequest.lease:type_name -> google.protobuf.Duration
+	83,  // 52: switchyard.review.v1.LeaseItemsRequest.wait:type_name -> google.protobuf.Duration
+	4,   // 53: switchyard.review.v1.LeaseItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
+	83,  // 54: switchyard.review.v1.LeaseItemRequest.lease:type_name -> google.protobuf.Duration
+	4,   // 55: switchyard.review.v1.LeaseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	83,  // 56: switchyard.review.v1.ExtendLeaseRequest.lease:type_name -> google.protobuf.Duration
+	76,  // 57: switchyard.review.v1.ExtendLeaseResponse.expire_time:type_name -> google.protobuf.Timestamp
+	7,   // 58: switchyard.review.v1.SubmitVerdictRequest.answer:type_name -> switchyard.review.v1.Answer
+	8,   // 59: switchyard.review.v1.SubmitVerdictResponse.verdict:type_name -> switchyard.review.v1.Verdict
+	76,  // 60: switchyard.review.v1.SubmitVerdictResponse.undo_until:type_name -> google.protobuf.Timestamp
+	7,   // 61: switchyard.review.v1.SubmitVerdictsRequest.answer:type_name -> switchyard.review.v1.Answer
+	8,   // 62: switchyard.review.v1.GroupResult.verdict:type_name -> switchyard.review.v1.Verdict
+	85,  // 63: switchyard.review.v1.GroupResult.error:type_name -> switchyard.common.v1.ItemError
+	26,  // 64: switchyard.review.v1.SubmitVerdictsResponse.results:type_name -> switchyard.review.v1.GroupResult
+	76,  // 65: switchyard.review.v1.SubmitVerdictsResponse.undo_until:type_name -> google.protobuf.Timestamp
+	4,   // 66: switchyard.review.v1.UndoVerdictResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	75,  // 67: switchyard.review.v1.ListItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	0,   // 68: switchyard.review.v1.ListItemsRequest.state:type_name -> switchyard.review.v1.ItemState
+	1,   // 69: switchyard.review.v1.ListItemsRequest.kind:type_name -> switchyard.review.v1.ItemKind
+	76,  // 70: switchyard.review.v1.ListItemsRequest.decided_after:type_name -> google.protobuf.Timestamp
+	76,  // 71: switchyard.review.v1.ListItemsRequest.decided_before:type_name -> google.protobuf.Timestamp
+	86,  // 72: switchyard.review.v1.ListItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	4,   // 73: switchyard.review.v1.ListItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
+	87,  // 74: switchyard.review.v1.ListItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	4,   // 75: switchyard.review.v1.GetItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	8,   // 76: switchyard.review.v1.GetItemResponse.verdicts:type_name -> switchyard.review.v1.Verdict
+	11,  // 77: switchyard.review.v1.GetItemResponse.history:type_name -> switchyard.review.v1.HistoryEntry
+	9,   // 78: switchyard.review.v1.GetItemResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	4,   // 79: switchyard.review.v1.SimilarItem.item:type_name -> switchyard.review.v1.ReviewItem
+	35,  // 80: switchyard.review.v1.ListSimilarItemsResponse.items:type_name -> switchyard.review.v1.SimilarItem
+	4,   // 81: switchyard.review.v1.ReopenItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	4,   // 82: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	4,   // 83: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	86,  // 84: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	14,  // 85: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
+	87,  // 86: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	75,  // 87: switchyard.review.v1.GetQueueRequest.operation:type_name -> switchyard.common.v1.Operation
+	14,  // 88: switchyard.review.v1.GetQueueResponse.queue:type_name -> switchyard.review.v1.Queue
+	75,  // 89: switchyard.review.v1.UpdateQueueRequest.operation:type_name -> switchyard.common.v1.Operation
+	12,  // 90: switchyard.review.v1.UpdateQueueRequest.settings:type_name -> switchyard.review.v1.QueueSettings
+	14,  // 91: switchyard.review.v1.UpdateQueueResponse.queue:type_name -> switchyard.review.v1.Queue
+	75,  // 92: switchyard.review.v1.GetQueueStatsRequest.operation:type_name -> switchyard.common.v1.Operation
+	76,  // 93: switchyard.review.v1.GetQueueStatsRequest.since:type_name -> google.protobuf.Timestamp
+	76,  // 94: switchyard.review.v1.GetQueueStatsRequest.until:type_name -> google.protobuf.Timestamp
+	13,  // 95: switchyard.review.v1.GetQueueStatsResponse.counts:type_name -> switchyard.review.v1.QueueCounts
+	83,  // 96: switchyard.review.v1.GetQueueStatsResponse.time_spent:type_name -> google.protobuf.Duration
+	83,  // 97: switchyard.review.v1.GetQueueStatsResponse.time_spent_median:type_name -> google.protobuf.Duration
+	83,  // 98: switchyard.review.v1.GetQueueStatsResponse.wait_median:type_name -> google.protobuf.Duration
+	83,  // 99: switchyard.review.v1.GetQueueStatsResponse.wait_p90:type_name -> google.protobuf.Duration
+	75,  // 100: switchyard.review.v1.GetAgreementRequest.operation:type_name -> switchyard.common.v1.Operation
+	76,  // 101: switchyard.review.v1.GetAgreementRequest.since:type_name -> google.protobuf.Timestamp
+	52,  // 102: switchyard.review.v1.GetAgreementResponse.pairs:type_name -> switchyard.review.v1.PairAgreement
+	53,  // 103: switchyard.review.v1.GetAgreementResponse.reviewers:type_name -> switchyard.review.v1.ReviewerQuality
+	75,  // 104: switchyard.review.v1.WatchQueuesRequest.operation:type_name -> switchyard.common.v1.Operation
+	14,  // 105: switchyard.review.v1.WatchQueuesResponse.queue:type_name -> switchyard.review.v1.Queue
+	75,  // 106: switchyard.review.v1.GoldItem.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 107: switchyard.review.v1.GoldItem.answer:type_name -> switchyard.review.v1.Answer
+	76,  // 108: switchyard.review.v1.GoldItem.create_time:type_name -> google.protobuf.Timestamp
+	81,  // 109: switchyard.review.v1.GoldItem.input:type_name -> switchyard.common.v1.RecordedInput
+	7,   // 110: switchyard.review.v1.CreateGoldItemRequest.answer:type_name -> switchyard.review.v1.Answer
+	57,  // 111: switchyard.review.v1.CreateGoldItemResponse.gold:type_name -> switchyard.review.v1.GoldItem
+	75,  // 112: switchyard.review.v1.ListGoldItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	86,  // 113: switchyard.review.v1.ListGoldItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	57,  // 114: switchyard.review.v1.ListGoldItemsResponse.gold:type_name -> switchyard.review.v1.GoldItem
+	87,  // 115: switchyard.review.v1.ListGoldItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	83,  // 116: switchyard.review.v1.Reviewer.time_spent:type_name -> google.protobuf.Duration
+	76,  // 117: switchyard.review.v1.Reviewer.last_verdict_time:type_name -> google.protobuf.Timestamp
+	76,  // 118: switchyard.review.v1.ListReviewersRequest.since:type_name -> google.protobuf.Timestamp
+	86,  // 119: switchyard.review.v1.ListReviewersRequest.page:type_name -> switchyard.common.v1.PageRequest
+	64,  // 120: switchyard.review.v1.ListReviewersResponse.reviewers:type_name -> switchyard.review.v1.Reviewer
+	87,  // 121: switchyard.review.v1.ListReviewersResponse.page:type_name -> switchyard.common.v1.PageResponse
+	64,  // 122: switchyard.review.v1.UpdateReviewerResponse.reviewer:type_name -> switchyard.review.v1.Reviewer
+	80,  // 123: switchyard.review.v1.SubmitFeedbackRequest.action:type_name -> switchyard.moderation.v1.Action
+	76,  // 124: switchyard.review.v1.SubmitFeedbackRequest.observe_time:type_name -> google.protobuf.Timestamp
+	9,   // 125: switchyard.review.v1.SubmitFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	86,  // 126: switchyard.review.v1.ListFeedbackRequest.page:type_name -> switchyard.common.v1.PageRequest
+	9,   // 127: switchyard.review.v1.ListFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	87,  // 128: switchyard.review.v1.ListFeedbackResponse.page:type_name -> switchyard.common.v1.PageResponse
+	15,  // 129: switchyard.review.v1.ReviewService.LeaseItems:input_type -> switchyard.review.v1.LeaseItemsRequest
+	17,  // 130: switchyard.review.v1.ReviewService.LeaseItem:input_type -> switchyard.review.v1.LeaseItemRequest
+	19,  // 131: switchyard.review.v1.ReviewService.ExtendLease:input_type -> switchyard.review.v1.ExtendLeaseRequest
+	21,  // 132: switchyard.review.v1.ReviewService.ReleaseItem:input_type -> switchyard.review.v1.ReleaseItemRequest
+	23,  // 133: switchyard.review.v1.ReviewService.SubmitVerdict:input_type -> switchyard.review.v1.SubmitVerdictRequest
+	25,  // 134: switchyard.review.v1.ReviewService.SubmitVerdicts:input_type -> switchyard.review.v1.SubmitVerdictsRequest
+	28,  // 135: switchyard.review.v1.ReviewService.UndoVerdict:input_type -> switchyard.review.v1.UndoVerdictRequest
+	30,  // 136: switchyard.review.v1.ReviewService.ListItems:input_type -> switchyard.review.v1.ListItemsRequest
+	32,  // 137: switchyard.review.v1.ReviewService.GetItem:input_type -> switchyard.review.v1.GetItemRequest
+	34,  // 138: switchyard.review.v1.ReviewService.ListSimilarItems:input_type -> switchyard.review.v1.ListSimilarItemsRequest
+	37,  // 139: switchyard.review.v1.ReviewService.ReopenItem:input_type -> switchyard.review.v1.ReopenItemRequest
+	39,  // 140: switchyard.review.v1.ReviewService.WithdrawItem:input_type -> switchyard.review.v1.WithdrawItemRequest
+	41,  // 141: switchyard.review.v1.ReviewService.PrioritiseItem:input_type -> switchyard.review.v1.PrioritiseItemRequest
+	43,  // 142: switchyard.review.v1.ReviewService.ListQueues:input_type -> switchyard.review.v1.ListQueuesRequest
+	45,  // 143: switchyard.review.v1.ReviewService.GetQueue:input_type -> switchyard.review.v1.GetQueueRequest
+	47,  // 144: switchyard.review.v1.ReviewService.UpdateQueue:input_type -> switchyard.review.v1.UpdateQueueRequest
+	49,  // 145: switchyard.review.v1.ReviewService.GetQueueStats:input_type -> switchyard.review.v1.GetQueueStatsRequest
+	51,  // 146: switchyard.review.v1.ReviewService.GetAgreement:input_type -> switchyard.review.v1.GetAgreementRequest
+	55,  // 147: switchyard.review.v1.ReviewService.WatchQueues:input_type -> switchyard.review.v1.WatchQueuesRequest
+	58,  // 148: switchyard.review.v1.ReviewService.CreateGoldItem:input_type -> switchyard.review.v1.CreateGoldItemRequest
+	60,  // 149: switchyard.review.v1.ReviewService.ListGoldItems:input_type -> switchyard.review.v1.ListGoldItemsRequest
+	62,  // 150: switchyard.review.v1.ReviewService.DeleteGoldItem:input_type -> switchyard.review.v1.DeleteGoldItemRequest
+	65,  // 151: switchyard.review.v1.ReviewService.ListReviewers:input_type -> switchyard.review.v1.ListReviewersRequest
+	67,  // 152: switchyard.review.v1.ReviewService.UpdateReviewer:input_type -> switchyard.review.v1.UpdateReviewerRequest
+	69,  // 153: switchyard.review.v1.ReviewService.SubmitFeedback:input_type -> switchyard.review.v1.SubmitFeedbackRequest
+	71,  // 154: switchyard.review.v1.ReviewService.ListFeedback:input_type -> switchyard.review.v1.ListFeedbackRequest
+	16,  // 155: switchyard.review.v1.ReviewService.LeaseItems:output_type -> switchyard.review.v1.LeaseItemsResponse
+	18,  // 156: switchyard.review.v1.ReviewService.LeaseItem:output_type -> switchyard.review.v1.LeaseItemResponse
+	20,  // 157: switchyard.review.v1.ReviewService.ExtendLease:output_type -> switchyard.review.v1.ExtendLeaseResponse
+	22,  // 158: switchyard.review.v1.ReviewService.ReleaseItem:output_type -> switchyard.review.v1.ReleaseItemResponse
+	24,  // 159: switchyard.review.v1.ReviewService.SubmitVerdict:output_type -> switchyard.review.v1.SubmitVerdictResponse
+	27,  // 160: switchyard.review.v1.ReviewService.SubmitVerdicts:output_type -> switchyard.review.v1.SubmitVerdictsResponse
+	29,  // 161: switchyard.review.v1.ReviewService.UndoVerdict:output_type -> switchyard.review.v1.UndoVerdictResponse
+	31,  // 162: switchyard.review.v1.ReviewService.ListItems:output_type -> switchyard.review.v1.ListItemsResponse
+	33,  // 163: switchyard.review.v1.ReviewService.GetItem:output_type -> switchyard.review.v1.GetItemResponse
+	36,  // 164: switchyard.review.v1.ReviewService.ListSimilarItems:output_type -> switchyard.review.v1.ListSimilarItemsResponse
+	38,  // 165: switchyard.review.v1.ReviewService.ReopenItem:output_type -> switchyard.review.v1.ReopenItemResponse
+	40,  // 166: switchyard.review.v1.ReviewService.WithdrawItem:output_type -> switchyard.review.v1.WithdrawItemResponse
+	42,  // 167: switchyard.review.v1.ReviewService.PrioritiseItem:output_type -> switchyard.review.v1.PrioritiseItemResponse
+	44,  // 168: switchyard.review.v1.ReviewService.ListQueues:output_type -> switchyard.review.v1.ListQueuesResponse
+	46,  // 169: switchyard.review.v1.ReviewService.GetQueue:output_type -> switchyard.review.v1.GetQueueResponse
+	48,  // 170: switchyard.review.v1.ReviewService.UpdateQueue:output_type -> switchyard.review.v1.UpdateQueueResponse
+	50,  // 171: switchyard.review.v1.ReviewService.GetQueueStats:output_type -> switchyard.review.v1.GetQueueStatsResponse
+	54,  // 172: switchyard.review.v1.ReviewService.GetAgreement:output_type -> switchyard.review.v1.GetAgreementResponse
+	56,  // 173: switchyard.review.v1.ReviewService.WatchQueues:output_type -> switchyard.review.v1.WatchQueuesResponse
+	59,  // 174: switchyard.review.v1.ReviewService.CreateGoldItem:output_type -> switchyard.review.v1.CreateGoldItemResponse
+	61,  // 175: switchyard.review.v1.ReviewService.ListGoldItems:output_type -> switchyard.review.v1.ListGoldItemsResponse
+	63,  // 176: switchyard.review.v1.ReviewService.DeleteGoldItem:output_type -> switchyard.review.v1.DeleteGoldItemResponse
+	66,  // 177: switchyard.review.v1.ReviewService.ListReviewers:output_type -> switchyard.review.v1.ListReviewersResponse
+	68,  // 178: switchyard.review.v1.ReviewService.UpdateReviewer:output_type -> switchyard.review.v1.UpdateReviewerResponse
+	70,  // 179: switchyard.review.v1.ReviewService.SubmitFeedback:output_type -> switchyard.review.v1.SubmitFeedbackResponse
+	72,  // 180: switchyard.review.v1.ReviewService.ListFeedback:output_type -> switchyard.review.v1.ListFeedbackResponse
+	155, // [155:181] is the sub-list for method output_type
+	129, // [129:155] is the sub-list for method input_type
+	129, // [129:129] is the sub-list for extension type_name
+	129, // [129:129] is the sub-list for extension extendee
+	0,   // [0:129] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_review_v1_review_service_proto_init() }
