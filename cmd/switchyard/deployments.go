@@ -23,8 +23,8 @@ func newDeployments() *cobra.Command {
 }
 
 func newModels() *cobra.Command {
-	c := &cobra.Command{Use: "models", Short: "See which versions answered when"}
-	c.AddCommand(newHistory("models"))
+	c := &cobra.Command{Use: "models", Short: "Name and note versions of models, and see which answered when"}
+	c.AddCommand(newHistory("models"), newModelsAlias(), newModelsTag())
 	return c
 }
 
@@ -165,6 +165,9 @@ func showDeployment(c *cobra.Command, d *modelsv1.Deployment) error {
 		if cert.GetCertified() {
 			text = fmt.Sprintf("from %.4f on, %d errors in %d rows", cert.GetThreshold(), cert.GetErrors(), cert.GetAccepted())
 		}
+		if e := cert.GetReviewerError(); e > 0 {
+			text += fmt.Sprintf(", though reviewers err in %.3g %%", 100*e)
+		}
 		rows = append(rows, []string{strings.TrimSpace("certificate " + cert.GetSide()), text + ", " + cert.GetCertificateId()})
 	}
 	return table(c.OutOrStdout(), nil, rows)
@@ -205,7 +208,7 @@ func newHistory(parent string) *cobra.Command {
 			for _, ch := range all.GetChanges() {
 				rows = append(rows, historyRow(ch))
 			}
-			return table(c.OutOrStdout(), []string{"ENTRY", "TIME", "DEPLOYMENT", "REVISION", "CHANGE", "ANSWERS", "BY", "REASON"}, rows)
+			return table(c.OutOrStdout(), []string{"ENTRY", "TIME", "DEPLOYMENT", "REVISION", "CHANGE", "VERSION", "BY", "REASON"}, rows)
 		},
 	}
 	client.register(c)
@@ -238,9 +241,16 @@ func historyRow(ch *modelsv1.DeploymentChange) []string {
 	if ch.GetRestoredRevision() > 0 {
 		change += fmt.Sprint(" to ", ch.GetRestoredRevision())
 	}
+	version := answering(ch.GetModel(), ch.GetVersion())
+	switch {
+	case ch.GetTrial():
+		version += " (trial)"
+	case ch.GetKind() == modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS && ch.GetVersion() == 0:
+		version = "none"
+	}
 	return []string{
 		strconv.FormatInt(ch.GetSequence(), 10), ch.GetRecordTime().AsTime().UTC().Format("2006-01-02 15:04:05"), fault.OperationName(ch.GetOperation()) + "/" + ch.GetDeployment(),
-		strconv.FormatInt(ch.GetRevision(), 10), change, answering(ch.GetModel(), ch.GetVersion()), ch.GetActor(), quote(ch.GetReason()),
+		strconv.FormatInt(ch.GetRevision(), 10), change, version, ch.GetActor(), quote(ch.GetReason()),
 	}
 }
 

@@ -16,17 +16,22 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
-// versionOf reads a version as people write it: its number, or model/number for another model than the champion's. 0 stands for the newest.
+// versionOf reads a version as people write it: its number or an alias, or model/number or model@alias for another model than the champion's. 0 stands for the newest.
 func versionOf(s string, d *modelsv1.Deployment) (model string, number int32, err error) {
 	model, text, other := strings.Cut(s, "/")
 	if !other {
 		model, text = d.GetChampion().GetModel(), s
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || n < 0 || model == "" {
-		return "", 0, usagef("version %q: write its number, such as 7, or model/number, such as support/7", s)
+	if !other && strings.Contains(s, "@") {
+		return s, 0, nil
 	}
-	return model, int32(n), nil
+	if n, err := strconv.ParseInt(text, 10, 32); err == nil && n >= 0 && model != "" {
+		return model, int32(n), nil
+	}
+	if other || model == "" || text == "" || text[0] == '-' {
+		return "", 0, usagef("version %q: write its number or alias, such as 7 or candidate; of another model support/7 or support@candidate", s)
+	}
+	return model + "@" + text, 0, nil
 }
 
 // changed makes the RunE of a command that changes a deployment: it reads the deployment, names its revision to the change, and prints what it is then.
@@ -180,7 +185,9 @@ func newDeploymentsCompare() *cobra.Command {
 				if req.Model, req.Version, err = versionOf(args[1], now.GetDeployment()); err != nil {
 					return err
 				}
-				other = fmt.Sprint("version ", req.GetVersion())
+				if other = fmt.Sprint("version ", req.GetVersion()); req.GetVersion() == 0 {
+					other = args[1]
+				}
 			}
 			res, err := models.GetComparison(c.Context(), req)
 			if err != nil {
@@ -208,10 +215,11 @@ func showComparison(c *cobra.Command, of *modelsv1.Comparison, other string) err
 	rows := [][]string{
 		{"compared", fmt.Sprintf("%d since %s", of.GetCompared(), when(of.GetStartTime()))},
 		{"same labels", portion(of.GetSameLabels(), of.GetCompared())},
+		{"automated by", fmt.Sprintf("both %d, champion alone %d, %s alone %d", of.GetAutomatedBoth(), of.GetAutomatedChampion(), other, of.GetAutomatedChallenger())},
+		{"flips", portion(of.GetFlips(), of.GetAutomatedBoth())},
 	}
-	if other != before { // whose certificates are no longer in force
-		rows = append(rows, []string{"automated by", fmt.Sprintf("both %d, champion alone %d, %s alone %d", of.GetAutomatedBoth(), of.GetAutomatedChampion(), other, of.GetAutomatedChallenger())},
-			[]string{"flips", portion(of.GetFlips(), of.GetAutomatedBoth())})
+	if auditsOf(a) > 0 && auditsOf(b) > 0 {
+		rows = append(rows, []string{"error", fmt.Sprintf("%+.2f points (%+.2f to %+.2f, %g %%): %s", 100*of.GetErrorChange(), 100*of.GetErrorChangeLower(), 100*of.GetErrorChangeUpper(), 100*of.GetConfidence(), worse(of))})
 	}
 	if n := of.GetDropped(); n > 0 {
 		rows = append(rows, []string{"not compared", fmt.Sprintf("%d, the process was busy", n)})
@@ -222,11 +230,12 @@ func showComparison(c *cobra.Command, of *modelsv1.Comparison, other string) err
 	fmt.Fprintln(out)
 	rows = [][]string{
 		{"decisions", fmt.Sprint(a.GetDecisions()), fmt.Sprint(b.GetDecisions())},
+		{"automated", portion(a.GetAutomated(), a.GetDecisions()), portion(b.GetAutomated(), b.GetDecisions())},
 		{"could not score", fmt.Sprint(a.GetErrors()), fmt.Sprint(b.GetErrors())},
 		{"median time", medianText(a.GetTimes()), medianText(b.GetTimes())},
 	}
-	if other != before {
-		rows = slices.Insert(rows, 1, []string{"automated", portion(a.GetAutomated(), a.GetDecisions()), portion(b.GetAutomated(), b.GetDecisions())})
+	if auditsOf(a)+auditsOf(b) > 0 {
+		rows = append(rows, []string{"audited error", auditedText(a), auditedText(b)})
 	}
 	labels := slices.Collect(maps.Keys(a.GetLabels()))
 	for l := range b.GetLabels() {
@@ -240,6 +249,34 @@ func showComparison(c *cobra.Command, of *modelsv1.Comparison, other string) err
 		rows = append(rows, []string{"label " + l, portion(a.GetLabels()[l], a.GetDecisions()), portion(b.GetLabels()[l], b.GetDecisions())})
 	}
 	return table(out, []string{fault.OperationName(of.GetOperation()) + "/" + of.GetDeployment(), "CHAMPION", strings.ToUpper(other)}, rows)
+}
+
+// auditsOf is how many audits of a version people have answered.
+func auditsOf(a *modelsv1.Arm) (n int64) {
+	for _, c := range a.GetAudits() {
+		n += c.GetAudits()
+	}
+	return n
+}
+
+// auditedText writes what the audits of a version show.
+func auditedText(a *modelsv1.Arm) string {
+	n := auditsOf(a)
+	if n == 0 {
+		return "not audited"
+	}
+	return fmt.Sprintf("%.1f %% (%.1f to %.1f) in %d", 100*a.GetAuditedError(), 100*a.GetAuditedErrorLower(), 100*a.GetAuditedErrorUpper(), n)
+}
+
+// worse says what the audits of two versions show of the second one.
+func worse(of *modelsv1.Comparison) string {
+	switch {
+	case of.GetErrorChangeLower() > 0:
+		return "worse"
+	case of.GetErrorChangeUpper() < 0:
+		return "better"
+	}
+	return "the versions cannot be told apart yet"
 }
 
 // portion writes a count as a share of another one.

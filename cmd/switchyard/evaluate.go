@@ -60,7 +60,7 @@ type evaluateFlags struct {
 	operation, deployment string
 	maxError, confidence  float64
 	thresholds            map[string]string
-	version               int32
+	version               string
 	since                 time.Duration
 	decisions             int32
 	errorPrice            float64
@@ -89,7 +89,7 @@ with which each was drawn, and from reviews. Nothing is changed.`,
 	flags.Float64Var(&f.maxError, "max-error", 0, "another promised error, such as 0.02")
 	flags.Float64Var(&f.confidence, "confidence", 0, "another confidence, such as 0.99")
 	flags.StringToStringVar(&f.thresholds, "threshold", nil, "a threshold by side or label, =0.9 for all; takes the place of certificates")
-	flags.Int32Var(&f.version, "version", 0, "another version of the model")
+	flags.StringVar(&f.version, "version", "", "another version of the model: its number or an alias")
 	flags.DurationVar(&f.since, "since", 30*24*time.Hour, "how far back")
 	flags.Int32Var(&f.decisions, "decisions", 0, "how many decisions at most (default 20000)")
 	flags.Float64Var(&f.errorPrice, "error-price", 0, "price of a wrong automated decision, in the policy's currency")
@@ -111,8 +111,13 @@ func (f *evaluateFlags) run(c *cobra.Command) error {
 	req := &monitoringv1.EvaluatePolicyRequest{
 		Operation: op, Deployment: f.deployment, MaxDecisions: f.decisions, From: timestamppb.New(time.Now().Add(-f.since)), Page: &commonv1.PageRequest{Size: int32(max(1, f.flips))},
 		Alternative: &monitoringv1.Alternative{
-			MaxError: f.maxError, Confidence: f.confidence, Version: f.version, ErrorMicros: int64(f.errorPrice * 1e6), Thresholds: map[string]float64{},
+			MaxError: f.maxError, Confidence: f.confidence, ErrorMicros: int64(f.errorPrice * 1e6), Thresholds: map[string]float64{},
 		},
+	}
+	if n, err := strconv.ParseInt(f.version, 10, 32); err == nil {
+		req.Alternative.Version = int32(n)
+	} else {
+		req.Alternative.Alias = f.version
 	}
 	for side, text := range f.thresholds {
 		at, err := strconv.ParseFloat(text, 64)

@@ -14,6 +14,7 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
 	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
@@ -40,7 +41,10 @@ func newExplain() *cobra.Command {
 			if asJSON {
 				return writeJSON(c.OutOrStdout(), r)
 			}
-			return explainRecord(c.OutOrStdout(), r.GetRecord())
+			if err := explainRecord(c.OutOrStdout(), r.GetRecord()); err != nil {
+				return err
+			}
+			return explainReview(c.OutOrStdout(), r.GetReview())
 		},
 	}
 	client.register(c)
@@ -68,6 +72,51 @@ func explainRecord(w io.Writer, r *commonv1.DecisionRecord) error {
 	}
 	fmt.Fprintln(w, "\nCost")
 	return table(w, nil, indent(costRows(d)))
+}
+
+// explainReview prints what people and the application said of a decision, where anything is known.
+func explainReview(w io.Writer, r *decisionsv1.DecisionReview) error {
+	var rows [][]string
+	if it := r.GetItem(); it != nil {
+		state := strings.ToLower(short(it.GetState().String(), "ITEM_STATE_"))
+		if it.GetRetireTime() != nil {
+			state += " at " + when(it.GetRetireTime()) + ", closed at " + when(it.GetCloseTime())
+		}
+		rows = append(rows, []string{"item", state})
+	}
+	for _, v := range r.GetVerdicts() {
+		rows = append(rows, []string{"verdict", said(v.GetAnswer()) + " by " + v.GetReviewer() + " at " + when(v.GetSubmitTime())})
+	}
+	for _, f := range r.GetFeedback() {
+		answer := &reviewv1.Answer{Labels: f.GetLabels(), Action: f.GetAction(), OutOfScope: f.GetOutOfScope(), Note: f.GetNote()}
+		rows = append(rows, []string{"feedback", said(answer) + " at " + when(f.GetSubmitTime())})
+	}
+	if r.GetIncomplete() {
+		rows = append(rows, []string{"", "more may be known: the review queue or the lake could not be asked"})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nPeople")
+	return table(w, nil, indent(rows))
+}
+
+// said is an answer in plain words.
+func said(a *reviewv1.Answer) string {
+	parts := a.GetLabels()
+	switch {
+	case a.GetNotSure():
+		parts = []string{"not sure"}
+	case a.GetOutOfScope():
+		parts = []string{"out of scope"}
+	case a.GetAction() != 0:
+		parts = append([]string{strings.ToLower(short(a.GetAction().String(), "ACTION_"))}, parts...)
+	}
+	text := strings.Join(parts, ", ")
+	if a.GetNote() != "" {
+		text += " (" + a.GetNote() + ")"
+	}
+	return text
 }
 
 // sentence says what was decided and why.

@@ -48,7 +48,7 @@ and ask it with "switchyard moderate", "route" and "classify".`,
 		newModerate(), newRoute(), newClassify(), newExplain(), newReplay(),
 		newPromises(), newEvaluate(),
 		newDeployments(), newModels(),
-		newLake(), newLedger(), newKeys(), newCheckConfig(), newVersion(),
+		newLake(), newLedger(), newTasks(), newKeys(), newCheckConfig(), newVersion(),
 	)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see: %s --help", err, c.CommandPath())}

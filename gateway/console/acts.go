@@ -277,7 +277,7 @@ func (c *Console) earlier(ctx context.Context, ref deploymentRef, d *modelsv1.De
 	}
 	var out []*modelsv1.DeploymentChange
 	for _, ch := range res.GetChanges() {
-		if ch.GetRevision() < d.GetRevision() {
+		if ch.GetRevision() < d.GetRevision() && !ch.GetTrial() { // what a trial was beside answered before it too
 			out = append(out, ch)
 		}
 	}

@@ -3,11 +3,13 @@ package console
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	"github.com/switchyard-ai/switchyard/internal/chart"
 )
 
 const (
@@ -18,7 +20,6 @@ const (
 // comparison is how a version on trial has done beside the champion, ready to be shown. Shares are between 0 and 1.
 type comparison struct {
 	*modelsv1.Comparison
-	Probation  bool  // the champion beside the one before, whose certificates are no longer in force
 	Seen, Need int64 // decisions that say something, and how many the guardrails ask for
 	Ready      bool
 	Same       float64 // same labels, of what both scored
@@ -26,6 +27,14 @@ type comparison struct {
 	Sides      [2]armView
 	Labels     []labelShare
 	Flips      []*modelsv1.Flip
+	// Audits is what people found in audits of both, where both answer; nil where they do not.
+	Audits *auditView
+}
+
+// auditView compares the audited errors of both versions, between -1 and 1.
+type auditView struct {
+	Change, Lower, Upper, Confidence float64
+	Worse, Better                    bool // for certain
 }
 
 // armView is what was counted of one version.
@@ -33,6 +42,7 @@ type armView struct {
 	Name                 string
 	Decisions, Errors    int64
 	Automated, ErrorRate float64
+	Audited              string        // its audited error, where either version is audited
 	Median               time.Duration // upper bound of the bucket that the middle one is in; 0 without decisions
 }
 
@@ -61,11 +71,20 @@ func compare(of *modelsv1.Comparison, rails *modelsv1.Guardrails, probation bool
 		other = "the one before"
 	}
 	out := &comparison{
-		Comparison: of, Probation: probation, Need: rails.GetMinDecisions(), Same: share(of.GetSameLabels(), of.GetCompared()), Flipped: share(of.GetFlips(), of.GetAutomatedBoth()),
+		Comparison: of, Need: rails.GetMinDecisions(), Same: share(of.GetSameLabels(), of.GetCompared()), Flipped: share(of.GetFlips(), of.GetAutomatedBoth()),
 		Sides: [2]armView{viewArm("champion", of.GetChampion()), viewArm(other, of.GetChallenger())},
 		Seen:  max(of.GetCompared(), min(of.GetChampion().GetDecisions(), of.GetChallenger().GetDecisions())),
 	}
 	out.Ready = out.Seen >= out.Need
+	if len(of.GetChampion().GetAudits())+len(of.GetChallenger().GetAudits()) > 0 {
+		out.Audits = &auditView{
+			Change: of.GetErrorChange(), Lower: of.GetErrorChangeLower(), Upper: of.GetErrorChangeUpper(), Confidence: of.GetConfidence(),
+			Worse: of.GetErrorChangeLower() > 0, Better: of.GetErrorChangeUpper() < 0,
+		}
+		for i, a := range []*modelsv1.Arm{of.GetChampion(), of.GetChallenger()} {
+			out.Sides[i].Audited = auditedText(a)
+		}
+	}
 	labels := map[string]struct{}{}
 	for l := range of.GetChampion().GetLabels() {
 		labels[l] = struct{}{}
@@ -94,6 +113,21 @@ func viewArm(name string, a *modelsv1.Arm) armView {
 		ErrorRate: share(a.GetErrors(), a.GetDecisions()+a.GetErrors()), Median: medianTime(a.GetTimes()),
 	}
 }
+
+// auditedText says what people found in audits of a version.
+func auditedText(a *modelsv1.Arm) string {
+	var n int64
+	for _, c := range a.GetAudits() {
+		n += c.GetAudits()
+	}
+	if n == 0 {
+		return "not audited yet"
+	}
+	return fmt.Sprintf("%s (%s to %s) in %d", chart.Percent(a.GetAuditedError()), chart.Percent(a.GetAuditedErrorLower()), chart.Percent(a.GetAuditedErrorUpper()), n)
+}
+
+// points writes a difference of two shares in percentage points.
+func points(v float64) string { return fmt.Sprintf("%+.2f points", 100*v) }
 
 func share(part, of int64) float64 {
 	if of <= 0 {

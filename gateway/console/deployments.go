@@ -59,7 +59,7 @@ type live struct {
 func liveSince(changes []*modelsv1.DeploymentChange, d *modelsv1.Deployment, complete bool) live {
 	out := live{Since: d.GetUpdateTime(), Earlier: true}
 	for _, ch := range changes {
-		if ch.GetOperation() != d.GetOperation() || ch.GetDeployment() != d.GetName() {
+		if ch.GetOperation() != d.GetOperation() || ch.GetDeployment() != d.GetName() || ch.GetTrial() {
 			continue
 		}
 		if ch.GetVersionDigest() != d.GetChampion().GetDigest() {

@@ -27,6 +27,7 @@ type decisionPage struct {
 	Queue    queueRef
 	Blur     bool
 	Closed   bool
+	Retired  bool
 	Waits    bool
 	Notice   string
 }
@@ -46,12 +47,17 @@ func (c *Console) decision(w http.ResponseWriter, r *http.Request, s *session) e
 	}
 	page.Item, page.Verdicts, page.History, page.Feedback = item.GetItem(), item.GetVerdicts(), item.GetHistory(), item.GetFeedback()
 	page.Record = record.GetRecord()
+	if page.Retired = page.Item.GetState() == reviewv1.ItemState_ITEM_STATE_RETIRED; page.Retired {
+		page.Verdicts = record.GetReview().GetVerdicts()
+	}
 	d := page.Record.GetDecision()
 	page.Queue = queueRef{d.GetOperation(), d.GetDeployment()}
 	page.Input = page.Record.GetInput()
 	if page.Item != nil {
 		page.Queue = queueRef{page.Item.GetOperation(), page.Item.GetDeployment()}
-		page.Input = page.Item.GetInput()
+		if !page.Retired {
+			page.Input = page.Item.GetInput()
+		}
 		state := page.Item.GetState()
 		page.Closed = closed(page.Item)
 		page.Waits = state == reviewv1.ItemState_ITEM_STATE_OPEN || state == reviewv1.ItemState_ITEM_STATE_LEASED
@@ -66,7 +72,7 @@ func (c *Console) decision(w http.ResponseWriter, r *http.Request, s *session) e
 }
 
 func closed(i *reviewv1.ReviewItem) bool {
-	return i.GetState() == reviewv1.ItemState_ITEM_STATE_CLOSED || i.GetState() == reviewv1.ItemState_ITEM_STATE_WITHDRAWN
+	return i.GetState() >= reviewv1.ItemState_ITEM_STATE_CLOSED
 }
 
 var notices = map[string]string{

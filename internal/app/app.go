@@ -19,7 +19,10 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/switchyard-ai/switchyard/gateway"
+	classificationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/classification/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
+	routingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/routing/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/bus"
@@ -256,8 +259,13 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	recorder := decision.NewJournalRecorder(a.journal, a.config.Journal)
+	resume, err := a.newResume(recorder)
+	if err != nil {
+		return err
+	}
 	maker := decision.New(decision.Deps{
-		Recorder: decision.NewJournalRecorder(a.journal, a.config.Journal), Metrics: a.tel.Decisions(), Log: a.log, Pace: &a.pace, Traffic: traffic,
+		Recorder: recorder, Metrics: a.tel.Decisions(), Log: a.log, Pace: &a.pace, Traffic: traffic,
 	})
 	source := decision.FromTable(a.serving)
 	if a.config.runs("moderation") {
@@ -265,13 +273,13 @@ func (a *App) startDecisions(ctx context.Context) (err error) {
 		if err := service.Start(ctx); err != nil {
 			return err
 		}
-		service.Register(a.server)
+		moderationv1.RegisterModerationServiceServer(a.server, moderates{service, resume})
 	}
 	if a.config.runs("routing") {
-		routing.New(routing.Deps{Maker: maker, Source: source}).Register(a.server)
+		routingv1.RegisterRoutingServiceServer(a.server, routes{routing.New(routing.Deps{Maker: maker, Source: source}), resume})
 	}
 	if a.config.runs("classification") {
-		classification.New(classification.Deps{Maker: maker, Source: source}).Register(a.server)
+		classificationv1.RegisterClassificationServiceServer(a.server, classifies{classification.New(classification.Deps{Maker: maker, Source: source}), resume})
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/switchyard-ai/switchyard/services/jobs"
 	"github.com/switchyard-ai/switchyard/services/models"
 	"github.com/switchyard-ai/switchyard/services/monitoring"
+	"github.com/switchyard-ai/switchyard/services/review"
 	"github.com/switchyard-ai/switchyard/services/training"
 )
 
@@ -60,6 +61,8 @@ type Config struct {
 	DB db.Config `yaml:"db"`
 	// Models are the limits of the registry.
 	Models models.Config `yaml:"models"`
+	// Review is how long the review queue keeps what is done.
+	Review review.Config `yaml:"review"`
 	// Monitoring is what is assumed of reviewers until it is measured.
 	Monitoring monitoring.Config `yaml:"monitoring"`
 	// Jobs are the limits of task queues and of jobs of many decisions.
@@ -92,6 +95,7 @@ func Default() Config {
 		Gateway:    gateway.Default(),
 		DB:         db.Default(""),
 		Models:     models.Default(),
+		Review:     review.Default(),
 		Monitoring: monitoring.Default(),
 		Jobs:       jobs.Default(),
 		Training:   training.Default(),
@@ -148,7 +152,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for section, v := range map[string]interface{ Validate() error }{
-		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "monitoring": c.Monitoring, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake,
+		"grpc": c.GRPC, "gateway": c.Gateway, "db": c.DB, "models": c.Models, "review": c.Review, "monitoring": c.Monitoring, "jobs": c.Jobs, "training": c.Training, "journal": c.Journal, "bus": c.Bus, "lake": c.Lake,
 		"verify": c.Verify, "events": c.Events, "inbox": c.Inbox, "telemetry": c.Telemetry,
 	} {
 		if err := v.Validate(); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/lake"
 	"github.com/switchyard-ai/switchyard/internal/ledger"
@@ -30,7 +31,15 @@ func (a *App) startReading(ctx context.Context) error {
 		a.closers = append(a.closers, folder.Close)
 	}
 	a.background.Go(func() error { a.openLake(ctx, store); return nil })
-	deps := decisions.Deps{Records: a.records(), List: ledger.Lake{Open: a.lake.Load}, Erasers: a.erasers()}
+	inLake := ledger.Lake{Open: a.lake.Load}
+	deps := decisions.Deps{Records: a.records(), Verdicts: inLake, List: inLake, Erasers: a.erasers()}
+	if a.config.knows("review") {
+		conn, err := a.Conn("review")
+		if err != nil {
+			return err
+		}
+		deps.Reviews = reviewv1.NewReviewServiceClient(conn)
+	}
 	if a.config.knows("models") {
 		if deps.Replayer, err = a.newReplayer(); err != nil {
 			return err

@@ -42,6 +42,7 @@ func (e eraseParts) Erase(ctx context.Context, project, subject string) (*ledger
 		for _, p := range r.GetPlaces() {
 			out.Places = append(out.Places, ledger.Erased{Place: p.GetPlace(), Records: p.GetRecords()})
 		}
+		out.Trained = append(out.Trained, r.GetTrainedModels()...)
 		return err
 	}
 	if err := ask(e.app.server.Conn()); err != nil {
@@ -95,7 +96,11 @@ func (e *erasure) ErasePart(ctx context.Context, req *decisionsv1.ErasePartReque
 		{a.answers != nil, func() error { n, err := a.answers.Erase(ctx, project, subject); return count("answers", n, err) }},
 		{a.training != nil, func() error {
 			n, err := a.training.Erase(ctx, project, subject)
-			return count("training/datasets", n, err)
+			if err := count("training/datasets", n, err); err != nil {
+				return err
+			}
+			res.TrainedModels, err = a.training.Learned(ctx, project, subject)
+			return err
 		}},
 		{true, func() error { return a.db.Scrub(ctx) }},
 	} {

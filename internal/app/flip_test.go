@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +30,7 @@ import (
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/app"
+	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 )
 
@@ -101,6 +104,59 @@ func TestEveryFlippedBitIsNamedAndNeverServed(t *testing.T) {
 	}
 	for _, part := range names {
 		t.Logf("%-10s %v", part, tally[part])
+	}
+}
+
+// TestEveryFlippedBitOfADeadProductsLogIsNamed does the same to the write-ahead log of the database that a product leaves when it is killed: its last transactions are nowhere else.
+func TestEveryFlippedBitOfADeadProductsLogIsNamed(t *testing.T) {
+	t.Parallel()
+	var c app.Config
+	s := testkit.Start(t, func(config *app.Config) { config.Lake.Flush = 100 * time.Millisecond; c = *config })
+	conn := s.Dial(s.Key)
+	testkit.Deploy(t, conn, "support", testkit.Support, true)
+	routed(t, conn, 40)
+	judged(t, conn)
+	c.DB = db.Default("")
+	c.Fill()
+	if _, err := os.Stat(c.DB.Path + "-wal"); err != nil {
+		t.Skip("the tables are not in the folder")
+	}
+	dead := copyOf(t, c) // as it lies on the disk while the product lives: nobody has closed the database
+	s.Stop()
+	log, err := os.ReadFile(dead.DB.Path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The copy took the index before the log: what the product has committed in between is behind what the index says.
+	index, err := os.ReadFile(dead.DB.Path + "-shm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := 32 + int(binary.NativeEndian.Uint32(index[16:]))*(24+4096)
+	if used == 32 || used > len(log) {
+		t.Fatalf("%d bytes of the log are used, of %d", used, len(log))
+	}
+	if problems := problemsOf(t, copyOf(t, dead)); problems != "" {
+		t.Logf("before any flip: %s", problems) // a copy of a living folder is not of one moment
+	}
+	random := rand.New(rand.NewPCG(20, 27))
+	for i := range flips(t) {
+		broken := copyOf(t, dead)
+		bit := random.IntN(8 * used)
+		changed := bytes.Clone(log)
+		changed[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(broken.DB.Path+"-wal", changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		where := fmt.Sprintf("flip %d: bit %d of byte %d of the log, of which %d are used", i, bit%8, bit/8, used)
+		_, problems := verification(t, broken)
+		if !strings.Contains(fmt.Sprint(problems), "write-ahead log switchyard.db-wal: ") {
+			t.Errorf("%s: the verification says %v", where, problems)
+		}
+		if _, err := served(t, broken, ""); !errors.Is(err, db.ErrDamaged) {
+			t.Errorf("%s: the product starts: %v", where, err)
+		}
+		_ = os.RemoveAll(broken.DataDir)
 	}
 }
 

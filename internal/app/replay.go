@@ -181,10 +181,13 @@ func challenged(d *commonv1.Decision) bool {
 	return d.GetVariant() == commonv1.Variant_VARIANT_CHALLENGER
 }
 
-// couldDecide says whether the state after a change has the version, the policy and the certificate of a decision. A decision of rules names no version; the ledger names no
-// versions on trial.
+// couldDecide says whether the state after a change has the version, the policy and the certificate of a decision. A decision of rules names no version; an entry names one version,
+// and up to three more may be on trial.
 func couldDecide(c *modelsv1.DeploymentChange, d *commonv1.Decision) bool {
 	m := d.GetModel()
+	if c.GetTrial() && !challenged(d) { // the entry before it says what answered
+		return false
+	}
 	if challenged(d) {
 		return c.GetPolicyDigest() == d.GetPolicyDigest()
 	}

@@ -30,7 +30,7 @@ func (a *App) startReview(ctx context.Context) error {
 		return nil
 	})
 	a.review = review.New(review.Deps{
-		DB: a.db, Emit: emitReview, Labels: labels, Decision: a.recordedDecision, Meter: a.tel.Meter("github.com/switchyard-ai/switchyard/services/review"), Log: a.log,
+		DB: a.db, Config: a.config.Review, Emit: emitReview, Labels: labels, Decision: a.recordedDecision, Meter: a.tel.Meter("github.com/switchyard-ai/switchyard/services/review"), Log: a.log,
 	})
 	if err := a.review.Start(ctx); err != nil {
 		return err

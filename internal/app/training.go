@@ -6,6 +6,7 @@ import (
 	"time"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	monitoringv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/monitoring/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/bus"
@@ -32,6 +33,10 @@ func (a *App) startTraining(ctx context.Context, version string) error {
 	if a.config.runs("models") {
 		models = modelsv1.NewModelServiceClient(a.server.Conn())
 	}
+	var promises monitoringv1.MonitoringServiceClient
+	if a.config.runs("monitoring") {
+		promises = monitoringv1.NewMonitoringServiceClient(a.server.Conn())
+	}
 	if !a.config.runs("decisions") { // which opens the lake and keeps it in order
 		store, err := OpenLakeStore(a.config.DataDir, a.config.Lake)
 		if err != nil {
@@ -55,7 +60,7 @@ func (a *App) startTraining(ctx context.Context, version string) error {
 		queue = bus.NewQueue(a.bus, bus.QueueConfig{Name: "training", Kinds: training.Kinds(), AckWait: a.config.Training.Lease, MaxAge: workAge})
 	}
 	a.training = training.New(training.Deps{
-		Queue: queue, DB: a.db, Blobs: blobs, Temp: filepath.Join(dir, "received"), Lake: a.lake.Load, Models: models, Review: review, Version: version, Config: a.config.Training, Log: a.log,
+		Queue: queue, DB: a.db, Blobs: blobs, Temp: filepath.Join(dir, "received"), Lake: a.lake.Load, Models: models, Review: review, Promises: promises, Version: version, Config: a.config.Training, Log: a.log,
 	})
 	a.closers = append(a.closers, a.training.Close)
 	if err := a.training.Start(ctx); err != nil {

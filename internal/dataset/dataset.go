@@ -101,6 +101,8 @@ type Row struct {
 	Person     string
 	Time       time.Time
 	Attributes map[string]string
+	// Reviewed says that a reviewer, who may err, gave the labels; files hold what is taken as the truth.
+	Reviewed bool
 	// Group, when set, names rows that are kept on one side of every split, such as those of one person. Rows with equal keys must have equal groups.
 	Group string
 	// Sampling is with which probability the row came to have a label; the zero value means that all rows of its kind have one.

@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/switchyard-ai/switchyard/internal/db/wal"
 )
 
 // openSQLite opens one connection that writes and a pool that reads. WAL lets readers go on while a transaction commits;
@@ -28,7 +30,18 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	if err := registerSealing(); err != nil {
 		return nil, err
 	}
-	d.dialect = sqliteDialect{path: cfg.Path, sealed: sealed}
+	log, err := wal.Verify(cfg.Path) // before SQLite takes over what it believes of it, and forgets the rest
+	if err != nil {
+		return nil, err
+	}
+	var suspect error
+	if log.Problem != "" {
+		if suspect = walError(cfg.Path, log); log.Sure {
+			return nil, fmt.Errorf("%w; restore the files from a copy, or move the log away to go on without its transactions", suspect)
+		}
+		d.log.WarnContext(ctx, "the last transaction of the database is incomplete", "problem", suspect)
+	}
+	d.dialect = sqliteDialect{path: cfg.Path, sealed: sealed, suspect: suspect}
 	if !sealed {
 		d.log.WarnContext(ctx, "the database was made without checksums: damage of the disk is found by its structure only", "path", cfg.Path)
 	}
@@ -91,9 +104,15 @@ func dsn(cfg Config, readOnly, sealed bool) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}).String()
 }
 
+// walError names what is wrong with the log of a database.
+func walError(path string, st wal.State) error {
+	return fmt.Errorf("write-ahead log %s-wal: %s: %w", filepath.Base(path), st.Problem, ErrDamaged)
+}
+
 type sqliteDialect struct {
-	path   string
-	sealed bool
+	path    string
+	sealed  bool
+	suspect error // what looked wrong in the log when it was opened
 }
 
 var _ dialect = sqliteDialect{}

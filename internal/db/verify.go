@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/switchyard-ai/switchyard/internal/db/wal"
 )
 
 // Verify reads the whole database and names what is damaged: pages whose checksum is wrong, structures that do not hold together, rows that refer to rows that are not there. It
@@ -39,6 +41,17 @@ func (s sqliteDialect) verify(ctx context.Context, d *DB) (problems []error, loo
 		if problems, looked, err = verifyPages(ctx, s.path); err != nil {
 			return problems, looked, err
 		}
+	}
+	log, err := wal.Verify(s.path)
+	if err != nil {
+		return problems, looked, err
+	}
+	looked += log.Frames
+	if log.Problem != "" {
+		problems = append(problems, fmt.Errorf("database: %w", walError(s.path, log)))
+	}
+	if s.suspect != nil {
+		problems = append(problems, fmt.Errorf("database: %w", s.suspect))
 	}
 	for _, check := range []struct{ query, fine string }{{`PRAGMA integrity_check`, "ok"}, {`SELECT "table" || ', row ' || coalesce(rowid, 0) FROM pragma_foreign_key_check`, ""}} {
 		found, err := d.textRows(ctx, check.query)

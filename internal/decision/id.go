@@ -44,6 +44,15 @@ func formatID(stamp int64, random uint64) string {
 	return string(s[:])
 }
 
+// SeededIDs returns the ids of the n items of a batch whose call has a seed.
+func SeededIDs(seed string, n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = seededID(seed, i)
+	}
+	return ids
+}
+
 // seededID returns the id of item i of a batch whose call has a seed: the seed's time, and always the same for the same seed and item.
 func seededID(seed string, i int) string {
 	var b [8]byte

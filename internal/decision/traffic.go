@@ -48,6 +48,7 @@ type Traffic struct {
 type versions struct {
 	key                  serving.Key
 	champion, challenger string // digests
+	begun                int64  // when the trial began, in nanoseconds since 1970; 0 where that is not known
 }
 
 // shadowed is a decision of the champion that others shall score too.
@@ -198,14 +199,17 @@ func (s *shadowed) compare(c *modelsv1.Comparison, took time.Duration, chosen []
 // counted calls fn with the counts of the champion and one version beside it.
 func (f *Traffic) counted(t *Target, tr *serving.Trial, fn func(*modelsv1.Comparison)) {
 	d := t.Deployment
-	v := versions{serving.Key{Project: d.GetProject(), Operation: d.GetOperation(), Name: d.GetName()}, d.GetChampion().GetDigest(), tr.Ref.GetDigest()}
+	v := versions{key: serving.Key{Project: d.GetProject(), Operation: d.GetOperation(), Name: d.GetName()}, champion: d.GetChampion().GetDigest(), challenger: tr.Ref.GetDigest()}
+	if tr.Begun != nil {
+		v.begun = tr.Begun.AsTime().UnixNano()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := f.pairs[v]
 	if c == nil {
 		c = &modelsv1.Comparison{
 			Project: d.GetProject(), Operation: d.GetOperation(), Deployment: d.GetName(), ChampionDigest: v.champion, ChallengerDigest: v.challenger,
-			Champion: &modelsv1.Arm{}, Challenger: &modelsv1.Arm{},
+			Champion: &modelsv1.Arm{}, Challenger: &modelsv1.Arm{}, TrialTime: tr.Begun,
 		}
 		f.pairs[v] = c
 	}

@@ -139,6 +139,7 @@ func (s *Store) reserve(tx *db.Tx, r *mesh.Reservation, digest [sha256.Size]byte
 		if !bytes.Equal(known, digest[:]) {
 			return fault.IdempotencyKeyReused(r.Key)
 		}
+		r.Begun = r.Answer == nil
 		return nil
 	}
 	id, err := uuid.NewV7()

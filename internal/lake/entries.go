@@ -95,17 +95,9 @@ func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table str
 			if from == to {
 				continue
 			}
-			p, err := l.open(ctx, f)
+			known, err := knownOf(ctx, l, f, part[from:to])
 			if err != nil {
 				return nil, 0, err
-			}
-			keys := make([]string, 0, to-from)
-			for _, e := range part[from:to] {
-				keys = append(keys, e.key)
-			}
-			known, err := tables[table].known(p, keys)
-			if err != nil {
-				return nil, 0, fmt.Errorf("look for %d keys in %s: %w", len(keys), f.Path, err)
 			}
 			if len(known) > 0 {
 				before := len(part)
@@ -122,6 +114,23 @@ func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table str
 	before := len(kept)
 	kept = slices.DeleteFunc(kept, func(e entry[T]) bool { return strays[place{e.project, e.key, e.day}] })
 	return kept, repeated + int64(before-len(kept)), nil
+}
+
+// knownOf returns the keys of entries that a file holds.
+func knownOf[T any](ctx context.Context, l *Lake, f *File, entries []entry[T]) (map[string]bool, error) {
+	p, err := l.open(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, len(entries))
+	for _, e := range entries {
+		keys = append(keys, e.key)
+	}
+	known, err := tables[f.Table].known(p, keys)
+	if err != nil {
+		return nil, fmt.Errorf("look for %d keys in %s: %w", len(keys), f.Path, err)
+	}
+	return known, nil
 }
 
 // place is a row by its key and the day it would be written to.
@@ -173,17 +182,9 @@ func strayed[T any](ctx context.Context, l *Lake, s *State, table string, entrie
 			if f.Table != table || f.Project != part[0].project || from == to {
 				continue
 			}
-			p, err := l.open(ctx, f)
+			found, err := knownOf(ctx, l, f, part[from:to])
 			if err != nil {
 				return nil, err
-			}
-			keys := make([]string, 0, to-from)
-			for _, e := range part[from:to] {
-				keys = append(keys, e.key)
-			}
-			found, err := tables[table].known(p, keys)
-			if err != nil {
-				return nil, fmt.Errorf("look for %d keys in %s: %w", len(keys), f.Path, err)
 			}
 			for _, e := range part[from:to] {
 				if found[e.key] {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/lake"
@@ -25,6 +26,8 @@ type Erasure struct {
 	Time   time.Time
 	Places []Erased
 	Models []string // digests of the models that decided about the person
+	// Trained are the versions that came from the person's data.
+	Trained []*decisionsv1.TrainedModel
 }
 
 // EraseLog is the event stream as an erasure needs it.

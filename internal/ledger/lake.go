@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/lake"
 )
 
@@ -34,6 +36,28 @@ func (l Lake) Find(ctx context.Context, k Key) (*commonv1.DecisionRecord, error)
 		return nil, fmt.Errorf("look in the lake: %w", err)
 	}
 	return decisionRecord(row)
+}
+
+// Verdicts returns the verdicts on a decision that were submitted in a period, both ends included, oldest first. It reads the files of those days.
+func (l Lake) Verdicts(ctx context.Context, project, decision string, from, to time.Time) (out []*reviewv1.Verdict, err error) {
+	open := l.Open()
+	if open == nil {
+		return nil, errNoLake
+	}
+	filter := lake.Filter{Project: project, From: from, To: to.Add(time.Microsecond)}
+	err = open.Each(ctx, lake.Verdicts, filter, func(row any) error {
+		if v := row.(*lake.Verdict); v.DecisionID == decision && !v.Gold { // a test item that was made of it says nothing about it
+			out = append(out, verdictOf(v))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for verdicts in the lake: %w", err)
+	}
+	slices.SortFunc(out, func(a, b *reviewv1.Verdict) int {
+		return a.GetSubmitTime().AsTime().Compare(b.GetSubmitTime().AsTime())
+	})
+	return out, nil
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	moderationv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/moderation/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/lake"
 )
@@ -170,6 +171,25 @@ func verdictRow(v *reviewv1.Verdict, seq uint64) lake.Verdict {
 	}
 }
 
+// verdictOf turns a row of the lake back into the verdict.
+func verdictOf(v *lake.Verdict) *reviewv1.Verdict {
+	out := &reviewv1.Verdict{
+		VerdictId: v.VerdictID, ItemId: v.ItemID, DecisionId: v.DecisionID, Project: v.Project, Operation: commonv1.Operation(number(commonv1.Operation_value, "OPERATION_", v.Operation)),
+		Deployment: v.Deployment, Role: reviewv1.VerdictRole(number(reviewv1.VerdictRole_value, "VERDICT_ROLE_", v.Role)), Reviewer: v.Reviewer, KeyId: v.KeyID,
+		Answer: &reviewv1.Answer{
+			Labels: v.Labels, Action: moderationv1.Action(v.Action), OutOfScope: v.OutOfScope, NotSure: v.NotSure, Reason: v.ReasonCode, Note: v.Note,
+			TimeSpent: durationpb.New(time.Duration(v.SpentNanos)),
+		},
+		SubmitTime: timestamppb.New(v.Time), Final: v.Final, Blind: v.Blind, Agrees: v.Agrees, Overturns: v.Overturns, Round: v.Round, Gold: v.Gold, GoldRight: v.GoldRight,
+		GroupId: v.GroupID, Outcome: commonv1.Outcome(number(commonv1.Outcome_value, "OUTCOME_", v.Outcome)), ModelDigest: v.ModelDigest, InputSha256: v.InputSHA256,
+		Audit: &commonv1.Audit{Selected: v.AuditSelected, Probability: v.AuditProbability}, SubjectId: v.SubjectID,
+	}
+	if !v.DecideTime.IsZero() {
+		out.DecideTime = timestamppb.New(v.DecideTime)
+	}
+	return out
+}
+
 // feedbackRow turns feedback into a row.
 func feedbackRow(f *reviewv1.Feedback, seq uint64) lake.Feedback {
 	return lake.Feedback{
@@ -189,6 +209,9 @@ func deploymentRow(c *modelsv1.DeploymentChange, id string, seq uint64) (lake.De
 		PolicyDigest: c.GetPolicyDigest(), Statement: c.GetState().GetStatement(), Certificates: c.GetCertificateIds(),
 		Sequence: c.GetSequence(), Kind: name(c.GetKind(), "DEPLOYMENT_CHANGE_KIND_"), RevisionBefore: c.GetRevisionBefore(), RestoredRevision: c.GetRestoredRevision(),
 		Actor: c.GetActor(), ReasonGiven: c.GetReason(), StateSHA256: c.GetStateSha256(), PreviousHash: c.GetPreviousHash(), Hash: c.GetHash(),
+	}
+	if c.GetTrial() {
+		row.RestoredRevision = -1 // as in the hash
 	}
 	if p := c.GetState().GetPolicy(); p != nil {
 		policy, err := protojson.Marshal(p)

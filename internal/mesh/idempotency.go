@@ -33,6 +33,8 @@ type Reservation struct {
 	// Seed is a UUIDv7 that stays the same for the key, however often its call is begun: handlers take their ids from it, so that a call that
 	// is begun again after a crash does nothing twice.
 	Seed string
+	// Begun says that a call with the key was begun before and not answered: it failed, or a crash cut it off, and what it did may be there.
+	Begun bool
 	// Answer is the answer that was kept; nil when the call has to be made.
 	Answer []byte
 	// Release lets the next call with the key begin; nil when there is an answer.
@@ -94,7 +96,7 @@ func once(ctx context.Context, c *Call, store IdempotencyStore, next Handler) er
 			return errReplayed
 		}
 		mine = &r
-		c.request.Seed = r.Seed
+		c.request.Seed, c.request.Begun = r.Seed, r.Begun
 		slot.Put(func(tx answer.Tx, msg proto.Message) error {
 			kept, err := c.seal(ctx, key, msg)
 			if err != nil {

@@ -65,6 +65,9 @@ func Samples(op commonv1.Operation, points []risk.Point) []*modelsv1.Certificati
 		}
 		s.Scores = append(s.Scores, float32(p.Score))
 		s.Correct = append(s.Correct, p.Correct)
+		if p.Reviewed {
+			s.Reviewed++
+		}
 	}
 	for _, p := range points {
 		if p.Abstain {

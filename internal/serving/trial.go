@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/engine"
@@ -18,6 +20,8 @@ type Trial struct {
 	Share float64
 	// Shadow says that it scores what others answer, to be compared.
 	Shadow bool
+	// Begun is when its trial began: what is counted says so, since the same versions may be compared again.
+	Begun *timestamppb.Timestamp
 
 	certificates certificates
 	model        *model
@@ -82,13 +86,13 @@ func (t *Table) trials(ctx context.Context, d *modelsv1.Deployment, opened map[s
 	for _, canaries := range []bool{true, false} {
 		for _, c := range d.GetChallengers() {
 			if (c.GetShare() > 0) == canaries {
-				add(&Trial{Version: c.GetVersion(), Share: c.GetShare(), Shadow: !canaries, certificates: bySide(c.GetCertificates())})
+				add(&Trial{Version: c.GetVersion(), Share: c.GetShare(), Shadow: !canaries, Begun: c.GetStartTime(), certificates: bySide(c.GetCertificates())})
 			}
 		}
 	}
 	if p := d.GetPrevious(); p != nil {
-		// Until the champion has shown itself, the one before is what it is compared with. It has no certificates here: what it would automate is not the question then.
-		add(&Trial{Version: p, Shadow: d.GetProbation() != nil})
+		// Until the champion has shown itself, the one before is what it is compared with, by the certificates that it would have again.
+		add(&Trial{Version: p, Shadow: d.GetProbation() != nil, Begun: d.GetChampionTime(), certificates: bySide(d.GetPreviousCertificates())})
 	}
 	return out, late
 }

@@ -19,6 +19,8 @@ type Request struct {
 	// Seed is a UUIDv7 that is the same whenever a call with this idempotency key is made, also after a crash; "" without a key. Handlers take
 	// the ids of what they make from it.
 	Seed string
+	// Begun says that a call with this seed was begun before and not answered: what it did may be there.
+	Begun bool
 	// Logger is what Logger builds on; nil for slog.Default.
 	Logger *slog.Logger
 }
@@ -60,6 +62,12 @@ func Seed(ctx context.Context) string {
 	return ""
 }
 
+// Begun says whether a call with the seed of this one was begun before and not answered.
+func Begun(ctx context.Context) bool {
+	r := RequestFrom(ctx)
+	return r != nil && r.Begun
+}
+
 type seedKey struct{}
 
 // WithSeed returns a context whose next call inside the process has the seed, as a call with an idempotency key has: for work that is begun
@@ -73,6 +81,14 @@ func GivenSeed(ctx context.Context) string {
 	seed, _ := ctx.Value(seedKey{}).(string)
 	return seed
 }
+
+type begunKey struct{}
+
+// WithBegun returns a context whose next call inside the process counts as begun before, under the seed that it has.
+func WithBegun(ctx context.Context) context.Context { return context.WithValue(ctx, begunKey{}, true) }
+
+// GivenBegun says whether WithBegun was called.
+func GivenBegun(ctx context.Context) bool { return ctx.Value(begunKey{}) != nil }
 
 // Traceparent returns the W3C traceparent of the current span, else the one that the caller sent, else "".
 func Traceparent(ctx context.Context) string {

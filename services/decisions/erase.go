@@ -18,6 +18,7 @@ func (s *Service) EraseSubject(ctx context.Context, req *decisionsv1.EraseSubjec
 	}
 	res := &decisionsv1.EraseSubjectResponse{}
 	at := map[string]*decisionsv1.ErasedPlace{}
+	named := map[string]bool{} // versions, by the run that made them
 	for _, e := range s.erasers {
 		report, err := e.Erase(ctx, caller.Project, req.GetSubjectId())
 		if ctx.Err() != nil {
@@ -32,6 +33,12 @@ func (s *Service) EraseSubject(ctx context.Context, req *decisionsv1.EraseSubjec
 				res.Places = append(res.Places, at[p.Place])
 			}
 			at[p.Place].Records += p.Records
+		}
+		for _, t := range report.Trained {
+			if !named[t.GetRunId()] {
+				named[t.GetRunId()] = true
+				res.TrainedModels = append(res.TrainedModels, t)
+			}
 		}
 		res.ModelDigests = append(res.ModelDigests, report.Models...)
 		res.Time = timestamppb.New(report.Time)

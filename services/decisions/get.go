@@ -20,7 +20,7 @@ const (
 	again = 20 * time.Millisecond
 )
 
-// GetDecision returns the record of one of the caller's decisions.
+// GetDecision returns the record of one of the caller's decisions, and what was said of it.
 func (s *Service) GetDecision(ctx context.Context, req *decisionsv1.GetDecisionRequest) (*decisionsv1.GetDecisionResponse, error) {
 	caller := auth.FromContext(ctx)
 	if caller == nil || caller.Project == "" {
@@ -34,7 +34,7 @@ func (s *Service) GetDecision(ctx context.Context, req *decisionsv1.GetDecisionR
 	if err != nil {
 		return nil, err
 	}
-	return &decisionsv1.GetDecisionResponse{Record: r}, nil
+	return &decisionsv1.GetDecisionResponse{Record: r, Review: s.review(ctx, caller, key)}, nil
 }
 
 // lookUp returns a record, or why the caller cannot have it.

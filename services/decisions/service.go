@@ -3,11 +3,13 @@ package decisions
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	decisionsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/decisions/v1"
+	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	"github.com/switchyard-ai/switchyard/internal/ledger"
 )
 
@@ -28,11 +30,20 @@ type Eraser interface {
 	Erase(ctx context.Context, project, subject string) (*ledger.Erasure, error)
 }
 
+// Verdicts finds the verdicts on a decision that were given in a period.
+type Verdicts interface {
+	Verdicts(ctx context.Context, project, decision string, from, to time.Time) ([]*reviewv1.Verdict, error)
+}
+
 // Deps is what the service needs.
 type Deps struct {
 	Records Finder
-	List    Lister
-	Erasers []Eraser // asked in this order
+	// Reviews knows what people said of decisions, and is asked as the caller; nil where there is no queue.
+	Reviews reviewv1.ReviewServiceClient
+	// Verdicts are those that the queue keeps no more.
+	Verdicts Verdicts
+	List     Lister
+	Erasers  []Eraser // asked in this order
 	// Replayer repeats decisions; nil where nobody can.
 	Replayer Replayer
 }
@@ -40,9 +51,11 @@ type Deps struct {
 // Service implements decisions.v1.
 type Service struct {
 	decisionsv1.UnimplementedDecisionServiceServer
-	records Finder
-	list    Lister
-	erasers []Eraser
+	records  Finder
+	reviews  reviewv1.ReviewServiceClient
+	verdicts Verdicts
+	list     Lister
+	erasers  []Eraser
 
 	replayer Replayer
 	replays  chan struct{} // one slot for each decision that may be repeated at once
@@ -52,7 +65,9 @@ var _ decisionsv1.DecisionServiceServer = (*Service)(nil)
 
 // New returns the service.
 func New(d Deps) *Service {
-	return &Service{records: d.Records, list: d.List, erasers: d.Erasers, replayer: d.Replayer, replays: make(chan struct{}, replaying)}
+	return &Service{
+		records: d.Records, reviews: d.Reviews, verdicts: d.Verdicts, list: d.List, erasers: d.Erasers, replayer: d.Replayer, replays: make(chan struct{}, replaying),
+	}
 }
 
 // Register adds the service to a server.

@@ -28,6 +28,9 @@ func checkSamples(op commonv1.Operation, samples []*modelsv1.CertificationSample
 		if len(s.GetScores()) != len(s.GetCorrect()) {
 			return fault.InvalidField(field, "has %d scores but %d answers", len(s.GetScores()), len(s.GetCorrect()))
 		}
+		if r := s.GetReviewed(); r < 0 || r > int64(len(s.GetScores())) {
+			return fault.InvalidField(field+".reviewed", "is %d of %d rows", r, len(s.GetScores()))
+		}
 		if rows += len(s.GetScores()); rows > maxSampleRows {
 			return fault.InvalidField("spec.samples", "have more than %d rows together", maxSampleRows)
 		}
@@ -85,21 +88,37 @@ func (c rowCounts) take(s *modelsv1.CertificationSample) bool {
 	return true
 }
 
+// checkReviewers checks what a specification says of those who labelled its samples.
+func checkReviewers(r *modelsv1.ReviewerRecord) error {
+	if r.GetAnswers() < 0 || r.GetWrong() < 0 || r.GetWrong() > r.GetAnswers() {
+		return fault.InvalidField("spec.reviewers.wrong", "is %d of %d answers", r.GetWrong(), r.GetAnswers())
+	}
+	return checkRange("spec.reviewers.assumed_error", r.GetAssumedError(), 0, 0.3)
+}
+
+// reviewersOf returns how often those err who labelled reviewed rows. Who says nothing of them has the usual ones.
+func reviewersOf(r *modelsv1.ReviewerRecord) risk.Reviewers {
+	out := risk.Reviewers{Answers: int(r.GetAnswers()), Wrong: int(r.GetWrong()), Assumed: r.GetAssumedError()}
+	orDefault(&out.Assumed, risk.AssumedReviewerError)
+	return out
+}
+
 // certify computes the certificates of a version under a filled policy. A version that comes from elsewhere is certified on no row
 // of this project, whatever samples it brings: its certificates say how many rows are needed.
-func certify(v *modelsv1.ModelVersion, samples []*modelsv1.CertificationSample, p *modelsv1.Policy, now time.Time) ([]*modelsv1.Certificate, error) {
+func certify(of *stored, p *modelsv1.Policy, now time.Time) ([]*modelsv1.Certificate, error) {
+	v, samples := of.version, of.samples
 	if v.GetLineage().GetStarter() {
 		samples = nil
 	}
 	var certificates []risk.Certificate
 	var err error
-	points, delta := pointsOf(samples, p), 1-p.GetConfidence()
+	points, delta, reviewers := pointsOf(samples, p), 1-p.GetConfidence(), reviewersOf(of.reviewers)
 	switch {
 	case v.GetOperation() == commonv1.Operation_OPERATION_MODERATION:
 		remove, allow := sideLimits(p)
-		certificates, err = risk.Sides(points, remove, allow, delta)
+		certificates, err = reviewers.Sides(points, remove, allow, delta)
 	default: // one group of all labels, or the labels with limits of their own and the others together
-		certificates, err = risk.Labels(points, p.GetMaxError(), p.GetLabelMaxError(), delta)
+		certificates, err = reviewers.Labels(points, p.GetMaxError(), p.GetLabelMaxError(), delta)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("certify version %d of %s: %w", v.GetVersion(), v.GetModel(), err)
@@ -115,7 +134,7 @@ func certify(v *modelsv1.ModelVersion, samples []*modelsv1.CertificationSample, 
 		out[i] = &modelsv1.Certificate{
 			CertificateId: id.String(), Side: c.Side, MaxError: c.Alpha, Confidence: 1 - c.Delta, Threshold: c.Threshold, Rows: total,
 			Accepted: int64(c.Accepted), Errors: int64(c.Errors), PValue: c.PValue, Certified: c.Certified,
-			LabelsNeeded: int64(c.MoreLabels), CreateTime: timestamppb.New(now),
+			LabelsNeeded: int64(c.MoreLabels), CreateTime: timestamppb.New(now), ReviewerError: c.ReviewerError,
 		}
 		if len(points) == 0 {
 			out[i].Rows = 0
@@ -130,12 +149,12 @@ func certify(v *modelsv1.ModelVersion, samples []*modelsv1.CertificationSample, 
 	return out, nil
 }
 
-// pointsOf gives every row of the samples the side whose limit it falls under.
+// pointsOf gives every row of the samples the side whose limit it falls under. Which rows of a sample are reviewed it does not say, and that need not be known: one is as good as all.
 func pointsOf(samples []*modelsv1.CertificationSample, p *modelsv1.Policy) []risk.Point {
 	var points []risk.Point
 	add := func(side string, s *modelsv1.CertificationSample) {
 		for i, score := range s.GetScores() {
-			points = append(points, risk.Point{Score: float64(score), Correct: s.GetCorrect()[i], Side: side})
+			points = append(points, risk.Point{Score: float64(score), Correct: s.GetCorrect()[i], Side: side, Reviewed: s.GetReviewed() > 0})
 		}
 	}
 	var common *modelsv1.CertificationSample
@@ -167,7 +186,7 @@ func pointsOf(samples []*modelsv1.CertificationSample, p *modelsv1.Policy) []ris
 	}
 	for r, n := range rest { // the order does not matter: rows with equal scores are accepted together
 		for range n {
-			points = append(points, risk.Point{Score: float64(r.score), Correct: r.correct})
+			points = append(points, risk.Point{Score: float64(r.score), Correct: r.correct, Reviewed: common.GetReviewed() > 0})
 		}
 	}
 	return points

@@ -163,3 +163,88 @@ func TestSidesWithoutALimitFollowTheCommonOne(t *testing.T) {
 		t.Errorf("certificates: %v", res.GetDeployment().GetCertificates())
 	}
 }
+
+func TestCertificatesFromReviewedRowsAllowForReviewersErrors(t *testing.T) {
+	t.Parallel()
+	certified := func(reviewed int64, by *modelsv1.ReviewerRecord) *modelsv1.Certificate {
+		d := start(t, t.TempDir()).deployWith(t, routing, nil, func(s *modelsv1.VersionSpec) {
+			s.Samples[0].Reviewed, s.Reviewers = reviewed, by
+		})
+		return d.GetCertificates()[0]
+	}
+	plain := certified(0, &modelsv1.ReviewerRecord{Answers: 400, Wrong: 40})
+	if plain.GetReviewerError() != 0 {
+		t.Errorf("labels that are the truth are corrected: %v", plain)
+	}
+	var points []risk.Point
+	s := sample("", 2000)
+	for i := range s.GetScores() {
+		points = append(points, risk.Point{Score: float64(s.GetScores()[i]), Correct: s.GetCorrect()[i]})
+	}
+	measured := risk.Reviewers{Answers: 400, Wrong: 40}.Error(0.05)
+	for name, c := range map[string]struct {
+		by *modelsv1.ReviewerRecord
+		as risk.ReviewerError
+	}{
+		"nobody says anything": {nil, risk.ReviewerError{High: 0.03}},
+		"assumed":              {&modelsv1.ReviewerRecord{AssumedError: 0.2}, risk.ReviewerError{High: 0.2}},
+		"measured":             {&modelsv1.ReviewerRecord{Answers: 400, Wrong: 40}, measured},
+	} {
+		want, err := risk.CertifyReviewed(points, 0.05, 0.05, c.as)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := certified(1, c.by)
+		if got.GetThreshold() != want.Threshold || got.GetAccepted() != int64(want.Accepted) || !near(got.GetPValue(), want.PValue) || got.GetReviewerError() != c.as.High {
+			t.Errorf("%s: %v, want %+v", name, got, want)
+		}
+		stricter := got.GetThreshold() > plain.GetThreshold() || c.as.High < 0.1 // a limit that is hardly stricter may be met one step of the walk later
+		if !stricter || got.GetMaxError() != 0.05 || !near(got.GetConfidence(), 0.95) {
+			t.Errorf("%s: %v is no stricter than %v", name, got, plain)
+		}
+	}
+	if c := certified(2000, &modelsv1.ReviewerRecord{Answers: 3}); c.GetCertified() || c.GetLabelsNeeded() != -1 {
+		t.Errorf("from reviewers of whom hardly anything is known: %v", c)
+	}
+}
+
+func TestReviewersErrorsAreAllowedForUnderEveryPolicy(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	ctx := as(deadline(t), "acme")
+	r.deployWith(t, routing, nil, func(s *modelsv1.VersionSpec) {
+		s.Samples[0].Reviewed, s.Reviewers = 2000, &modelsv1.ReviewerRecord{AssumedError: 0.1}
+	})
+	p := &modelsv1.Policy{MaxError: 0.1}
+	seen, err := r.PreviewCertificates(ctx, &modelsv1.PreviewCertificatesRequest{Model: "m", Version: 1, Policy: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := r.UpdatePolicy(ctx, &modelsv1.UpdatePolicyRequest{Operation: routing, Deployment: "d", Policy: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := seen.GetCertificates()[0], res.GetDeployment().GetCertificates()[0]
+	if a.GetThreshold() != b.GetThreshold() || a.GetReviewerError() != 0.1 || b.GetReviewerError() != 0.1 {
+		t.Errorf("preview %v, in force %v", a, b)
+	}
+}
+
+func TestWhatCannotBeKnownOfReviewersIsRefused(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	ctx := as(deadline(t), "acme")
+	for name, change := range map[string]func(*modelsv1.VersionSpec){
+		"more reviewed rows than rows": func(s *modelsv1.VersionSpec) { s.Samples[0].Reviewed = 2001 },
+		"fewer than none":              func(s *modelsv1.VersionSpec) { s.Samples[0].Reviewed = -1 },
+		"more wrong than answers":      func(s *modelsv1.VersionSpec) { s.Reviewers = &modelsv1.ReviewerRecord{Answers: 3, Wrong: 4} },
+		"no better than a guess":       func(s *modelsv1.VersionSpec) { s.Reviewers = &modelsv1.ReviewerRecord{AssumedError: 0.5} },
+		"not a rate":                   func(s *modelsv1.VersionSpec) { s.Reviewers = &modelsv1.ReviewerRecord{AssumedError: math.NaN()} },
+	} {
+		b := artifact(name, "a", "b")
+		s := spec("m", routing, b)
+		change(s)
+		_, err := r.register(ctx, s, b)
+		wantReason(t, name, err, "INVALID_ARGUMENT")
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/fault"
@@ -76,11 +75,12 @@ func (s *Service) StartChallenger(ctx context.Context, req *modelsv1.StartChalle
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: challengerKind,
 		reason: trialReason(req), expected: req.GetExpectedRevision(),
-		edit: func(tx *db.Tx, next *modelsv1.Deployment) error {
+		edit: func(tx *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
 			v, err := s.find(tx, project, req.GetModel(), req.GetVersion())
 			if err != nil {
 				return err
 			}
+			aboutTrial(log, v.version)
 			c, err := s.trial(next, v)
 			if err != nil {
 				return err
@@ -132,7 +132,7 @@ func (s *Service) trial(d *modelsv1.Deployment, v *stored) (*modelsv1.Challenger
 		return nil, fault.PromotionRefused("labels", "%s", fault.From(err).Error())
 	}
 	at := s.now().Truncate(time.Microsecond)
-	certificates, err := certify(v.version, v.samples, d.GetPolicy(), at)
+	certificates, err := certify(v, d.GetPolicy(), at)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func checkShares(d *modelsv1.Deployment) error {
 
 // compared refuses a version whose shadow, or share, has seen too few decisions.
 func (s *Service) compared(tx *db.Tx, d *modelsv1.Deployment, v *modelsv1.ModelVersion, rails *modelsv1.Guardrails) error {
-	have, err := s.store.comparison(tx, pairOf(d, v.GetDigest()))
+	have, err := s.store.comparison(tx, d, v.GetDigest())
 	if err != nil {
 		return err
 	}
@@ -181,11 +181,12 @@ func (s *Service) StopChallenger(ctx context.Context, req *modelsv1.StopChalleng
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: challengerKind,
 		reason: req.GetReason(), expected: req.GetExpectedRevision(),
-		edit: func(_ *db.Tx, next *modelsv1.Deployment) error {
-			removeChallenger(next, func(v *modelsv1.ModelVersion) bool {
-				return v.GetModel() == req.GetModel() && v.GetVersion() == req.GetVersion()
+		edit: func(tx *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
+			model, number, err := s.versionNamed(tx, project, req.GetModel(), req.GetVersion())
+			endTrial(next, log, func(c *modelsv1.Challenger) bool {
+				return c.GetVersion().GetModel() == model && c.GetVersion().GetVersion() == number
 			})
-			return nil
+			return err
 		},
 	})
 	if err != nil {
@@ -206,15 +207,19 @@ func (s *Service) Promote(ctx context.Context, req *modelsv1.PromoteRequest) (*m
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: promoteKind,
 		reason: req.GetReason(), expected: req.GetExpectedRevision(),
-		edit: func(tx *db.Tx, next *modelsv1.Deployment) error {
-			if v := next.GetChampion(); v.GetModel() == req.GetModel() && v.GetVersion() == req.GetVersion() {
+		edit: func(tx *db.Tx, next *modelsv1.Deployment, _ *modelsv1.DeploymentChange) error {
+			model, number, err := s.versionNamed(tx, project, req.GetModel(), req.GetVersion())
+			if err != nil {
+				return err
+			}
+			if v := next.GetChampion(); v.GetModel() == model && v.GetVersion() == number {
 				return nil // it was promoted, and the answer lost
 			}
 			i := slices.IndexFunc(next.GetChallengers(), func(c *modelsv1.Challenger) bool {
-				return c.GetVersion().GetModel() == req.GetModel() && c.GetVersion().GetVersion() == req.GetVersion()
+				return c.GetVersion().GetModel() == model && c.GetVersion().GetVersion() == number
 			})
 			if i < 0 {
-				return fault.NotFound("challenger", req.GetModel()+" "+strconv.Itoa(int(req.GetVersion())))
+				return fault.NotFound("challenger", model+" "+strconv.Itoa(int(number)))
 			}
 			c := next.GetChallengers()[i]
 			if !req.GetSkipComparison() {
@@ -222,7 +227,8 @@ func (s *Service) Promote(ctx context.Context, req *modelsv1.PromoteRequest) (*m
 					return err
 				}
 			}
-			next.Previous, next.Champion, next.Certificates, next.Probation = next.GetChampion(), c.GetVersion(), c.GetCertificates(), c.GetGuardrails()
+			next.Previous, next.PreviousCertificates = next.GetChampion(), next.GetCertificates()
+			next.Champion, next.Certificates, next.Probation = c.GetVersion(), c.GetCertificates(), c.GetGuardrails()
 			next.Challengers = slices.Delete(next.GetChallengers(), i, i+1)
 			next.Statement = statement(next)
 			return nil
@@ -243,11 +249,22 @@ func challenger(d *modelsv1.Deployment, v *modelsv1.ModelVersion) *modelsv1.Chal
 	return nil
 }
 
-func removeChallenger(d *modelsv1.Deployment, is func(*modelsv1.ModelVersion) bool) {
-	d.Challengers = slices.DeleteFunc(d.GetChallengers(), func(c *modelsv1.Challenger) bool { return is(c.GetVersion()) })
+// endTrial takes off a challenger, and makes the entry of the ledger one about it.
+func endTrial(d *modelsv1.Deployment, log *modelsv1.DeploymentChange, is func(*modelsv1.Challenger) bool) {
+	i := slices.IndexFunc(d.GetChallengers(), is)
+	if i < 0 {
+		return
+	}
+	aboutTrial(log, d.GetChallengers()[i].GetVersion())
+	d.Challengers = slices.Delete(d.GetChallengers(), i, i+1)
 	if len(d.Challengers) == 0 {
 		d.Challengers = nil // as it is read back
 	}
+}
+
+// aboutTrial makes an entry of the ledger one about a version on trial.
+func aboutTrial(log *modelsv1.DeploymentChange, v *modelsv1.ModelVersion) {
+	log.Trial, log.Model, log.Version, log.VersionDigest = true, v.GetModel(), v.GetVersion(), v.GetDigest()
 }
 
 // carry takes over into a deployment that is made anew what goes on beside its champion: trials, judged by the new policy, and the version to go back to.
@@ -255,9 +272,21 @@ func (s *Service) carry(tx *db.Tx, now, next *modelsv1.Deployment, at time.Time)
 	if now == nil {
 		return nil
 	}
-	next.Previous, next.Probation = now.GetPrevious(), now.GetProbation()
+	next.Previous, next.Probation, next.PreviousCertificates = now.GetPrevious(), now.GetProbation(), now.GetPreviousCertificates()
 	if now.GetChampion() != nil && now.GetChampion().GetDigest() != next.GetChampion().GetDigest() {
-		next.Previous, next.Probation = now.GetChampion(), nil
+		next.Previous, next.Probation, next.PreviousCertificates = now.GetChampion(), nil, nil
+	}
+	if p := next.GetPrevious(); next.GetProbation() != nil && now.GetPolicyDigest() != next.GetPolicyDigest() {
+		v, err := s.find(tx, now.GetProject(), p.GetModel(), p.GetVersion())
+		if err != nil {
+			return err
+		}
+		next.PreviousCertificates = nil
+		if checkPolicy(next.GetPolicy(), next.GetOperation(), v.version) == nil { // else it lacks a label that the new policy limits
+			if next.PreviousCertificates, err = certify(v, next.GetPolicy(), at); err != nil {
+				return err
+			}
+		}
 	}
 	for _, c := range now.GetChallengers() {
 		if next.GetChampion() == nil || c.GetVersion().GetDigest() == next.GetChampion().GetDigest() {
@@ -271,59 +300,11 @@ func (s *Service) carry(tx *db.Tx, now, next *modelsv1.Deployment, at time.Time)
 			if err := checkPolicy(next.GetPolicy(), next.GetOperation(), v.version); err != nil {
 				continue // it lacks a label that the new policy limits
 			}
-			if c.Certificates, err = certify(v.version, v.samples, next.GetPolicy(), at); err != nil {
+			if c.Certificates, err = certify(v, next.GetPolicy(), at); err != nil {
 				return err
 			}
 		}
 		next.Challengers = append(next.Challengers, c)
 	}
 	return nil
-}
-
-// GetComparison returns how a version does against the champion.
-func (s *Service) GetComparison(ctx context.Context, req *modelsv1.GetComparisonRequest) (*modelsv1.GetComparisonResponse, error) {
-	project, err := project(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var c *modelsv1.Comparison
-	err = s.store.db.View(ctx, func(tx *db.Tx) error {
-		d, err := s.store.deployment(tx, project, req.GetOperation(), req.GetDeployment())
-		if err != nil {
-			return err
-		}
-		if d == nil {
-			return fault.DeploymentNotFound(req.GetOperation(), req.GetDeployment())
-		}
-		other := d.GetPrevious()
-		if req.GetModel() != "" {
-			v, err := s.find(tx, project, req.GetModel(), req.GetVersion())
-			if err != nil {
-				return err
-			}
-			other = v.version
-		}
-		c, err = s.store.comparison(tx, pairOf(d, other.GetDigest()))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if c == nil {
-		return nil, fault.NotFound("comparison", fault.OperationName(req.GetOperation())+"/"+req.GetDeployment())
-	}
-	c.Project = ""
-	return &modelsv1.GetComparisonResponse{Comparison: c}, nil
-}
-
-// pair names a comparison over all projects.
-type pair struct {
-	project              string
-	operation            commonv1.Operation
-	name                 string
-	champion, challenger string // digests
-}
-
-func pairOf(d *modelsv1.Deployment, challenger string) pair {
-	return pair{d.GetProject(), d.GetOperation(), d.GetName(), d.GetChampion().GetDigest(), challenger}
 }

@@ -31,8 +31,8 @@ type change struct {
 	policy   func(now *modelsv1.Deployment) *modelsv1.Policy
 	// restore, instead of the two, returns an earlier state that shall answer again as it was.
 	restore func(tx *db.Tx, now *modelsv1.Deployment) (*modelsv1.Deployment, error)
-	// edit, instead of all of them, changes a copy of a deployment that exists; what it leaves alone stays, certificates too.
-	edit func(tx *db.Tx, next *modelsv1.Deployment) error
+	// edit, instead of all of them, changes a copy of a deployment that exists; what it leaves alone stays, certificates too. It may say in the entry of the ledger that the change is about a trial.
+	edit func(tx *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error
 }
 
 // wish is what is to be made of a deployment: the state after the change, and what the ledger says of it.
@@ -173,6 +173,7 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 	var now, restored, edited *modelsv1.Deployment
 	var champion *stored
 	var last *modelsv1.DeploymentChange
+	log := &modelsv1.DeploymentChange{}
 	err := s.store.db.View(ctx, func(tx *db.Tx) (err error) {
 		if now, err = s.store.deployment(tx, c.project, c.operation, c.name); err != nil {
 			return err
@@ -187,7 +188,8 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 			return fault.DeploymentNotFound(c.operation, c.name)
 		case c.edit != nil:
 			edited = proto.CloneOf(now)
-			return c.edit(tx, edited)
+			log = &modelsv1.DeploymentChange{Kind: c.kind, Reason: c.reason}
+			return c.edit(tx, edited, log)
 		case c.restore != nil:
 			restored, err = c.restore(tx, now)
 			return err
@@ -217,7 +219,7 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 	next.Revision = current + 1
 	at := s.now().Truncate(time.Microsecond)
 	if champion != nil {
-		if next.Certificates, err = certify(champion.version, champion.samples, next.Policy, at); err != nil {
+		if next.Certificates, err = certify(champion, next.Policy, at); err != nil {
 			return wish{}, err
 		}
 	}
@@ -230,14 +232,17 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 			next.Statement = statement(next)
 		}
 	}
-	settleHalts(now, restored, next, edited != nil)
-	actor := actorOf(ctx)
-	if c.kind == guardrailKind { // nobody asked for it, though some process's report led to it
-		actor = system
+	if next.ChampionTime = now.GetChampionTime(); next.GetChampion().GetDigest() != now.GetChampion().GetDigest() {
+		next.ChampionTime = timestamppb.New(at)
 	}
-	return wish{next: next, log: &modelsv1.DeploymentChange{
-		Kind: c.kind, Actor: actor, Reason: c.reason, RestoredRevision: restored.GetRevision(),
-	}}, nil
+	settleHalts(now, restored, next, edited != nil)
+	if edited == nil {
+		log.Kind, log.Reason, log.RestoredRevision = c.kind, c.reason, restored.GetRevision()
+	}
+	if log.Actor = actorOf(ctx); log.GetKind() == guardrailKind { // nobody asked for it, though some process's report led to it
+		log.Actor = system
+	}
+	return wish{next: next, log: log}, nil
 }
 
 // next returns the state that is wished for, still without certificates where they are to be computed.
@@ -278,14 +283,20 @@ func kindName(k modelsv1.DeploymentChangeKind) string {
 	return strings.ToLower(strings.TrimPrefix(k.String(), "DEPLOYMENT_CHANGE_KIND_"))
 }
 
-// find reads a version of the project, the newest for number 0. It fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
-func (s *Service) find(tx *db.Tx, project, model string, number int32) (*stored, error) {
+// find reads a version of the project: of "model@alias" what the alias stands for, else the newest for number 0. It fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND and NOT_FOUND.
+func (s *Service) find(tx *db.Tx, project, ref string, number int32) (*stored, error) {
+	model, alias, byAlias := strings.Cut(ref, aliasSign)
 	m, err := s.store.model(tx, project, model)
 	if err != nil {
 		return nil, err
 	}
 	if m == nil {
 		return nil, fault.ModelNotFound(model)
+	}
+	if byAlias {
+		if number, err = s.store.aliased(tx, project, model, alias, number); err != nil {
+			return nil, err
+		}
 	}
 	if number == 0 {
 		number = m.GetLatestVersion()
@@ -298,6 +309,33 @@ func (s *Service) find(tx *db.Tx, project, model string, number int32) (*stored,
 		return nil, fault.VersionNotFound(model, number)
 	}
 	return v, nil
+}
+
+// named reads a version that has to be named: by its number, or by an alias.
+func (s *Service) named(tx *db.Tx, project, ref string, number int32) (*stored, error) {
+	if err := checkNamed(ref, number); err != nil {
+		return nil, err
+	}
+	return s.find(tx, project, ref, number)
+}
+
+func checkNamed(ref string, number int32) error {
+	if number < 1 && !strings.Contains(ref, aliasSign) {
+		return fault.InvalidField("version", "must be at least 1, or 0 with an alias of the model, such as support@candidate")
+	}
+	return nil
+}
+
+// versionNamed returns the model and the number of a version that is named by its number, whether there is such a version or not, or by an alias.
+func (s *Service) versionNamed(tx *db.Tx, project, ref string, number int32) (model string, n int32, err error) {
+	if err := checkNamed(ref, number); err != nil || !strings.Contains(ref, aliasSign) {
+		return ref, number, err
+	}
+	v, err := s.find(tx, project, ref, number)
+	if err != nil {
+		return "", 0, err
+	}
+	return v.version.GetModel(), v.version.GetVersion(), nil
 }
 
 // GetDeployment returns one deployment as it is, or as it was.

@@ -27,7 +27,10 @@ func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomati
 	}
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT, reason: reason,
-		edit: func(_ *db.Tx, next *modelsv1.Deployment) error {
+		edit: func(_ *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
+			if haltTrial(next, log, req.GetCertificateId(), whoStops(ctx, req) == "") {
+				return nil
+			}
 			h := &modelsv1.Halt{Reason: reason, Time: timestamppb.New(s.now().Truncate(time.Microsecond)), Caller: whoStops(ctx, req)}
 			halt(next, req.GetCertificateId(), h)
 			return nil
@@ -37,6 +40,24 @@ func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomati
 		return nil, err
 	}
 	return &modelsv1.HaltAutomationResponse{Deployment: d}, nil
+}
+
+// haltTrial ends the trial that a certificate belongs to; false when it belongs to none. byItself says that nobody asked for it.
+func haltTrial(d *modelsv1.Deployment, log *modelsv1.DeploymentChange, certificate string, byItself bool) bool {
+	if certificate == "" {
+		return false
+	}
+	before := len(d.GetChallengers())
+	endTrial(d, log, func(c *modelsv1.Challenger) bool {
+		return slices.ContainsFunc(c.GetCertificates(), func(own *modelsv1.Certificate) bool { return own.GetCertificateId() == certificate })
+	})
+	if len(d.GetChallengers()) == before {
+		return false
+	}
+	if log.Kind = challengerKind; byItself {
+		log.Kind = guardrailKind
+	}
+	return true
 }
 
 // whoStops returns the key that called; empty for the service that watches the live error, which calls for the project of a deployment with the rights of the platform.
@@ -82,7 +103,7 @@ func (s *Service) ResumeAutomation(ctx context.Context, req *modelsv1.ResumeAuto
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_RESUME,
 		reason: reason, expected: req.GetExpectedRevision(),
-		edit: func(_ *db.Tx, next *modelsv1.Deployment) error {
+		edit: func(_ *db.Tx, next *modelsv1.Deployment, _ *modelsv1.DeploymentChange) error {
 			if len(next.GetHalts()) > 0 {
 				next.Halts = nil
 				next.Statement = statement(next)
@@ -186,7 +207,7 @@ func (s *Service) PreviewCertificates(ctx context.Context, req *modelsv1.Preview
 	}
 	var v *stored
 	err = s.store.db.View(ctx, func(tx *db.Tx) (err error) {
-		v, err = s.find(tx, project, req.GetModel(), req.GetVersion())
+		v, err = s.named(tx, project, req.GetModel(), req.GetVersion())
 		return err
 	})
 	if err != nil {
@@ -196,7 +217,7 @@ func (s *Service) PreviewCertificates(ctx context.Context, req *modelsv1.Preview
 	if err := checkPolicy(p, v.version.GetOperation(), v.version); err != nil {
 		return nil, err
 	}
-	certificates, err := certify(v.version, v.samples, p, s.now().Truncate(time.Microsecond))
+	certificates, err := certify(v, p, s.now().Truncate(time.Microsecond))
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,15 @@ const changeColumns = `seq, recorded, operation, name, kind, revision_before, re
 func (s *store) record(tx *db.Tx, c *modelsv1.DeploymentChange, next *modelsv1.Deployment, state []byte, now time.Time) error {
 	c.Project, c.Operation, c.Deployment = next.GetProject(), next.GetOperation(), next.GetName()
 	c.RevisionBefore, c.Revision = next.GetRevision()-1, next.GetRevision()
-	c.Model, c.Version, c.VersionDigest = next.GetChampion().GetModel(), next.GetChampion().GetVersion(), next.GetChampion().GetDigest()
+	if !c.GetTrial() {
+		c.Model, c.Version, c.VersionDigest = next.GetChampion().GetModel(), next.GetChampion().GetVersion(), next.GetChampion().GetDigest()
+	}
 	c.PolicyDigest, c.CertificateIds = next.GetPolicyDigest(), certificateIDs(next)
+	return s.append(tx, c, state, now)
+}
+
+// append adds an entry to the chain of its project. state is what the entry is about, as it is after the change.
+func (*store) append(tx *db.Tx, c *modelsv1.DeploymentChange, state []byte, now time.Time) error {
 	sum := sha256.Sum256(state)
 	c.StateSha256 = sum[:]
 	recorded := db.Micros(now)
@@ -63,7 +70,7 @@ func (s *store) record(tx *db.Tx, c *modelsv1.DeploymentChange, next *modelsv1.D
 	}
 	// The keys of the table refuse a second change to the same revision, and a second entry at the same place, whoever makes it.
 	_, err = tx.Exec(`INSERT INTO deployment_ledger (project, `+changeColumns+`, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		c.GetProject(), c.GetSequence(), recorded, c.GetOperation(), c.GetDeployment(), c.GetKind(), c.GetRevisionBefore(), c.GetRevision(), c.GetRestoredRevision(),
+		c.GetProject(), c.GetSequence(), recorded, c.GetOperation(), c.GetDeployment(), c.GetKind(), c.GetRevisionBefore(), c.GetRevision(), restoredOf(c),
 		c.GetModel(), c.GetVersion(), c.GetVersionDigest(), c.GetPolicyDigest(), strings.Join(c.GetCertificateIds(), " "), c.GetActor(), c.GetReason(),
 		c.GetStateSha256(), previous, c.GetHash(), state)
 	if err != nil {
@@ -80,7 +87,7 @@ func hashOf(c *modelsv1.DeploymentChange) []byte {
 	text(h, c.GetProject())
 	numbers(h, c.GetSequence(), db.Micros(c.GetRecordTime().AsTime()), int64(c.GetOperation()))
 	text(h, c.GetDeployment())
-	numbers(h, int64(c.GetKind()), c.GetRevisionBefore(), c.GetRevision(), c.GetRestoredRevision())
+	numbers(h, int64(c.GetKind()), c.GetRevisionBefore(), c.GetRevision(), restoredOf(c))
 	text(h, c.GetModel())
 	numbers(h, int64(c.GetVersion()))
 	text(h, c.GetVersionDigest())
@@ -94,6 +101,16 @@ func hashOf(c *modelsv1.DeploymentChange) []byte {
 	text(h, string(c.GetStateSha256()))
 	text(h, string(c.GetPreviousHash()))
 	return h.Sum(nil)
+}
+
+// aTrial stands in the place of the restored revision, in the table and in the hash, where an entry is about a version on trial: such an entry restores nothing.
+const aTrial = -1
+
+func restoredOf(c *modelsv1.DeploymentChange) int64 {
+	if c.GetTrial() {
+		return aTrial
+	}
+	return c.GetRestoredRevision()
 }
 
 func text(h hash.Hash, s string) {
@@ -139,6 +156,9 @@ func scanChange(scan func(...any) error, project string, further ...any) (*model
 	if len(c.CertificateIds) == 0 {
 		c.CertificateIds = nil
 	}
+	if c.GetRestoredRevision() == aTrial {
+		c.Trial, c.RestoredRevision = true, 0
+	}
 	return c, err
 }
 
@@ -182,7 +202,7 @@ func told(c *modelsv1.DeploymentChange, d *modelsv1.Deployment) Event {
 		v.Labels, v.HarmlessLabels = nil, nil
 	}
 	if proto.Size(m.GetState()) > maxEventState {
-		m.State.Certificates, m.State.Policy = nil, nil
+		m.State.Certificates, m.State.Policy, m.State.PreviousCertificates = nil, nil, nil
 	}
 	return Event{
 		Project: c.GetProject(), ID: fmt.Sprintf("%s/%s/%d", fault.OperationName(c.GetOperation()), c.GetDeployment(), c.GetRevision()),

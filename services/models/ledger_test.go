@@ -93,7 +93,7 @@ func TestGoingBackTwiceGoesBackTwoSteps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ignore := protocmp.IgnoreFields(&modelsv1.Deployment{}, "revision", "update_time", "previous")
+	ignore := protocmp.IgnoreFields(&modelsv1.Deployment{}, "revision", "update_time", "champion_time", "previous")
 	if diff := cmp.Diff(first, back, protocmp.Transform(), ignore); diff != "" {
 		t.Errorf("revision 1 answers differently after a rollback:\n%s", diff)
 	}

@@ -3,11 +3,13 @@ package models
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strconv"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
@@ -31,11 +33,22 @@ func (s *Service) ListModels(ctx context.Context, req *modelsv1.ListModelsReques
 	}
 	res, more := &modelsv1.ListModelsResponse{Page: &commonv1.PageResponse{}}, false
 	err = s.store.db.View(ctx, func(tx *db.Tx) (err error) {
-		res.Models, more, err = s.store.models(tx, project, first(after), db.PageSize(req.GetPage().GetSize()))
+		if res.Models, more, err = s.store.models(tx, project, first(after), db.PageSize(req.GetPage().GetSize())); err != nil || len(res.Models) == 0 {
+			return err
+		}
+		aliases, err := s.store.aliases(tx, project, res.Models[0].GetName(), res.Models[len(res.Models)-1].GetName())
+		for _, m := range res.Models {
+			for len(aliases) > 0 && aliases[0].GetModel() == m.GetName() {
+				m.Aliases, aliases = append(m.Aliases, aliases[0]), aliases[1:]
+			}
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if n := fitting(res.Models); n < len(res.Models) {
+		res.Models, more = res.Models[:n], true
 	}
 	if more {
 		res.Page.NextToken = db.Token("models", "", res.Models[len(res.Models)-1].GetName())
@@ -49,7 +62,12 @@ func (s *Service) ListVersions(ctx context.Context, req *modelsv1.ListVersionsRe
 	if err != nil {
 		return nil, err
 	}
-	after, ok, err := db.ParseToken(req.GetPage().GetToken(), "versions", req.GetModel(), 1)
+	tags, err := tagFilters(req.GetTags())
+	if err != nil {
+		return nil, err
+	}
+	filter := fmt.Sprintf("%q %q", req.GetModel(), req.GetTags())
+	after, ok, err := db.ParseToken(req.GetPage().GetToken(), "versions", filter, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -68,15 +86,21 @@ func (s *Service) ListVersions(ctx context.Context, req *modelsv1.ListVersionsRe
 		if m == nil {
 			return fault.ModelNotFound(req.GetModel())
 		}
-		res.Versions, more, err = s.store.versions(tx, project, req.GetModel(), before, db.PageSize(req.GetPage().GetSize()))
-		return err
+		res.Versions, more, err = s.store.versions(tx, project, req.GetModel(), tags, before, db.PageSize(req.GetPage().GetSize()))
+		if err != nil {
+			return err
+		}
+		return s.store.annotate(tx, project, res.Versions...)
 	})
 	if err != nil {
 		return nil, err
 	}
+	if n := fitting(res.Versions); n < len(res.Versions) {
+		res.Versions, more = res.Versions[:n], true
+	}
 	if more {
 		last := res.Versions[len(res.Versions)-1].GetVersion()
-		res.Page.NextToken = db.Token("versions", req.GetModel(), strconv.FormatInt(int64(last), 10))
+		res.Page.NextToken = db.Token("versions", filter, strconv.FormatInt(int64(last), 10))
 	}
 	return res, nil
 }
@@ -121,7 +145,13 @@ func (s *Service) GetVersion(ctx context.Context, req *modelsv1.GetVersionReques
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.lookUp(ctx, project, req.GetModel(), req.GetVersion())
+	var v *stored
+	err = s.store.db.View(ctx, func(tx *db.Tx) (err error) {
+		if v, err = s.named(tx, project, req.GetModel(), req.GetVersion()); err != nil {
+			return err
+		}
+		return s.store.annotate(tx, project, v.version)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -129,11 +159,8 @@ func (s *Service) GetVersion(ctx context.Context, req *modelsv1.GetVersionReques
 }
 
 func (s *Service) lookUp(ctx context.Context, project, model string, number int32) (v *stored, err error) {
-	if number < 1 {
-		return nil, fault.InvalidField("version", "must be at least 1")
-	}
 	err = s.store.db.View(ctx, func(tx *db.Tx) (err error) {
-		v, err = s.find(tx, project, model, number)
+		v, err = s.named(tx, project, model, number)
 		return err
 	})
 	return v, err
@@ -185,6 +212,17 @@ func ownerOf(ctx context.Context, asked string) (string, error) {
 		return "", fault.ScopeMissing("platform:serve")
 	}
 	return asked, nil
+}
+
+// fitting is how many of the rows fit a page with everything that is noted about them; at least one.
+func fitting[M proto.Message](rows []M) int {
+	bytes := 0
+	for i, m := range rows {
+		if bytes += proto.Size(m); bytes > maxPageBytes && i > 0 {
+			return i
+		}
+	}
+	return len(rows)
 }
 
 func first(s []string) string {

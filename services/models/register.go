@@ -180,7 +180,7 @@ func (s *Service) inspect(path, digest string) (*engine.Info, string, error) {
 func (s *Service) record(
 	ctx context.Context, project string, spec *modelsv1.VersionSpec, sum string, v *modelsv1.ModelVersion,
 ) (created bool, err error) {
-	samples, err := proto.Marshal(&modelsv1.VersionSpec{Samples: spec.GetSamples()})
+	samples, err := proto.Marshal(&modelsv1.VersionSpec{Samples: spec.GetSamples(), Reviewers: spec.GetReviewers()})
 	if err != nil {
 		return false, fmt.Errorf("encode samples: %w", err)
 	}
@@ -233,6 +233,9 @@ func checkSpec(spec *modelsv1.VersionSpec) error {
 	}
 	if _, ok := commonv1.Operation_name[int32(spec.GetOperation())]; !ok || spec.GetOperation() == 0 {
 		return fault.InvalidField("spec.operation", "must be one of the operations")
+	}
+	if err := checkReviewers(spec.GetReviewers()); err != nil {
+		return err
 	}
 	return checkSamples(spec.GetOperation(), spec.GetSamples())
 }

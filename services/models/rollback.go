@@ -73,12 +73,17 @@ func (*store) changesOf(tx *db.Tx, project string, op commonv1.Operation, name s
 // previous returns the newest revision before the given one in which something else answered, or under another policy; 0 when there is none. What came before a rollback
 // is what came before the revision that it restored: going back twice goes back two steps, not back and forth.
 func previous(changes map[int64]*modelsv1.DeploymentChange, revision int64) int64 {
+	for changes[revision].GetTrial() { // the champion went on as before
+		revision--
+	}
 	was := changes[revision]
 	for revision > 0 {
 		c := changes[revision]
 		switch {
 		case c == nil:
 			return 0
+		case c.GetTrial():
+			revision--
 		case c.GetVersionDigest() != was.GetVersionDigest() || c.GetVersion() != was.GetVersion() || c.GetModel() != was.GetModel() || c.GetPolicyDigest() != was.GetPolicyDigest():
 			return revision
 		case c.GetKind() == rollbackKind && c.GetRestoredRevision() > 0 && c.GetRestoredRevision() < revision:

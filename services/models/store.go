@@ -96,6 +96,31 @@ var steps = []string{
 		sequence BIGINT NOT NULL,
 		seen     BIGINT NOT NULL
 	)`,
+	`CREATE TABLE model_aliases (
+		project  TEXT   NOT NULL,
+		model    TEXT   NOT NULL,
+		name     TEXT   NOT NULL,
+		version  BIGINT NOT NULL,
+		revision BIGINT NOT NULL,
+		updated  BIGINT NOT NULL,
+		PRIMARY KEY (project, model, name)
+	);
+	CREATE TABLE version_notes (
+		project  TEXT   NOT NULL,
+		model    TEXT   NOT NULL,
+		version  BIGINT NOT NULL,
+		notes    TEXT   NOT NULL,
+		revision BIGINT NOT NULL,
+		PRIMARY KEY (project, model, version)
+	);
+	CREATE TABLE version_tags (
+		project TEXT   NOT NULL,
+		model   TEXT   NOT NULL,
+		version BIGINT NOT NULL,
+		name    TEXT   NOT NULL,
+		value   TEXT   NOT NULL,
+		PRIMARY KEY (project, model, version, name)
+	)`,
 }
 
 // maxPageBytes bounds a page of a list: 500 versions of 16,384 labels each would not fit a message.
@@ -152,6 +177,7 @@ func (*store) versionOf(tx *db.Tx, project, model, specDigest string) (*modelsv1
 type stored struct {
 	version    *modelsv1.ModelVersion
 	samples    []*modelsv1.CertificationSample
+	reviewers  *modelsv1.ReviewerRecord // who labelled them
 	evaluation string
 }
 
@@ -171,7 +197,7 @@ func (*store) version(tx *db.Tx, project, model string, number int32) (*stored, 
 	if err := decode("samples", samples, spec); err != nil {
 		return nil, err
 	}
-	s.samples = spec.GetSamples()
+	s.samples, s.reviewers = spec.GetSamples(), spec.GetReviewers()
 	return s, nil
 }
 
@@ -202,11 +228,18 @@ func (*store) models(tx *db.Tx, project, after string, size int) (out []*modelsv
 	return out, more, err
 }
 
-// versions reads versions below the number before, newest first.
-func (*store) versions(tx *db.Tx, project, model string, before int64, size int) ([]*modelsv1.ModelVersion, bool, error) {
+// versions reads versions below the number before that have all of the tags, newest first.
+func (*store) versions(tx *db.Tx, project, model string, tags []tagFilter, before int64, size int) ([]*modelsv1.ModelVersion, bool, error) {
 	p := page[*modelsv1.ModelVersion]{size: size, make: func() *modelsv1.ModelVersion { return &modelsv1.ModelVersion{} }}
-	err := tx.Each(`SELECT message FROM versions WHERE project = ? AND model = ? AND version < ? ORDER BY version DESC LIMIT ?`,
-		[]any{project, model, before, size + 1}, p.add)
+	where, args := "", []any{project, model, before}
+	for _, t := range tags {
+		where += ` AND EXISTS (SELECT 1 FROM version_tags t WHERE t.project = v.project AND t.model = v.model AND t.version = v.version AND t.name = ?`
+		if args = append(args, t.key); !t.any {
+			where, args = where+` AND t.value = ?`, append(args, t.value)
+		}
+		where += `)`
+	}
+	err := tx.Each(`SELECT message FROM versions v WHERE project = ? AND model = ? AND version < ?`+where+` ORDER BY version DESC LIMIT ?`, append(args, size+1), p.add)
 	return p.rows, p.more, err
 }
 

@@ -30,6 +30,13 @@ func (s *Service) ReportTraffic(ctx context.Context, req *modelsv1.ReportTraffic
 	if c := auth.FromContext(ctx); !c.Has("platform:serve") {
 		return nil, fault.ScopeMissing("platform:serve")
 	}
+	for _, c := range req.GetComparisons() {
+		for _, a := range []*modelsv1.Arm{c.GetChampion(), c.GetChallenger()} {
+			if err := checkAudits(a); err != nil {
+				return nil, err
+			}
+		}
+	}
 	now := s.now()
 	type news struct{ before, after *modelsv1.Comparison }
 	var judge []news
@@ -40,13 +47,15 @@ func (s *Service) ReportTraffic(ctx context.Context, req *modelsv1.ReportTraffic
 			return err
 		}
 		for _, c := range req.GetComparisons() {
-			p := pair{c.GetProject(), c.GetOperation(), c.GetDeployment(), c.GetChampionDigest(), c.GetChallengerDigest()}
-			before, err := s.store.comparison(tx, p)
+			before, late, err := s.store.known(tx, c)
 			if err != nil {
 				return err
 			}
+			if late {
+				continue
+			}
 			after := merge(proto.CloneOf(before), c, now)
-			if err := s.store.putComparison(tx, p, after, now); err != nil {
+			if err := s.store.putComparison(tx, after, before == nil, now); err != nil {
 				return err
 			}
 			judge = append(judge, news{before, after})
@@ -85,8 +94,8 @@ func (s *Service) guard(ctx context.Context, before, after *modelsv1.Comparison)
 		}
 		s.log.WarnContext(ctx, "challenger broke a guardrail", "project", c.project, "deployment", c.name, "model", t.GetVersion().GetModel(),
 			"version", t.GetVersion().GetVersion(), "reason", c.reason)
-		c.edit = func(_ *db.Tx, next *modelsv1.Deployment) error {
-			removeChallenger(next, func(v *modelsv1.ModelVersion) bool { return v.GetDigest() == after.GetChallengerDigest() })
+		c.edit = func(_ *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
+			endTrial(next, log, func(c *modelsv1.Challenger) bool { return c.GetVersion().GetDigest() == after.GetChallengerDigest() })
 			return nil
 		}
 		_, err := s.apply(ctx, c)
@@ -108,11 +117,12 @@ func (s *Service) endProbation(ctx context.Context, c change, seen *modelsv1.Com
 	} else {
 		c.reason = fmt.Sprintf("kept all guardrails over %d decisions", evidence(seen))
 	}
-	c.edit = func(tx *db.Tx, next *modelsv1.Deployment) error {
+	c.edit = func(tx *db.Tx, next *modelsv1.Deployment, _ *modelsv1.DeploymentChange) error {
 		if next.GetChampion().GetDigest() != seen.GetChampionDigest() {
 			return nil
 		}
-		next.Probation = nil
+		certificates := next.GetPreviousCertificates()
+		next.Probation, next.PreviousCertificates = nil, nil
 		if !back {
 			return nil
 		}
@@ -120,10 +130,12 @@ func (s *Service) endProbation(ctx context.Context, c change, seen *modelsv1.Com
 		if err != nil {
 			return err
 		}
-		next.Champion, next.Previous = v.version, next.GetChampion()
-		if next.Certificates, err = certify(v.version, v.samples, next.GetPolicy(), s.now().Truncate(time.Microsecond)); err != nil {
-			return err
+		if len(certificates) == 0 { // it was promoted by an earlier release
+			if certificates, err = certify(v, next.GetPolicy(), s.now().Truncate(time.Microsecond)); err != nil {
+				return err
+			}
 		}
+		next.Champion, next.Previous, next.Certificates = v.version, next.GetChampion(), certificates
 		next.Statement = statement(next)
 		return nil
 	}
@@ -142,7 +154,7 @@ func merge(into, c *modelsv1.Comparison, now time.Time) *modelsv1.Comparison {
 	if into == nil {
 		into = &modelsv1.Comparison{
 			Project: c.GetProject(), Operation: c.GetOperation(), Deployment: c.GetDeployment(), ChampionDigest: c.GetChampionDigest(), ChallengerDigest: c.GetChallengerDigest(),
-			Champion: &modelsv1.Arm{}, Challenger: &modelsv1.Arm{}, StartTime: timestamppb.New(now),
+			Champion: &modelsv1.Arm{}, Challenger: &modelsv1.Arm{}, StartTime: timestamppb.New(now), TrialTime: c.GetTrialTime(),
 		}
 	}
 	into.UpdateTime = timestamppb.New(now)
@@ -164,6 +176,9 @@ func mergeArm(into, a *modelsv1.Arm) {
 	into.Decisions += a.GetDecisions()
 	into.Errors += a.GetErrors()
 	into.Automated += a.GetAutomated()
+	if n := audits(a); n > 0 && n >= audits(into) { // all so far: counted once however often they are told, in whatever order
+		into.Audits = a.GetAudits()
+	}
 	for i, n := range a.GetTimes() {
 		if i >= len(into.Times) {
 			into.Times = append(into.Times, 0)
@@ -197,27 +212,4 @@ func (*store) reported(tx *db.Tx, reporter string, sequence int64, now time.Time
 	_, err := tx.Exec(`INSERT INTO traffic_reporters (reporter, sequence, seen) VALUES (?, ?, ?)
 		ON CONFLICT (reporter) DO UPDATE SET sequence = excluded.sequence, seen = excluded.seen`, reporter, sequence, db.Micros(now))
 	return true, err
-}
-
-// comparison reads what is known of a pair; nil when nothing is.
-func (*store) comparison(tx *db.Tx, p pair) (*modelsv1.Comparison, error) {
-	var message []byte
-	ok, err := tx.Get(`SELECT message FROM comparisons WHERE project = ? AND operation = ? AND name = ? AND champion = ? AND challenger = ?`,
-		[]any{p.project, p.operation, p.name, p.champion, p.challenger}, &message)
-	if err != nil || !ok {
-		return nil, err
-	}
-	c := &modelsv1.Comparison{}
-	return c, decode("comparison", message, c)
-}
-
-func (*store) putComparison(tx *db.Tx, p pair, c *modelsv1.Comparison, now time.Time) error {
-	message, err := proto.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encode comparison: %w", err)
-	}
-	_, err = tx.Exec(`INSERT INTO comparisons (project, operation, name, champion, challenger, message, updated) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (project, operation, name, champion, challenger) DO UPDATE SET message = excluded.message, updated = excluded.updated`,
-		p.project, p.operation, p.name, p.champion, p.challenger, message, db.Micros(now))
-	return err
 }

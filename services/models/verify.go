@@ -18,7 +18,10 @@ import (
 // Verify reads the ledger of deployments from the first entry of every project to the last, and holds it against the deployments as they are and the versions that it names. It returns
 // what is wrong and how many entries it looked at; an error means that the tables could not be read. It needs no service that runs.
 func Verify(ctx context.Context, d *db.DB) (problems []error, looked int64, err error) {
-	v := verifier{chains: map[string]*chain{}, live: map[deploymentKey]*state{}}
+	v := newVerifier()
+	if v.hasAliases, err = d.HasTable(ctx, "model_aliases"); err != nil {
+		return nil, 0, err
+	}
 	if ok, err := hasTables(ctx, d); err != nil || !ok {
 		return nil, 0, err
 	}
@@ -28,7 +31,7 @@ func Verify(ctx context.Context, d *db.DB) (problems []error, looked int64, err 
 
 // walk looks at everything in one view: what is deployed meanwhile is in all of it or in none.
 func (v *verifier) walk(tx *db.Tx) error {
-	for _, step := range []func(*db.Tx) error{v.entries, v.deployments, v.versions} {
+	for _, step := range []func(*db.Tx) error{v.entries, v.deployments, v.aliased, v.versions} {
 		if err := step(tx); err != nil {
 			return err
 		}
@@ -55,10 +58,22 @@ type state struct {
 }
 
 type verifier struct {
-	chains   map[string]*chain
-	live     map[deploymentKey]*state
-	problems []error
-	looked   int64
+	chains     map[string]*chain
+	live       map[deploymentKey]*state
+	aliases    map[deploymentKey]*aliasState // by their names in the ledger
+	hasAliases bool                          // false where no release that knows them ever ran
+	problems   []error
+	looked     int64
+}
+
+// aliasState is what the ledger says of an alias as it is now.
+type aliasState struct {
+	revision, version int64
+	seen              bool
+}
+
+func newVerifier() verifier {
+	return verifier{chains: map[string]*chain{}, live: map[deploymentKey]*state{}, aliases: map[deploymentKey]*aliasState{}}
 }
 
 func (v *verifier) problemf(format string, args ...any) {
@@ -111,6 +126,10 @@ func (v *verifier) state(c *modelsv1.DeploymentChange, kept []byte) {
 	if sum := sha256.Sum256(kept); !bytes.Equal(sum[:], c.GetStateSha256()) {
 		v.problemf("%s: the deployment in it was changed after it was written", at)
 	}
+	if c.GetKind() == aliasKind {
+		v.alias(c, kept)
+		return
+	}
 	d := &modelsv1.Deployment{}
 	if err := proto.Unmarshal(kept, d); err != nil {
 		v.problemf("%s: the deployment in it cannot be read: %w", at, err)
@@ -129,10 +148,62 @@ func (v *verifier) state(c *modelsv1.DeploymentChange, kept []byte) {
 	now.revision, now.sum = c.GetRevision(), c.GetStateSha256()
 }
 
+// alias checks the alias in an entry against the entry, and its revisions.
+func (v *verifier) alias(c *modelsv1.DeploymentChange, kept []byte) {
+	at := fmt.Sprintf("project %s, entry %d", c.GetProject(), c.GetSequence())
+	a := &modelsv1.ModelAlias{}
+	if err := proto.Unmarshal(kept, a); err != nil {
+		v.problemf("%s: the alias in it cannot be read: %w", at, err)
+	} else if aliasEntry(a) != c.GetDeployment() || a.GetModel() != c.GetModel() || a.GetVersion() != c.GetVersion() || a.GetRevision() != c.GetRevision() {
+		v.problemf("%s: says something else than the alias in it", at)
+	}
+	key := deploymentKey{project: c.GetProject(), name: c.GetDeployment()}
+	now := v.aliases[key]
+	if now == nil {
+		now = &aliasState{}
+		v.aliases[key] = now
+	}
+	if c.GetRevisionBefore() != now.revision || c.GetRevision() != now.revision+1 {
+		v.problemf("%s: goes from revision %d to %d of %s, which was at %d", at, c.GetRevisionBefore(), c.GetRevision(), key.name, now.revision)
+	}
+	now.revision, now.version = c.GetRevision(), int64(c.GetVersion())
+}
+
+// aliased checks what aliases stand for now against the newest entry of each.
+func (v *verifier) aliased(tx *db.Tx) error {
+	if !v.hasAliases {
+		return nil
+	}
+	err := tx.Each(`SELECT project, model, name, version, revision FROM model_aliases`, nil, func(scan func(...any) error) error {
+		var project, model, name string
+		var is aliasState
+		if err := scan(&project, &model, &name, &is.version, &is.revision); err != nil {
+			return err
+		}
+		v.looked++
+		key := deploymentKey{project: project, name: model + aliasSign + name}
+		now := v.aliases[key]
+		if now == nil {
+			v.problemf("project %s, alias %s: has no entry", project, key.name)
+			return nil
+		}
+		if now.seen = true; is.version != now.version || is.revision != now.revision {
+			v.problemf("project %s, alias %s: stands for version %d in revision %d, its last entry says version %d in revision %d", project, key.name, is.version, is.revision, now.version, now.revision)
+		}
+		return nil
+	})
+	for key, now := range v.aliases {
+		if err == nil && !now.seen {
+			v.problemf("project %s, alias %s: is in the ledger and does not exist", key.project, key.name)
+		}
+	}
+	return err
+}
+
 // describes says whether an entry and the deployment in it are about the same.
 func describes(c *modelsv1.DeploymentChange, d *modelsv1.Deployment) bool {
 	return c.GetProject() == d.GetProject() && c.GetOperation() == d.GetOperation() && c.GetDeployment() == d.GetName() && c.GetRevision() == d.GetRevision() &&
-		c.GetModel() == d.GetChampion().GetModel() && c.GetVersion() == d.GetChampion().GetVersion() && c.GetVersionDigest() == d.GetChampion().GetDigest() &&
+		(c.GetTrial() || c.GetModel() == d.GetChampion().GetModel() && c.GetVersion() == d.GetChampion().GetVersion() && c.GetVersionDigest() == d.GetChampion().GetDigest()) &&
 		c.GetPolicyDigest() == d.GetPolicyDigest() && slices.Equal(c.GetCertificateIds(), certificateIDs(d))
 }
 
@@ -210,7 +281,7 @@ func (v *verifier) versions(tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
-	return tx.Each(`SELECT DISTINCT project, model, version, version_digest FROM deployment_ledger WHERE model <> ''`, nil, func(scan func(...any) error) error {
+	return tx.Each(`SELECT DISTINCT project, model, version, version_digest FROM deployment_ledger WHERE model <> '' AND version > 0`, nil, func(scan func(...any) error) error {
 		var m model
 		var n int64
 		var digest string

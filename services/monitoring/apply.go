@@ -38,7 +38,7 @@ type Event struct {
 func (s *Service) Apply(ctx context.Context, source string, events []Event) error {
 	var b *batch
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		b = &batch{Tx: tx, s: s, traffic: map[hourKey]*counts{}, states: map[stateKey]*state{}, people: map[key]*people{}, now: s.now()}
+		b = &batch{Tx: tx, s: s, traffic: map[hourKey]*counts{}, states: map[stateKey]*state{}, people: map[key]*people{}, trials: map[key][]*trial{}, now: s.now()}
 		w, err := loadWindow(tx, source)
 		if err != nil {
 			return err
@@ -83,6 +83,7 @@ type batch struct {
 	traffic map[hourKey]*counts
 	states  map[stateKey]*state
 	people  map[key]*people
+	trials  map[key][]*trial
 	stops   bool // automation has to be stopped somewhere
 }
 
@@ -103,14 +104,14 @@ func (b *batch) decision(ctx context.Context, e Event) error {
 		return nil
 	}
 	decided := d.seconds*1e6 + d.nanos/1e3
-	n, err := b.Exec(`INSERT INTO monitoring_audits (project, decision, certificate, operation, deployment, propensity, decided, wrong, truth, state)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, '', 1) ON CONFLICT (project, decision) DO NOTHING`,
-		d.project, d.id, certificate, int32(d.operation), d.deployment, d.propensity, decided)
+	n, err := b.Exec(`INSERT INTO monitoring_audits (project, decision, certificate, operation, deployment, propensity, decided, wrong, truth, state, model)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, '', 1, ?) ON CONFLICT (project, decision) DO NOTHING`,
+		d.project, d.id, certificate, int32(d.operation), d.deployment, d.propensity, decided, d.digest)
 	if err != nil || n == 1 { // the usual case: nobody has judged it yet
 		return err
 	}
-	_, err = b.Exec(`UPDATE monitoring_audits SET certificate = ?, operation = ?, deployment = ?, propensity = ?, decided = ? WHERE project = ? AND decision = ? AND state = 2`,
-		certificate, int32(d.operation), d.deployment, d.propensity, decided, d.project, d.id)
+	_, err = b.Exec(`UPDATE monitoring_audits SET certificate = ?, operation = ?, deployment = ?, propensity = ?, decided = ?, model = ? WHERE project = ? AND decision = ? AND state = 2`,
+		certificate, int32(d.operation), d.deployment, d.propensity, decided, d.digest, d.project, d.id)
 	if err != nil {
 		return err
 	}
@@ -194,17 +195,20 @@ const outOfScope = "(out of scope)"
 
 // complete counts an audit of which both halves are there.
 func (b *batch) complete(ctx context.Context, project, id string) error {
-	var certificate, deployment, truth string
+	var certificate, deployment, truth, model string
 	var operation int32
 	var propensity float64
 	var decided, wrong int64
-	found, err := b.Get(`SELECT certificate, operation, deployment, propensity, decided, wrong, truth FROM monitoring_audits
+	found, err := b.Get(`SELECT certificate, operation, deployment, propensity, decided, wrong, truth, model FROM monitoring_audits
 		WHERE project = ? AND decision = ? AND state <> 3 AND certificate <> '' AND truth <> ''`, []any{project, id},
-		&certificate, &operation, &deployment, &propensity, &decided, &wrong, &truth)
+		&certificate, &operation, &deployment, &propensity, &decided, &wrong, &truth, &model)
 	if err != nil || !found {
 		return err
 	}
 	if _, err := b.Exec(`UPDATE monitoring_audits SET state = 3 WHERE project = ? AND decision = ?`, project, id); err != nil {
+		return err
+	}
+	if err := b.observeTrials(key{project, operation, deployment}, model, decided, propensity, wrong != 0); err != nil {
 		return err
 	}
 	root, err := rootOf(b.Tx, project, certificate)

@@ -33,6 +33,9 @@ func (s *Service) enforce(ctx context.Context) {
 		if err := s.stopDue(ctx); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "automation could not be stopped, will try again", "error", err)
 		}
+		if err := s.tellTrials(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "audits of versions on trial could not be told, will try again", "error", err)
+		}
 		if s.now().Sub(forgot) > forgetEvery {
 			forgot = s.now()
 			if err := s.db.Tx(ctx, func(tx *db.Tx) error { return forget(tx, forgot) }); err != nil && ctx.Err() == nil {
@@ -86,6 +89,13 @@ func (s *Service) stopOne(ctx context.Context, d due) error {
 				certificate = c.GetCertificateId()
 			}
 		}
+		if err == nil && certificate == "" {
+			var c *modelsv1.Challenger
+			var own *modelsv1.Certificate
+			if c, own, err = trialOf(tx, d.stateKey, now); c.GetShare() > 0 {
+				certificate = own.GetCertificateId()
+			}
+		}
 		return err
 	})
 	if err != nil {
@@ -97,9 +107,10 @@ func (s *Service) stopOne(ctx context.Context, d due) error {
 		})
 		if err == nil {
 			s.log.WarnContext(ctx, "automation stopped", "project", d.project, "operation", fault.OperationName(commonv1.Operation(d.operation)), "deployment", d.deployment, "reason", d.reason)
-			return s.Learn(ctx, res.GetDeployment())
-		}
-		if fault.From(err).Reason() != commonv1.ErrorReason_ERROR_REASON_DEPLOYMENT_NOT_FOUND {
+			if err := s.Learn(ctx, res.GetDeployment()); err != nil {
+				return err
+			}
+		} else if fault.From(err).Reason() != commonv1.ErrorReason_ERROR_REASON_DEPLOYMENT_NOT_FOUND {
 			return err
 		}
 	}

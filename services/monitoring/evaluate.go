@@ -114,8 +114,11 @@ func (r *replayed) flipped() bool {
 
 // alternative prepares what is compared with what was in force.
 func (s *Service) alternative(ctx context.Context, d *modelsv1.Deployment, a *monitoringv1.Alternative) (*evaluation, error) {
-	version := d.GetChampion().GetVersion()
-	if a.GetVersion() != 0 {
+	model, version := d.GetChampion().GetModel(), d.GetChampion().GetVersion()
+	switch {
+	case a.GetAlias() != "":
+		model, version = model+"@"+a.GetAlias(), a.GetVersion()
+	case a.GetVersion() != 0:
 		version = a.GetVersion()
 	}
 	p := proto.CloneOf(d.GetPolicy())
@@ -128,7 +131,7 @@ func (s *Service) alternative(ctx context.Context, d *modelsv1.Deployment, a *mo
 		}
 	}
 	r, err := s.system.PreviewCertificates(ctx, &modelsv1.PreviewCertificatesRequest{
-		Project: d.GetProject(), Model: d.GetChampion().GetModel(), Version: version, Policy: p,
+		Project: d.GetProject(), Model: model, Version: version, Policy: p,
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
@@ -64,10 +65,14 @@ func (opposite) Predict(in engine.Input, p []float32) error {
 }
 func (opposite) Close() error { return nil }
 
-// PreviewCertificates certifies at a threshold that follows from the maximum error.
+// PreviewCertificates certifies at a threshold that follows from the maximum error. The alias candidate stands for version 2.
 func (r *registry) PreviewCertificates(_ context.Context, req *modelsv1.PreviewCertificatesRequest, _ ...grpc.CallOption) (*modelsv1.PreviewCertificatesResponse, error) {
 	v := r.get("support").GetChampion()
-	v.Version, v.Digest = req.GetVersion(), fmt.Sprintf("sha256:v%d", req.GetVersion())
+	v.Version = req.GetVersion()
+	if req.GetModel() == "support@candidate" {
+		v.Version = 2
+	}
+	v.Digest = fmt.Sprintf("sha256:v%d", v.GetVersion())
 	return &modelsv1.PreviewCertificatesResponse{
 		Version: v, Policy: req.GetPolicy(),
 		Certificates: []*modelsv1.Certificate{{CertificateId: "preview", MaxError: req.GetPolicy().GetMaxError(), Threshold: 1 - 4*req.GetPolicy().GetMaxError(), Certified: true}},
@@ -224,6 +229,9 @@ func TestAnotherVersionScoresTheInputsAgain(t *testing.T) {
 	a.records[1].InputRetention = commonv1.InputRetention_INPUT_RETENTION_REDACTED
 	w := evaluating(t, a)
 	r := w.evaluate(t, &monitoringv1.Alternative{Version: 2}, nil)
+	if named := w.evaluate(t, &monitoringv1.Alternative{Alias: "candidate"}, nil); !proto.Equal(named.GetAlternative(), r.GetAlternative()) || named.GetFlipCount() != r.GetFlipCount() {
+		t.Errorf("named by its alias it does something else: %v", named.GetAlternative())
+	}
 	if r.GetSkipped() != 2 || r.GetAlternative().GetAutomatedShare() != 1 || r.GetFlipCount() != 998 {
 		t.Errorf("skipped %d, automated %v, %d flips", r.GetSkipped(), r.GetAlternative().GetAutomatedShare(), r.GetFlipCount())
 	}

@@ -82,7 +82,9 @@ func (s *Service) Learn(ctx context.Context, d *modelsv1.Deployment) error {
 			}
 			stops = stops || stop
 		}
-		return nil
+		stop, err := s.learnTrials(tx, k, d)
+		stops = stops || stop
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("learn of deployment %s: %w", d.GetName(), err)
@@ -97,15 +99,7 @@ func (s *Service) Learn(ctx context.Context, d *modelsv1.Deployment) error {
 // root is that of a promise that was broken before: going back to an old version does not make it true.
 func (s *Service) learnCertificate(tx *db.Tx, k key, old, d *modelsv1.Deployment, c *modelsv1.Certificate) (stops bool, err error) {
 	now := db.Micros(s.now())
-	promise := fmt.Sprintf("%s|%s|%v|%v|%v|%v", d.GetChampion().GetDigest(), c.GetSide(), c.GetMaxError(), c.GetConfidence(), c.GetThreshold(), c.GetCertified())
-	root := c.GetCertificateId()
-	_, err = tx.Get(`SELECT root FROM monitoring_certificates WHERE project = ? AND operation = ? AND deployment = ? AND promise = ? ORDER BY seen, id LIMIT 1`,
-		[]any{k.project, k.operation, k.deployment, promise}, &root)
-	if err != nil {
-		return false, err
-	}
-	_, err = tx.Exec(`INSERT INTO monitoring_certificates (project, id, operation, deployment, promise, root, seen) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (project, id) DO NOTHING`, k.project, c.GetCertificateId(), k.operation, k.deployment, promise, root, now)
+	root, err := s.learnRoot(tx, k, d.GetChampion().GetDigest(), c)
 	if err != nil {
 		return false, err
 	}
@@ -125,4 +119,18 @@ func (s *Service) learnCertificate(tx *db.Tx, k key, old, d *modelsv1.Deployment
 		return false, nil
 	}
 	return s.judge(tx, stateKey{k, root}, st, now)
+}
+
+// learnRoot gives a certificate of a version its root: that of the first certificate with the same promise.
+func (s *Service) learnRoot(tx *db.Tx, k key, version string, c *modelsv1.Certificate) (root string, err error) {
+	promise := fmt.Sprintf("%s|%s|%v|%v|%v|%v", version, c.GetSide(), c.GetMaxError(), c.GetConfidence(), c.GetThreshold(), c.GetCertified())
+	root = c.GetCertificateId()
+	_, err = tx.Get(`SELECT root FROM monitoring_certificates WHERE project = ? AND operation = ? AND deployment = ? AND promise = ? ORDER BY seen, id LIMIT 1`,
+		[]any{k.project, k.operation, k.deployment, promise}, &root)
+	if err != nil {
+		return "", err
+	}
+	_, err = tx.Exec(`INSERT INTO monitoring_certificates (project, id, operation, deployment, promise, root, seen) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (project, id) DO NOTHING`, k.project, c.GetCertificateId(), k.operation, k.deployment, promise, root, db.Micros(s.now()))
+	return root, err
 }

@@ -50,6 +50,8 @@ type registry struct {
 	wake        chan struct{}
 	fail        error // what HaltAutomation fails with
 	halts       int
+	reason      string                          // of the last one
+	told        map[string]*modelsv1.Comparison // by the digests of both versions
 }
 
 func (r *registry) put(d *modelsv1.Deployment) {
@@ -76,6 +78,16 @@ func (r *registry) HaltAutomation(_ context.Context, req *modelsv1.HaltAutomatio
 		return nil, fail
 	}
 	d := r.get(req.GetDeployment())
+	r.mu.Lock()
+	r.reason = req.GetReason()
+	r.mu.Unlock()
+	for i, c := range d.GetChallengers() {
+		if c.GetCertificates()[0].GetCertificateId() == req.GetCertificateId() {
+			d.Challengers = slices.Delete(d.Challengers, i, i+1)
+			r.put(d)
+			return &modelsv1.HaltAutomationResponse{Deployment: r.get(req.GetDeployment())}, nil
+		}
+	}
 	for _, c := range d.GetCertificates() {
 		if c.GetCertificateId() == req.GetCertificateId() && d.GetProject() == req.GetProject() {
 			d.Halts = append(d.Halts, &modelsv1.Halt{Side: c.GetSide(), CertificateId: c.GetCertificateId(), Reason: req.GetReason(), Time: timestamppb.Now()})

@@ -98,6 +98,21 @@ var steps = []string{
 		PRIMARY KEY (project, operation, deployment, side, root, since, step)
 	);
 	CREATE INDEX monitoring_points_time ON monitoring_points (project, operation, deployment, time)`,
+	`ALTER TABLE monitoring_audits ADD COLUMN model TEXT NOT NULL DEFAULT '';
+	CREATE TABLE monitoring_trials (
+		project    TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		deployment TEXT   NOT NULL,
+		champion   TEXT   NOT NULL,
+		challenger TEXT   NOT NULL,
+		began      BIGINT NOT NULL,
+		since      BIGINT NOT NULL,
+		until      BIGINT NOT NULL,
+		changed    BIGINT NOT NULL,
+		told       BIGINT NOT NULL,
+		arms       BLOB   NOT NULL,
+		PRIMARY KEY (project, operation, deployment, champion, challenger)
+	)`,
 }
 
 // key names a deployment over all projects.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/grpc"
 
@@ -51,6 +52,9 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 
+	reporter string // names this process to the registry
+	told     int64  // counts its reports
+
 	due     chan struct{} // holds one signal when automation may have to be stopped
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -72,7 +76,7 @@ func New(d Deps) *Service {
 	}
 	return &Service{
 		db: d.DB, system: d.System, replay: d.Replay, config: d.Config, meter: d.Meter, log: d.Log, now: d.Now,
-		due: make(chan struct{}, 1), stop: func() {},
+		reporter: "monitoring-" + uuid.NewString(), due: make(chan struct{}, 1), stop: func() {},
 	}
 }
 

@@ -71,9 +71,13 @@ func (b *batch) flush() error {
 		if err != nil {
 			return err
 		}
-		b.stops = b.stops || stops
+		trialStops, err := b.s.judgeTrial(b.Tx, k, st)
+		if err != nil {
+			return err
+		}
+		b.stops = b.stops || stops || trialStops
 	}
-	return nil
+	return b.flushTrials()
 }
 
 // trafficOf adds up the last days of a deployment.
@@ -120,6 +124,9 @@ func (p *people) save(tx *db.Tx, k key) error {
 // forget deletes what is too old to matter.
 func forget(tx *db.Tx, now time.Time) error {
 	if _, err := tx.Exec(`DELETE FROM monitoring_traffic WHERE hour < ?`, now.Add(-trafficKeep).Unix()/3600); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM monitoring_trials WHERE until > 0 AND until < ?`, db.Micros(now.Add(-auditsKeep))); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`DELETE FROM monitoring_audits WHERE decided < ?`, db.Micros(now.Add(-auditsKeep)))

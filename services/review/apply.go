@@ -68,7 +68,11 @@ func (w *work) apply(records []*commonv1.DecisionRecord) error {
 		items[i] = newItem(settings, key, r, w.micros)
 		of[items[i]] = r
 	}
-	items, err := w.insert(items...)
+	items, err := w.withoutRetired(items)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	items, err = w.insert(items...)
 	if err != nil || len(items) == 0 {
 		return err
 	}

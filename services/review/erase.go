@@ -53,9 +53,77 @@ func (s *Service) Erase(ctx context.Context, project, subject string) (Erased, e
 			return sum, fmt.Errorf("erase from review: %w", err)
 		}
 		if n < eraseChunk {
-			return sum, nil
+			break
 		}
 	}
+	if err := s.eraseLoose(ctx, project, subject, &sum); err != nil {
+		return sum, fmt.Errorf("erase from review: %w", err)
+	}
+	return sum, nil
+}
+
+// eraseLoose erases what belongs to no item, or to none any more: feedback on decisions that nobody looked at, and what outlived an item that was retired.
+func (s *Service) eraseLoose(ctx context.Context, project, subject string, sum *Erased) error {
+	for n := eraseChunk; n == eraseChunk; {
+		err := s.change(ctx, func(w *work) (err error) {
+			n, err = w.readSubjects(project)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := s.change(ctx, func(w *work) error {
+		n, err := w.Exec(`DELETE FROM review_gold WHERE project = ? AND subject = ?`, project, subject)
+		sum.GoldItems += int(n)
+		return err
+	})
+	for n := eraseChunk; n == eraseChunk && err == nil; {
+		err = s.change(ctx, func(w *work) error {
+			feedback, err := selectFeedback(w.Tx, `project = ? AND subject = ? ORDER BY id LIMIT ?`, project, subject, eraseChunk)
+			n = len(feedback)
+			for i := 0; i < n && err == nil; i++ {
+				err = w.eraseFeedback(project, feedback[i], sum)
+			}
+			return err
+		})
+	}
+	return err
+}
+
+// readSubjects notes whose data some feedback holds that an earlier release has stored, and returns how many there were.
+func (w *work) readSubjects(project string) (int, error) {
+	feedback, err := selectFeedback(w.Tx, `project = ? AND subject IS NULL ORDER BY id LIMIT ?`, project, eraseChunk)
+	for _, f := range feedback {
+		if err == nil {
+			_, err = w.Exec(`UPDATE review_feedback SET subject = ? WHERE project = ? AND id = ?`, clean(f.GetSubjectId()), project, f.GetFeedbackId())
+		}
+	}
+	return len(feedback), err
+}
+
+func selectFeedback(tx *db.Tx, where string, args ...any) (out []*reviewv1.Feedback, err error) {
+	err = tx.Each(`SELECT message FROM review_feedback WHERE `+where, args, func(scan func(...any) error) error {
+		var message []byte
+		if err := scan(&message); err != nil {
+			return err
+		}
+		f, err := decodeFeedback(message)
+		out = append(out, f)
+		return err
+	})
+	return out, err
+}
+
+func (w *work) eraseFeedback(project string, f *reviewv1.Feedback, sum *Erased) error {
+	f.SubjectId, f.Note = "", ""
+	data, err := proto.Marshal(f)
+	if err != nil {
+		return err
+	}
+	_, err = w.Exec(`UPDATE review_feedback SET message = ?, subject = '' WHERE project = ? AND id = ?`, data, project, f.GetFeedbackId())
+	sum.Feedback++
+	return err
 }
 
 func (w *work) erase(project, id string, sum *Erased) error {
@@ -139,15 +207,9 @@ func (w *work) eraseNotes(it *item, sum *Erased) error {
 			return err
 		}
 		for _, f := range feedback {
-			f.SubjectId, f.Note = "", ""
-			data, err := proto.Marshal(f)
-			if err != nil {
+			if err := w.eraseFeedback(it.project, f, sum); err != nil {
 				return err
 			}
-			if _, err := w.Exec(`UPDATE review_feedback SET message = ? WHERE project = ? AND id = ?`, data, it.project, f.GetFeedbackId()); err != nil {
-				return err
-			}
-			sum.Feedback++
 		}
 		if next == nil {
 			return nil

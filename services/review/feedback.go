@@ -51,8 +51,8 @@ func (s *Service) SubmitFeedback(ctx context.Context, req *reviewv1.SubmitFeedba
 		if err != nil {
 			return fmt.Errorf("encode feedback: %w", err)
 		}
-		_, err = w.Exec(`INSERT INTO review_feedback (project, id, decision, message, created) VALUES (?, ?, ?, ?, ?)`,
-			project, f.GetFeedbackId(), f.GetDecisionId(), message, w.micros)
+		_, err = w.Exec(`INSERT INTO review_feedback (project, id, decision, message, created, subject) VALUES (?, ?, ?, ?, ?, ?)`,
+			project, f.GetFeedbackId(), f.GetDecisionId(), message, w.micros, clean(f.GetSubjectId()))
 		if err != nil {
 			return err
 		}

@@ -87,7 +87,9 @@ func (s *Service) member(w *work, p person, skills []string, base *subject, id s
 	switch {
 	case err != nil:
 		return nil, err
-	case it == nil || it.gold != "":
+	case it == nil:
+		return nil, absent(w.Tx, p.project, id)
+	case it.gold != "":
 		return nil, fault.NotFound("review item", id)
 	case id == base.item.id:
 		return nil, fault.InvalidField("item_ids", "names the leased item again")

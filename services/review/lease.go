@@ -159,7 +159,7 @@ func (w *work) held(p person, id, lease string) (*item, error) {
 	case err != nil:
 		return nil, err
 	case it == nil:
-		return nil, fault.NotFound("review item", id)
+		return nil, absent(w.Tx, p.project, id)
 	case it.state >= decided:
 		return nil, fault.ItemClosed(id)
 	case !it.holds(p, w.micros) || it.lease != lease:
@@ -181,7 +181,7 @@ func (s *Service) LeaseItem(ctx context.Context, req *reviewv1.LeaseItemRequest)
 		case err != nil:
 			return err
 		case it == nil:
-			return fault.NotFound("review item", req.GetItemId())
+			return absent(w.Tx, p.project, req.GetItemId())
 		case it.state >= decided:
 			return fault.ItemClosed(it.id)
 		case it.state == leased && it.leaseUntil > w.micros && !it.holds(p, w.micros), slices.Contains(it.seen, p.name):
@@ -248,7 +248,7 @@ func (s *Service) ReleaseItem(ctx context.Context, req *reviewv1.ReleaseItemRequ
 		case err != nil:
 			return err
 		case it == nil:
-			return fault.NotFound("review item", req.GetItemId())
+			return absent(w.Tx, p.project, req.GetItemId())
 		case it.state == open && it.person == p.name, it.gold != "" && it.state == withdrawn && it.person == p.name:
 			return nil // released already
 		case !it.holds(p, w.micros) || it.lease != req.GetLeaseId():

@@ -151,7 +151,7 @@ func (c *conditions) addIf(set bool, condition string, args ...any) {
 // String joins the conditions.
 func (c *conditions) String() string { return strings.Join(c.list, " AND ") }
 
-// GetItem returns one item with its history.
+// GetItem returns one item with its history; of one that was retired only what stayed.
 func (s *Service) GetItem(ctx context.Context, req *reviewv1.GetItemRequest) (*reviewv1.GetItemResponse, error) {
 	p, err := who(ctx, req.GetReviewer())
 	if err != nil {
@@ -160,8 +160,17 @@ func (s *Service) GetItem(ctx context.Context, req *reviewv1.GetItemRequest) (*r
 	res := &reviewv1.GetItemResponse{}
 	err = s.db.View(ctx, func(tx *db.Tx) error {
 		it, err := findItem(tx, p.project, req.GetItemId())
-		if err != nil || it == nil {
-			return orNotFound(err, "review item", req.GetItemId())
+		if err != nil {
+			return err
+		}
+		if it == nil {
+			t, err := findStone(tx, p.project, req.GetItemId())
+			if err != nil || t == nil {
+				return orNotFound(err, "review item", req.GetItemId())
+			}
+			res.Item = t.message()
+			res.Feedback, _, err = feedbackOf(tx, p.project, t.id, position{}, maxFeedback)
+			return err
 		}
 		if res.Item, err = s.message(tx, it, p); err != nil {
 			return err

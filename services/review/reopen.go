@@ -17,8 +17,13 @@ func (s *Service) edit(ctx context.Context, reviewer, id string, change func(w *
 	var m *reviewv1.ReviewItem
 	err = s.change(ctx, func(w *work) error {
 		it, err := findItem(w.Tx, p.project, id)
-		if err != nil || it == nil || it.gold != "" {
-			return orNotFound(err, "review item", id)
+		switch {
+		case err != nil:
+			return err
+		case it == nil:
+			return absent(w.Tx, p.project, id)
+		case it.gold != "":
+			return fault.NotFound("review item", id)
 		}
 		if err := change(w, it, p); err != nil {
 			return err
@@ -82,7 +87,7 @@ func (w *work) reopen(it *item, r *commonv1.DecisionRecord) error {
 	return w.insertBands(bandRows(it, r.GetInput()))
 }
 
-// appeal makes an item of a decision that nobody has looked at yet. Its verdict is compared with the decision.
+// appeal makes an item of a decision that is none, or none any more: one that nobody has looked at yet, whose verdict is compared with the decision, or one that was retired.
 func (w *work) appeal(r *commonv1.DecisionRecord, p person) (*item, error) {
 	d := r.GetDecision()
 	key := queueKey{p.project, d.GetOperation(), d.GetDeployment()}
@@ -92,6 +97,16 @@ func (w *work) appeal(r *commonv1.DecisionRecord, p person) (*item, error) {
 	}
 	it := newItem(settings, key, r, w.micros)
 	it.kind, it.role, it.second, it.since = reviewv1.ItemKind_ITEM_KIND_APPEAL, reviewv1.VerdictRole_VERDICT_ROLE_APPEAL, false, w.micros
+	t, err := findStone(w.Tx, p.project, it.id)
+	switch {
+	case err != nil:
+		return nil, err
+	case t != nil && t.state != closed:
+		return nil, fault.InvalidField("item_id", "names an item that is not closed")
+	case t != nil:
+		it.round, it.seen = t.round+1, t.seen
+		w.count(&item{queueKey: key, state: closed}, -1)
+	}
 	it.place(settings, d.GetLabels())
 	if _, err := w.insert(it); err != nil {
 		return nil, err

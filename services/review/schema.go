@@ -167,6 +167,34 @@ var steps = []string{
 	// Many items may be alike: taking one out must not look at all of them.
 	`DROP INDEX review_bands_key;
 	CREATE INDEX review_bands_key ON review_bands (project, band, id)`,
+	// What was done long ago goes. What stays of an item keeps its decision from becoming one again. Feedback and test items are found by whose data they hold, also when the
+	// item is gone; feedback of before has NULL until somebody asks (erase.go).
+	`CREATE TABLE review_retired (
+		project    TEXT   NOT NULL,
+		id         TEXT   NOT NULL,
+		operation  BIGINT NOT NULL,
+		deployment TEXT   NOT NULL,
+		state      BIGINT NOT NULL,
+		kind       BIGINT NOT NULL,
+		decided    BIGINT NOT NULL,
+		created    BIGINT NOT NULL,
+		closed     BIGINT NOT NULL,
+		retired    BIGINT NOT NULL,
+		round      BIGINT NOT NULL,
+		seen       TEXT   NOT NULL,
+		answer     TEXT   NOT NULL,
+		PRIMARY KEY (project, id)
+	);
+	CREATE INDEX review_items_closed     ON review_items (project, closed) WHERE state >= 4;
+	CREATE INDEX review_feedback_created ON review_feedback (project, created);
+	CREATE INDEX review_gold_deleted     ON review_gold (project, deleted) WHERE deleted <> 0;
+	CREATE INDEX review_served_time      ON review_gold_served (project, served);
+	ALTER TABLE review_feedback ADD COLUMN subject TEXT;
+	CREATE INDEX review_feedback_subject ON review_feedback (project, subject) WHERE subject <> '';
+	CREATE INDEX review_feedback_unread  ON review_feedback (project, id) WHERE subject IS NULL;
+	ALTER TABLE review_gold ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+	UPDATE review_gold SET subject = COALESCE((SELECT r.subject FROM review_records r WHERE r.project = review_gold.project AND r.id = review_gold.source), '');
+	CREATE INDEX review_gold_subject     ON review_gold (project, subject) WHERE subject <> ''`,
 	// How items fared that took part in a choice of what to label first: each once.
 	`CREATE TABLE review_selections (
 		project     TEXT   NOT NULL,

@@ -48,6 +48,8 @@ type Deps struct {
 	Labels Labels
 	// Decision reads the record of a decision of the project that was never an item; nil when there is none. A nil function knows no decisions.
 	Decision func(ctx context.Context, project, id string) (*commonv1.DecisionRecord, error)
+	// Config says how long what is done is kept.
+	Config Config
 	// Meter makes the instruments that tell how the queues are; nil to measure nothing.
 	Meter metric.Meter
 	// Log receives what callers do not see; nil for none.
@@ -72,7 +74,11 @@ type Service struct {
 	hub      *hub
 	meter    metric.Meter
 	metrics  metric.Registration
+	config   Config
 	scan     int // how many rows one page of a list looks at
+
+	retiring   sync.Mutex
+	retireNext time.Time // when it is looked again for what is old
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -98,7 +104,7 @@ func New(d Deps) *Service {
 		d.Labels = NewLabelTable()
 	}
 	return &Service{
-		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), meter: d.Meter, scan: maxScan, stop: func() {},
+		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), meter: d.Meter, config: d.Config, scan: maxScan, stop: func() {},
 	}
 }
 

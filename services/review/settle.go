@@ -35,7 +35,7 @@ func (s *Service) keepTime(ctx context.Context) {
 }
 
 // DoDue does what is due now: verdicts whose undo window has passed count, leases that ended give their items back, and items that nobody answered in
-// time are escalated. Start does it several times a second; tests with a clock of their own call it.
+// time are escalated; and what was done long ago goes. Start does it several times a second; tests with a clock of their own call it.
 func (s *Service) DoDue(ctx context.Context) error {
 	for _, job := range []struct {
 		what, where string
@@ -54,7 +54,10 @@ func (s *Service) DoDue(ctx context.Context) error {
 			}
 		}
 	}
-	return s.rankAnew(ctx)
+	if err := s.rankAnew(ctx); err != nil {
+		return err
+	}
+	return s.retire(ctx)
 }
 
 // doSome does one job to the first items that a condition names, and returns how many there were.
@@ -157,6 +160,12 @@ func (w *work) earlier(it *item, v *reviewv1.Verdict) (first, former string, err
 			former = key
 		case e.GetRound() == v.GetRound() && e.GetRole() == reviewv1.VerdictRole_VERDICT_ROLE_FIRST:
 			first = key
+		}
+	}
+	if err == nil && former == "" && it.round > 0 { // the item may have been retired in between
+		var t *stone
+		if t, err = findStone(w.Tx, it.project, it.id); t != nil {
+			former = t.answer
 		}
 	}
 	return first, former, err

@@ -152,7 +152,7 @@ func (s *Service) UndoVerdict(ctx context.Context, req *reviewv1.UndoVerdictRequ
 		case err != nil:
 			return err
 		case it == nil:
-			return fault.NotFound("review item", req.GetItemId())
+			return absent(w.Tx, p.project, req.GetItemId())
 		case it.state < decided || it.state == decided && it.person != p.name:
 			return fault.LeaseLost("review item", it.id)
 		case it.state > decided || it.undoUntil <= w.micros:

@@ -24,13 +24,20 @@ func (t Tables) Since(ctx context.Context) (since time.Time, err error) {
 	return t.DB.Migrated(ctx, "review")
 }
 
-// Lacking returns those of a project's decisions that are no items.
+// Lacking returns those of a project's decisions that are no items, and never were.
 func (t Tables) Lacking(ctx context.Context, project string, ids []string) (lacking []string, err error) {
 	there := make(map[string]bool, len(ids))
+	old, err := t.DB.HasTable(ctx, "review_retired") // not before this release has run on the tables
+	if err != nil {
+		return nil, err
+	}
 	err = t.DB.View(ctx, func(tx *db.Tx) error {
 		for _, id := range ids {
 			var one int
 			ok, err := tx.Get(`SELECT 1 FROM review_items WHERE project = ? AND id = ?`, []any{project, id}, &one)
+			if err == nil && !ok && old {
+				ok, err = tx.Get(`SELECT 1 FROM review_retired WHERE project = ? AND id = ?`, []any{project, id}, &one)
+			}
 			if err != nil {
 				return err
 			}

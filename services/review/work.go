@@ -28,6 +28,7 @@ type work struct {
 	queues   map[queueKey]*tally
 	lanes    map[int64]*laneTally
 	changed  map[queueKey]bool
+	old      int64 // retirements: what is not younger goes
 }
 
 // tally is by how much the counts of a queue change, by state; the last is that of escalated items.

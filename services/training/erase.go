@@ -9,12 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
+	"github.com/switchyard-ai/switchyard/internal/dataset"
 	"github.com/switchyard-ai/switchyard/internal/dataset/snapshot"
 	"github.com/switchyard-ai/switchyard/internal/db"
 )
 
 // Erase takes the rows of a person out of the project's data sets, and returns how many those were. It is the one change that a version ever sees: its digest becomes
-// that of the rows that are left, and its report says so. Models that learned from the rows stay.
+// that of the rows that are left, and its report says so. Models that learned from the rows stay; Learned names them.
 func (s *Service) Erase(ctx context.Context, project, subject string) (int64, error) {
 	var all []*storedDataset
 	err := s.db.View(ctx, func(tx *db.Tx) error {
@@ -51,7 +52,18 @@ func (s *Service) eraseFrom(ctx context.Context, project, subject string, d *sto
 	if err != nil {
 		return 0, err
 	}
-	kept := slices.DeleteFunc(slices.Clone(rows), func(r snapshot.Row) bool { return r.Person == subject })
+	train, test := int64(0), int64(0)
+	kept := slices.DeleteFunc(slices.Clone(rows), func(r snapshot.Row) bool {
+		switch {
+		case r.Person != subject:
+			return false
+		case r.Side == dataset.Test:
+			test++
+		default:
+			train++
+		}
+		return true
+	})
 	n := int64(len(rows) - len(kept))
 	if n == 0 {
 		return 0, nil
@@ -78,6 +90,9 @@ func (s *Service) eraseFrom(ctx context.Context, project, subject string, d *sto
 	unused := false
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		unused = false
+		if err := s.noteErasure(tx, project, subject, d, train, test); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(`UPDATE training_datasets SET message = ?, digest = ?, content = ? WHERE project = ? AND name = ? AND version = ?`,
 			message, next.GetDigest(), blob, project, d.GetName(), d.GetVersion()); err != nil {
 			return err

@@ -2,6 +2,8 @@ package training_test
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,3 +189,91 @@ func TestRowsThatTheChampionLearnedFromDoNotCompare(t *testing.T) {
 		}
 	}
 }
+
+// TestAnErasureNamesTheModelsThatCameFromThePerson follows a person from an imported and from a built data set over the runs to the versions, and to what answers now.
+func TestAnErasureNamesTheModelsThatCameFromThePerson(t *testing.T) {
+	trains(t)
+	t.Parallel()
+	s := start(t)
+	rows := tickets(2400, 1)
+	for i := range 30 { // all rows of a person are on one side
+		rows[i*40].Person = "jane"
+	}
+	s.add("tickets", lines(rows))
+	first := s.run(onDataset("tickets", 0))
+	if first.GetState() != trainingv1.RunState_RUN_STATE_SUCCEEDED {
+		t.Fatalf("run %v", first)
+	}
+	asked := tickets(600, 2)
+	for i := range 20 {
+		asked[i*25].Person = "jane"
+	}
+	s.route(asked)
+	built := s.built(&trainingv1.BuildDatasetRequest{Name: "asked", Query: &trainingv1.DatasetQuery{Operation: routing, Deployment: "support"}}, int64(len(asked)), nil)
+	spec := onDataset("others", 0)
+	s.add("others", lines(tickets(2400, 5)))
+	spec.Golden, spec.RegisterOnly, spec.Gates = &trainingv1.DatasetRef{Name: "asked"}, true, lenient
+	second := s.run(spec)
+	spec = onDataset("asked", 0)
+	spec.RegisterOnly, spec.Gates = true, lenient
+	third := s.run(spec)
+	for _, r := range []*trainingv1.Run{second, third} {
+		if r.GetState() != trainingv1.RunState_RUN_STATE_SUCCEEDED || r.GetVersion() == 0 {
+			t.Fatalf("run %v: %v", r.GetStatement(), refusals(r))
+		}
+	}
+	erase := func() *decisionsv1.EraseSubjectResponse {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			r, err := decisionsv1.NewDecisionServiceClient(s.conn).EraseSubject(t.Context(), &decisionsv1.EraseSubjectRequest{SubjectId: "jane"})
+			if err == nil {
+				return r
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+	}
+	uses := func(m *decisionsv1.TrainedModel) (all []string, rows int64) {
+		for _, d := range m.GetData() {
+			all = append(all, fmt.Sprintf("%s %d %s", d.GetDataset(), d.GetVersion(), strings.TrimPrefix(d.GetUse().String(), "DATA_USE_")))
+			rows += d.GetRows()
+		}
+		return all, rows
+	}
+	for i, r := range []*decisionsv1.EraseSubjectResponse{erase(), erase()} { // who repeats the call learns the same
+		of := map[string]*decisionsv1.TrainedModel{}
+		for _, m := range r.GetTrainedModels() {
+			of[m.GetRunId()] = m
+		}
+		if len(r.GetTrainedModels()) != 3 || len(of) != 3 {
+			t.Fatalf("call %d names %v", i, r.GetTrainedModels())
+		}
+		for _, c := range []struct {
+			run  *trainingv1.Run
+			uses []string
+			rows int64
+			live []string
+		}{
+			{first, []string{"tickets 1 TRAINED"}, 30, []string{"routing/support"}},
+			{second, []string{fmt.Sprintf("asked %d MEASURED", built.GetVersion())}, 20, nil},
+			{third, []string{fmt.Sprintf("asked %d TRAINED", built.GetVersion())}, 20, nil},
+		} {
+			m := of[c.run.GetRunId()]
+			got, rows := uses(m)
+			if m.GetModel() != c.run.GetModel() || m.GetVersion() != c.run.GetVersion() || m.GetDigest() != c.run.GetArtifactDigest() || !slices.Equal(m.GetDeployments(), c.live) {
+				t.Errorf("call %d: run %s version %d: %v", i, c.run.GetRunId(), c.run.GetVersion(), m)
+			}
+			if !slices.Equal(got, c.uses) || rows != c.rows {
+				t.Errorf("call %d: version %d was made from %v, %d rows; want %v, %d", i, m.GetVersion(), got, rows, c.uses, c.rows)
+			}
+		}
+	}
+	other, err := decisionsv1.NewDecisionServiceClient(s.conn).EraseSubject(t.Context(), &decisionsv1.EraseSubjectRequest{SubjectId: "nobody"})
+	if err != nil || len(other.GetTrainedModels()) > 0 {
+		t.Errorf("of somebody else: %v, %v", other.GetTrainedModels(), err)
+	}
+}
+
+// lenient are gates that let small models pass.
+var lenient = &trainingv1.GatePolicy{Margin: 0.5, GroupMargin: 0.5, MaxCalibrationError: 1, MaxLabelNoise: 1, AutomationMargin: 1, MinGolden: 0.01, MinRows: 10}

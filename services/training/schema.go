@@ -76,4 +76,16 @@ var steps = []string{
 	CREATE INDEX training_runs_lease ON training_runs (lease) WHERE lease <> ''`,
 	// On Postgres the column had the name of a type, which is another there, so that nobody found it.
 	`ALTER TABLE training_datasets RENAME COLUMN blob TO content`,
+	// Which data sets held rows of a person who was erased: who repeats an erasure must learn the same of what was trained. A person is 16 bytes of a hash.
+	`CREATE TABLE training_erasures (
+		project TEXT   NOT NULL,
+		person  BLOB   NOT NULL,
+		name    TEXT   NOT NULL,
+		version BIGINT NOT NULL,
+		train   BIGINT NOT NULL,
+		test    BIGINT NOT NULL,
+		erased  BIGINT NOT NULL,
+		PRIMARY KEY (project, person, name, version)
+	);
+	CREATE INDEX training_erasures_erased ON training_erasures (erased)`,
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
+	monitoringv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/monitoring/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/auth"
@@ -41,6 +42,8 @@ type Deps struct {
 	Models modelsv1.ModelServiceClient
 	// Review is the review queue, which suspects are sent back to; nil when it is not reachable.
 	Review reviewv1.ReviewServiceClient
+	// Promises tells how often reviewers err, in this process, as with Models; nil: the usual rate is assumed.
+	Promises monitoringv1.MonitoringServiceClient
 	// Queue distributes steps to worker processes; nil where Config.Execution is InProcess.
 	Queue Queue
 	// Version of the product, which models name as what trained them.
@@ -59,17 +62,18 @@ type Service struct {
 	trainingv1.UnimplementedRunServiceServer
 	trainingv1.UnimplementedWorkerServiceServer
 
-	db      *db.DB
-	blobs   *blob.Store
-	temp    string
-	lake    func() *lake.Lake
-	models  modelsv1.ModelServiceClient
-	review  reviewv1.ReviewServiceClient
-	queue   Queue
-	version string
-	config  Config
-	log     *slog.Logger
-	now     func() time.Time
+	db       *db.DB
+	blobs    *blob.Store
+	temp     string
+	lake     func() *lake.Lake
+	models   modelsv1.ModelServiceClient
+	review   reviewv1.ReviewServiceClient
+	promises monitoringv1.MonitoringServiceClient
+	queue    Queue
+	version  string
+	config   Config
+	log      *slog.Logger
+	now      func() time.Time
 
 	heavy   chan struct{} // one slot for each data set that may be in memory for a call
 	wake    chan struct{} // holds one signal when a run may be waiting
@@ -102,7 +106,7 @@ func New(d Deps) *Service {
 		d.Lake = func() *lake.Lake { return nil }
 	}
 	s := &Service{
-		db: d.DB, blobs: d.Blobs, temp: d.Temp, lake: d.Lake, models: d.Models, review: d.Review, queue: d.Queue, version: d.Version, config: d.Config, log: d.Log, now: d.Now,
+		db: d.DB, blobs: d.Blobs, temp: d.Temp, lake: d.Lake, models: d.Models, review: d.Review, promises: d.Promises, queue: d.Queue, version: d.Version, config: d.Config, log: d.Log, now: d.Now,
 		heavy: make(chan struct{}, 2), wake: make(chan struct{}, 1), handed: make(chan struct{}, 1),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())

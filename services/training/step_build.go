@@ -14,6 +14,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/dataset/snapshot"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/engine/gate"
+	"github.com/switchyard-ai/switchyard/internal/engine/risk"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 )
 
@@ -23,6 +24,8 @@ type pins struct {
 	// Policy is the promise that the version is certified for, as JSON of the contract; Multi whether the deployment's model is a multi-label one.
 	Policy string
 	Multi  bool
+	// Reviewers is what is known of those who labelled the rows that come from verdicts; nil in runs that an earlier release began.
+	Reviewers *risk.Reviewers
 }
 
 // pin is a version of a data set.
@@ -48,6 +51,9 @@ func (j *job) build() (any, string, error) {
 		return nil, "", err
 	}
 	p.Policy, p.Multi = string(text), d.GetChampion().GetMultiLabel()
+	if p.Reviewers, err = j.reviewers(); err != nil {
+		return nil, "", err
+	}
 	ref := spec.GetDataset()
 	if b := spec.GetBuild(); b != nil {
 		b = proto.CloneOf(b)

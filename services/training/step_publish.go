@@ -3,11 +3,13 @@ package training
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/engine/gate"
+	"github.com/switchyard-ai/switchyard/internal/engine/risk"
 	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/registry"
 )
@@ -111,6 +113,19 @@ func (j *job) versionSpec(f *fitted) (*modelsv1.VersionSpec, error) {
 			Notice: fmt.Sprintf("trained by run %s on data set %s version %d", j.run.GetRunId(), j.run.GetDataset().GetName(), j.run.GetDataset().GetVersion()),
 		},
 		Samples: registry.Samples(s.GetOperation(), f.Sample), EvaluationJson: string(evaluation),
+	}
+	if slices.ContainsFunc(f.Sample, func(p risk.Point) bool { return p.Reviewed }) {
+		p, err := output[pins](j, trainingv1.RunStep_RUN_STEP_BUILD)
+		if err != nil {
+			return nil, err
+		}
+		r := p.labelledBy()
+		if r == (risk.Reviewers{}) { // as it is configured, what reviewers say is the truth
+			for _, sample := range spec.GetSamples() {
+				sample.Reviewed = 0
+			}
+		}
+		spec.Reviewers = &modelsv1.ReviewerRecord{Answers: int64(r.Answers), Wrong: int64(r.Wrong), AssumedError: r.Assumed}
 	}
 	if e.AUC != nil {
 		spec.Metrics.Auc = *e.AUC

@@ -31,7 +31,7 @@ func (j *job) options(p *pins) (fit.Options, error) {
 	o := fit.Options{
 		Operation: fault.OperationName(spec.GetOperation()), OutOfScopeLabel: j.outOfScope(), HarmlessLabels: t.GetHarmlessLabels(),
 		Alpha: policy.GetMaxError(), Delta: 1 - policy.GetConfidence(), RemoveAlpha: policy.GetRemoveMaxError(), AllowAlpha: policy.GetAllowMaxError(),
-		HoldOut: t.GetHoldOut(), Seed: max(t.GetSeed(), 1), Method: t.GetMethod(), Buckets: int(t.GetBuckets()),
+		Reviewers: p.labelledBy(), HoldOut: t.GetHoldOut(), Seed: max(t.GetSeed(), 1), Method: t.GetMethod(), Buckets: int(t.GetBuckets()),
 	}
 	if p.Multi {
 		o.MultiLabel = &p.Multi

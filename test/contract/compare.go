@@ -10,7 +10,7 @@ import (
 var volatile = map[string]bool{
 	"decisionId": true, "time": true, "latency": true, "cost": true, "audit": true, "certificateId": true,
 	"caller": true, "requestId": true, "traceparent": true,
-	"createTime": true, "updateTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "endTime": true, "ruleId": true, "keyId": true, "revision": true,
+	"createTime": true, "updateTime": true, "championTime": true, "trialTime": true, "lastUsedTime": true, "expireTime": true, "publishTime": true, "endTime": true, "ruleId": true, "keyId": true, "revision": true,
 	"itemId": true, "leaseId": true, "leaseTime": true, "decideTime": true, "submitTime": true, "closeTime": true, "oldestOpenTime": true, "counts": true, "subjectId": true,
 	"history": true, "dueTime": true, "webhookId": true, "selectionId": true, "chosen": true, "candidates": true, "least": true,
 	"recordTime": true, "stateSha256": true, "hash": true, "previousHash": true, "certificateIds": true, "actor": true, "startTime": true,

@@ -145,8 +145,8 @@ var killed = regexp.MustCompile(`(\d+) kills, ([\d]+) acknowledged decisions, (\
 
 // measureKill runs the test that kills the server under load.
 func measureKill(ctx context.Context, b *bench) error {
-	const cmd = "go test -run TestKill -v ./test/e2e"
-	out, err := goTest(ctx, "-run", "TestKill", "-v", "./test/e2e")
+	const cmd = "go test -run ^TestKill$ -v ./test/e2e"
+	out, err := goTest(ctx, "-run", "^TestKill$", "-v", "./test/e2e")
 	m := killed.FindStringSubmatch(out)
 	if m == nil {
 		return fmt.Errorf("the test printed no count: %w", err)

@@ -272,7 +272,7 @@ func Set(name string, rows []Row, side dataset.Side) *dataset.Set {
 	}
 	for i := range set.Rows {
 		r := byLine[set.Rows[i].Line]
-		set.Rows[i].Group, set.Rows[i].Sampling = r.Group, r.sampling()
+		set.Rows[i].Group, set.Rows[i].Sampling, set.Rows[i].Reviewed = r.Group, r.sampling(), r.Source == Verdict
 	}
 	digest := Digest(kept)
 	set.SHA256 = digest[len("sha256:"):]

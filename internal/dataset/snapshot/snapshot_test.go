@@ -54,6 +54,21 @@ func TestWhatIsStoredComesBack(t *testing.T) {
 	}
 }
 
+func TestOnlyVerdictsAreReviewed(t *testing.T) {
+	t.Parallel()
+	all := rows()
+	for _, source := range []string{snapshot.Feedback, snapshot.Import} {
+		r := all[0]
+		r.Line, r.Source = len(all)+1, source
+		all = append(all, r)
+	}
+	for _, r := range snapshot.Set("s", all, "").Rows {
+		if r.Reviewed != (r.Line == 1) {
+			t.Errorf("row %d, a %s: reviewed %v", r.Line, all[r.Line-1].Source, r.Reviewed)
+		}
+	}
+}
+
 func TestEveryPartOfARowIsInTheDigest(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{snapshot.Digest(rows()): "nothing"}

@@ -74,6 +74,8 @@ type Options struct {
 	HarmlessLabels []string
 	// Alpha is the policy's error budget, default 0.05; Delta the chance that a promise is broken, default 0.05.
 	Alpha, Delta float64
+	// Reviewers is what is known of those who labelled the rows that are marked as reviewed: certificates allow for their errors.
+	Reviewers risk.Reviewers
 	// LabelAlpha gives labels budgets of their own (routing and classification).
 	LabelAlpha map[string]float64
 	// RemoveAlpha and AllowAlpha are the budgets of the sides of moderation, default Alpha.
@@ -132,9 +134,9 @@ func Certify(sample []risk.Point, o Options) ([]risk.Certificate, error) {
 		return nil, err
 	}
 	if o.Operation == eval.Moderation {
-		return risk.Sides(sample, o.RemoveAlpha, o.AllowAlpha, o.Delta)
+		return o.Reviewers.Sides(sample, o.RemoveAlpha, o.AllowAlpha, o.Delta)
 	}
-	return risk.Labels(sample, o.Alpha, o.LabelAlpha, o.Delta)
+	return o.Reviewers.Labels(sample, o.Alpha, o.LabelAlpha, o.Delta)
 }
 
 func (o Options) withDefaults() Options {

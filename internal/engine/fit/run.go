@@ -205,6 +205,9 @@ func (r *run) judge(artifact []byte, p engine.Predictor) (*Result, error) {
 		}
 	}
 	result := &Result{Artifact: artifact, Info: p.Info(), Sample: certification.Points(), Harmless: r.index.harmless, Findings: r.findings}
+	for i := range held { // points are in the order of the rows
+		result.Sample[i].Reviewed = held[i].Reviewed
+	}
 	if result.Certificates, err = Certify(result.Sample, r.o); err != nil {
 		return nil, err
 	}
@@ -234,7 +237,7 @@ func (r *run) evaluate(measured *eval.Sample, result *Result) (*eval.Evaluation,
 			e.Automation, placed = append(e.Automation, policy), true
 			continue
 		}
-		certificates, err := Certify(result.Sample, Options{Operation: r.o.Operation, Alpha: alpha, Delta: r.o.Delta})
+		certificates, err := Certify(result.Sample, Options{Operation: r.o.Operation, Alpha: alpha, Delta: r.o.Delta, Reviewers: r.o.Reviewers})
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,11 @@ import (
 // takes half of delta, so that both promises hold together with confidence 1−delta (union bound). The result always has the
 // remove side first; a side without points comes back not certified.
 func Sides(points []Point, removeAlpha, allowAlpha, delta float64) ([]Certificate, error) {
+	return Reviewers{}.Sides(points, removeAlpha, allowAlpha, delta)
+}
+
+// Sides is the function Sides, allowing for the errors of those who labelled the points.
+func (r Reviewers) Sides(points []Point, removeAlpha, allowAlpha, delta float64) ([]Certificate, error) {
 	if err := ValidBudget(removeAlpha, delta); err != nil {
 		return nil, fmt.Errorf("remove side: %w", err)
 	}
@@ -17,8 +22,8 @@ func Sides(points []Point, removeAlpha, allowAlpha, delta float64) ([]Certificat
 		return nil, fmt.Errorf("allow side: %w", err)
 	}
 	return []Certificate{
-		certify(SideRemove, ofSide(points, SideRemove), len(points), removeAlpha, delta/2),
-		certify(SideAllow, ofSide(points, SideAllow), len(points), allowAlpha, delta/2),
+		r.certify(SideRemove, ofSide(points, SideRemove), len(points), removeAlpha, delta/2),
+		r.certify(SideAllow, ofSide(points, SideAllow), len(points), allowAlpha, delta/2),
 	}, nil
 }
 
@@ -26,6 +31,11 @@ func Sides(points []Point, removeAlpha, allowAlpha, delta float64) ([]Certificat
 // at alpha. delta is split evenly between these groups, so that all promises hold together with confidence 1−delta (union bound).
 // The result has the certificate of the other answers first (Side ""), then one for each label in alphabetical order.
 func Labels(points []Point, alpha float64, labelAlpha map[string]float64, delta float64) ([]Certificate, error) {
+	return Reviewers{}.Labels(points, alpha, labelAlpha, delta)
+}
+
+// Labels is the function Labels, allowing for the errors of those who labelled the points.
+func (r Reviewers) Labels(points []Point, alpha float64, labelAlpha map[string]float64, delta float64) ([]Certificate, error) {
 	if err := ValidBudget(alpha, delta); err != nil {
 		return nil, err
 	}
@@ -36,12 +46,12 @@ func Labels(points []Point, alpha float64, labelAlpha map[string]float64, delta 
 			rest = append(rest, p)
 		}
 	}
-	out := []Certificate{certify("", rest, len(points), alpha, share)}
+	out := []Certificate{r.certify("", rest, len(points), alpha, share)}
 	for _, label := range slices.Sorted(maps.Keys(labelAlpha)) {
 		if err := ValidBudget(labelAlpha[label], share); err != nil {
 			return nil, fmt.Errorf("label %q: %w", label, err)
 		}
-		out = append(out, certify(label, ofSide(points, label), len(points), labelAlpha[label], share))
+		out = append(out, r.certify(label, ofSide(points, label), len(points), labelAlpha[label], share))
 	}
 	return out, nil
 }

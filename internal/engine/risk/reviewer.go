@@ -1,6 +1,9 @@
 package risk
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ReviewerError bounds how often reviewers are wrong: with probability 1−Delta the true rate is between Low and High, at all times.
 type ReviewerError struct {
@@ -65,7 +68,48 @@ func CertifyReviewed(points []Point, alpha, delta float64, r ReviewerError) (Cer
 	if !r.Valid() || r.Delta >= delta {
 		return Certificate{}, fmt.Errorf("reviewer error %v to %v at delta %v: %w", r.Low, r.High, r.Delta, ErrBudget)
 	}
-	c := certify("", points, len(points), r.Allowance(alpha), delta-r.Delta)
-	c.Alpha, c.Delta = alpha, delta
-	return c, nil
+	return r.certify("", points, len(points), alpha, delta), nil
+}
+
+// certify is certify for one side of a reviewed sample; budget and bounds have been checked.
+func (r ReviewerError) certify(side string, points []Point, total int, alpha, delta float64) Certificate {
+	c := certify(side, points, total, r.Allowance(alpha), delta-r.Delta)
+	c.Alpha, c.Delta, c.ReviewerError = alpha, delta, r.High
+	return c
+}
+
+// AssumedReviewerError is how often reviewers are taken to err where nobody says anything else.
+const AssumedReviewerError = 0.03
+
+// Reviewers is what is known of those who labelled the reviewed points of a sample. The zero value says that they never err.
+type Reviewers struct {
+	// Answers is how many of their answers were held against what is known to be right, or against another person's; Wrong how many of those were false. With Answers
+	// above 0 their errors are measured by them.
+	Answers, Wrong int
+	// Assumed is how often they are taken to err while Answers is 0.
+	Assumed float64
+}
+
+// Error bounds how often they err, for a promise whose chance to be broken is delta: a measured bound takes a fifth of that. They are credited with nothing that they reject by mistake (Low
+// is 0): what a model is surest of is easier than what they were measured on, so they may be better there.
+func (r Reviewers) Error(delta float64) ReviewerError {
+	e := KnownReviewerError(r.Assumed)
+	if r.Answers > 0 {
+		e = MeasureReviewers(r.Wrong, r.Answers, delta/5)
+	}
+	e.Low = 0
+	return e
+}
+
+// certify is certify for points of which some may be reviewed. One is enough for the stricter limit: nobody knows where the overlooked errors are, so what is asked of a sample that is reviewed as a
+// whole is asked of a mixture too. Where nothing shows that reviewers are better than a coin, nothing is certified, and more of their labels would not help.
+func (r Reviewers) certify(side string, points []Point, total int, alpha, delta float64) Certificate {
+	if r == (Reviewers{}) || !slices.ContainsFunc(points, func(p Point) bool { return p.Reviewed && !p.Abstain }) {
+		return certify(side, points, total, alpha, delta)
+	}
+	e := r.Error(delta)
+	if !e.Valid() {
+		return Certificate{Side: side, Alpha: alpha, Delta: delta, Sample: total, Eligible: len(points), PValue: 1, ReviewerError: e.High, MoreLabels: -1}
+	}
+	return e.certify(side, points, total, alpha, delta)
 }

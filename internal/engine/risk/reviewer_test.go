@@ -168,3 +168,89 @@ func TestMoreAuditsIsEnoughAsOftenAsNot(t *testing.T) {
 		t.Errorf("from nothing: %d audits for 5 %%", MoreAudits(Sequence{}, 0.05, 0.05, ReviewerError{}))
 	}
 }
+
+// overlooked draws items as reviewers see them who accept a share of what is wrong, and never reject what is right.
+func overlooked(rng *rand.Rand, n int, share float64) []Point {
+	points := make([]Point, n)
+	for i := range points {
+		u := rng.Float64()
+		wrong := rng.Float64() < errorAt(u)
+		points[i] = Point{Score: u, Side: "a", Correct: !wrong || rng.Float64() < share, Reviewed: true}
+	}
+	return points
+}
+
+func TestCertificatesAllowForWhatReviewersOverlook(t *testing.T) {
+	t.Parallel()
+	const alpha, delta, share, n = 0.05, 0.05, 0.25, 2000
+	rounds := 400
+	if testing.Short() {
+		rounds = 60
+	}
+	known := Reviewers{Assumed: share}
+	for _, c := range []struct {
+		what string
+		by   Reviewers
+		kept bool
+	}{
+		{"taken as the truth", Reviewers{}, false},
+		{"assumed", known, true},
+		{"measured on 2,000 answers", Reviewers{Answers: 2000, Wrong: 500}, true},
+	} {
+		rng := rand.New(rand.NewPCG(3, 14))
+		broken, certified := 0, 0
+		for range rounds {
+			cs, err := c.by.Labels(overlooked(rng, n, share), alpha, nil, delta)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cs[0].Certified {
+				certified++
+				if trueError(cs[0].Threshold) > alpha {
+					broken++
+				}
+			}
+		}
+		t.Logf("%s: certified in %d of %d, promise broken in %d", c.what, certified, rounds, broken)
+		if kept := float64(broken)/float64(rounds) <= limitOf(delta, rounds); kept != c.kept {
+			t.Errorf("%s: broken in %d of %d", c.what, broken, rounds)
+		}
+		if certified < rounds/2 {
+			t.Errorf("%s: certified in %d of %d only", c.what, certified, rounds)
+		}
+	}
+}
+
+func TestOnlyReviewedSamplesAreHeldToTheStricterLimit(t *testing.T) {
+	t.Parallel()
+	points := overlooked(rand.New(rand.NewPCG(9, 9)), 4000, 0)
+	for i := range points {
+		points[i].Reviewed = false
+		if i%2 == 0 {
+			points[i].Side = "b"
+		}
+	}
+	limits := map[string]float64{"b": 0.1}
+	by := Reviewers{Assumed: 0.2}
+	plain, err := Labels(points, 0.05, limits, 0.05)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := by.Labels(points, 0.05, limits, 0.05)
+	if err != nil || plain[0] != same[0] || plain[1] != same[1] {
+		t.Errorf("without a reviewed item:\n%+v\n%+v: %v", plain, same, err)
+	}
+	for i := range points {
+		points[i].Reviewed = points[i].Side == "b" && i == 0 // a single one
+	}
+	mixed, err := by.Labels(points, 0.05, limits, 0.05)
+	if err != nil || mixed[0] != plain[0] || mixed[1].Threshold <= plain[1].Threshold || mixed[1].Alpha != 0.1 || mixed[1].Delta != 0.025 || mixed[1].ReviewerError != 0.2 {
+		t.Errorf("with one reviewed item of b:\n%+v\n%+v: %v", plain, mixed, err)
+	}
+	for _, bad := range []Reviewers{{Assumed: 0.6}, {Answers: 3}, {Answers: 500, Wrong: 250}} {
+		cs, err := bad.Labels(points, 0.05, limits, 0.05)
+		if err != nil || !cs[0].Certified || cs[1].Certified || cs[1].MoreLabels != -1 {
+			t.Errorf("reviewers %+v certify %+v: %v", bad, cs, err)
+		}
+	}
+}

@@ -40,6 +40,8 @@ type Point struct {
 	// Weight is how many items of the traffic it stands for, 0 for one, where items were chosen with different probabilities. Measurements are weighted by it. Certificates are not: their
 	// sample has to be one in which all items count alike.
 	Weight float64 `json:"weight,omitempty"`
+	// Reviewed says that Correct is what a reviewer said, who may err; else the truth is known. See Reviewers.
+	Reviewed bool `json:"reviewed,omitempty"`
 }
 
 // Stands returns how many items of the traffic the point stands for.
@@ -68,8 +70,10 @@ type Certificate struct {
 	Eligible int `json:"eligible"`
 	Accepted int `json:"accepted"`
 	Errors   int `json:"errors"`
-	// PValue is P(Binomial(Accepted, Alpha) ≤ Errors); at most Delta when certified.
+	// PValue is P(Binomial(Accepted, Alpha) ≤ Errors); at most Delta when certified. With a ReviewerError it is that of the stricter limit that leaves room for it.
 	PValue float64 `json:"pValue"`
+	// ReviewerError is how often at most those err who labelled the sample, as the certificate allows for it; 0 where the labels are the truth.
+	ReviewerError float64 `json:"reviewerError,omitempty"`
 	// Coverage is Accepted/Sample: the share of all items that this certificate automates. Coverages of the sides add up.
 	Coverage float64 `json:"coverage"`
 	// MoreLabels estimates how many more labelled items would certify Alpha: 0 when certified, -1 when more labels alone

@@ -11,6 +11,7 @@ package decisionsv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	v11 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -26,6 +27,63 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// DataUse is what a run did with rows.
+type DataUse int32
+
+const (
+	// Never sent.
+	DataUse_DATA_USE_UNSPECIFIED DataUse = 0
+	// The version learned from them.
+	DataUse_DATA_USE_TRAINED DataUse = 1
+	// Its method and its calibration were chosen by them.
+	DataUse_DATA_USE_TUNED DataUse = 2
+	// Its error and its certificates were measured on them.
+	DataUse_DATA_USE_MEASURED DataUse = 3
+)
+
+// Enum value maps for DataUse.
+var (
+	DataUse_name = map[int32]string{
+		0: "DATA_USE_UNSPECIFIED",
+		1: "DATA_USE_TRAINED",
+		2: "DATA_USE_TUNED",
+		3: "DATA_USE_MEASURED",
+	}
+	DataUse_value = map[string]int32{
+		"DATA_USE_UNSPECIFIED": 0,
+		"DATA_USE_TRAINED":     1,
+		"DATA_USE_TUNED":       2,
+		"DATA_USE_MEASURED":    3,
+	}
+)
+
+func (x DataUse) Enum() *DataUse {
+	p := new(DataUse)
+	*p = x
+	return p
+}
+
+func (x DataUse) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DataUse) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchyard_decisions_v1_decision_service_proto_enumTypes[0].Descriptor()
+}
+
+func (DataUse) Type() protoreflect.EnumType {
+	return &file_switchyard_decisions_v1_decision_service_proto_enumTypes[0]
+}
+
+func (x DataUse) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DataUse.Descriptor instead.
+func (DataUse) EnumDescriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{0}
+}
 
 // GetDecisionRequest names a decision.
 type GetDecisionRequest struct {
@@ -77,7 +135,9 @@ func (x *GetDecisionRequest) GetDecisionId() string {
 type GetDecisionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The record that was kept of it.
-	Record        *v1.DecisionRecord `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Record *v1.DecisionRecord `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	// What people and the application said of it. Absent for callers who lack review:read.
+	Review        *DecisionReview `protobuf:"bytes,2,opt,name=review,proto3" json:"review,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -119,6 +179,86 @@ func (x *GetDecisionResponse) GetRecord() *v1.DecisionRecord {
 	return nil
 }
 
+func (x *GetDecisionResponse) GetReview() *DecisionReview {
+	if x != nil {
+		return x.Review
+	}
+	return nil
+}
+
+// DecisionReview is what became of a decision after it was made.
+type DecisionReview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its item in the review queue; absent when it was none. Of one that was retired only what the queue still knows.
+	Item *v11.ReviewItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// The verdicts on it, oldest first, as far as the caller may see them. Those on an item that was retired come from the lake.
+	Verdicts []*v11.Verdict `protobuf:"bytes,2,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	// What the application said later, oldest first; at most 50. What is older than the project keeps feedback is in the lake only.
+	Feedback []*v11.Feedback `protobuf:"bytes,3,rep,name=feedback,proto3" json:"feedback,omitempty"`
+	// True when some of it could not be read now, because the review queue or the lake is away. What is missing may exist.
+	Incomplete    bool `protobuf:"varint,4,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionReview) Reset() {
+	*x = DecisionReview{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionReview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionReview) ProtoMessage() {}
+
+func (x *DecisionReview) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionReview.ProtoReflect.Descriptor instead.
+func (*DecisionReview) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DecisionReview) GetItem() *v11.ReviewItem {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *DecisionReview) GetVerdicts() []*v11.Verdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *DecisionReview) GetFeedback() []*v11.Feedback {
+	if x != nil {
+		return x.Feedback
+	}
+	return nil
+}
+
+func (x *DecisionReview) GetIncomplete() bool {
+	if x != nil {
+		return x.Incomplete
+	}
+	return false
+}
+
 // ReplayDecisionRequest names a decision.
 type ReplayDecisionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -130,7 +270,7 @@ type ReplayDecisionRequest struct {
 
 func (x *ReplayDecisionRequest) Reset() {
 	*x = ReplayDecisionRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -142,7 +282,7 @@ func (x *ReplayDecisionRequest) String() string {
 func (*ReplayDecisionRequest) ProtoMessage() {}
 
 func (x *ReplayDecisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[2]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -155,7 +295,7 @@ func (x *ReplayDecisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDecisionRequest.ProtoReflect.Descriptor instead.
 func (*ReplayDecisionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{2}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ReplayDecisionRequest) GetDecisionId() string {
@@ -186,7 +326,7 @@ type ReplayDecisionResponse struct {
 
 func (x *ReplayDecisionResponse) Reset() {
 	*x = ReplayDecisionResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -198,7 +338,7 @@ func (x *ReplayDecisionResponse) String() string {
 func (*ReplayDecisionResponse) ProtoMessage() {}
 
 func (x *ReplayDecisionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[3]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -211,7 +351,7 @@ func (x *ReplayDecisionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDecisionResponse.ProtoReflect.Descriptor instead.
 func (*ReplayDecisionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{3}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ReplayDecisionResponse) GetIdentical() bool {
@@ -271,7 +411,7 @@ type ReplayDifference struct {
 
 func (x *ReplayDifference) Reset() {
 	*x = ReplayDifference{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +423,7 @@ func (x *ReplayDifference) String() string {
 func (*ReplayDifference) ProtoMessage() {}
 
 func (x *ReplayDifference) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[4]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +436,7 @@ func (x *ReplayDifference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDifference.ProtoReflect.Descriptor instead.
 func (*ReplayDifference) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{4}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReplayDifference) GetField() string {
@@ -349,7 +489,7 @@ type ListDecisionsRequest struct {
 
 func (x *ListDecisionsRequest) Reset() {
 	*x = ListDecisionsRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +501,7 @@ func (x *ListDecisionsRequest) String() string {
 func (*ListDecisionsRequest) ProtoMessage() {}
 
 func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[5]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +514,7 @@ func (x *ListDecisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListDecisionsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{5}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDecisionsRequest) GetPage() *v1.PageRequest {
@@ -460,7 +600,7 @@ type ListDecisionsResponse struct {
 
 func (x *ListDecisionsResponse) Reset() {
 	*x = ListDecisionsResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +612,7 @@ func (x *ListDecisionsResponse) String() string {
 func (*ListDecisionsResponse) ProtoMessage() {}
 
 func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[6]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +625,7 @@ func (x *ListDecisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDecisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListDecisionsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{6}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListDecisionsResponse) GetRecords() []*v1.DecisionRecord {
@@ -513,7 +653,7 @@ type EraseSubjectRequest struct {
 
 func (x *EraseSubjectRequest) Reset() {
 	*x = EraseSubjectRequest{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +665,7 @@ func (x *EraseSubjectRequest) String() string {
 func (*EraseSubjectRequest) ProtoMessage() {}
 
 func (x *EraseSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[7]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +678,7 @@ func (x *EraseSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseSubjectRequest.ProtoReflect.Descriptor instead.
 func (*EraseSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{7}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EraseSubjectRequest) GetSubjectId() string {
@@ -553,17 +693,19 @@ type EraseSubjectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where, and how much.
 	Places []*ErasedPlace `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
-	// Digests of the models that decided about the person.
+	// Digests of the models that decided about the person, whatever they learned from.
 	ModelDigests []string `protobuf:"bytes,2,rep,name=model_digests,json=modelDigests,proto3" json:"model_digests,omitempty"`
 	// When.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// Versions in the registry that came from the person's data: person, data set, run, version, deployment. A repeated call names them too, for 30 days.
+	TrainedModels []*TrainedModel `protobuf:"bytes,4,rep,name=trained_models,json=trainedModels,proto3" json:"trained_models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EraseSubjectResponse) Reset() {
 	*x = EraseSubjectResponse{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +717,7 @@ func (x *EraseSubjectResponse) String() string {
 func (*EraseSubjectResponse) ProtoMessage() {}
 
 func (x *EraseSubjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[8]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +730,7 @@ func (x *EraseSubjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseSubjectResponse.ProtoReflect.Descriptor instead.
 func (*EraseSubjectResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{8}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EraseSubjectResponse) GetPlaces() []*ErasedPlace {
@@ -612,6 +754,177 @@ func (x *EraseSubjectResponse) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *EraseSubjectResponse) GetTrainedModels() []*TrainedModel {
+	if x != nil {
+		return x.TrainedModels
+	}
+	return nil
+}
+
+// TrainedModel is a version of a model that came from a person's data, which stays in it.
+type TrainedModel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Digest of its artifact.
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The run that made it.
+	RunId string `protobuf:"bytes,4,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// The data sets that held rows of the person, and what they were for.
+	Data []*TrainedOn `protobuf:"bytes,5,rep,name=data,proto3" json:"data,omitempty"`
+	// Deployments that answer with it now, such as "routing/support": as champion, or on trial.
+	Deployments   []string `protobuf:"bytes,6,rep,name=deployments,proto3" json:"deployments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrainedModel) Reset() {
+	*x = TrainedModel{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrainedModel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrainedModel) ProtoMessage() {}
+
+func (x *TrainedModel) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrainedModel.ProtoReflect.Descriptor instead.
+func (*TrainedModel) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TrainedModel) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TrainedModel) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *TrainedModel) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *TrainedModel) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *TrainedModel) GetData() []*TrainedOn {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *TrainedModel) GetDeployments() []string {
+	if x != nil {
+		return x.Deployments
+	}
+	return nil
+}
+
+// TrainedOn is a data set that held rows of a person.
+type TrainedOn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the data set.
+	Dataset string `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// Its version.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// What the rows were for.
+	Use DataUse `protobuf:"varint,3,opt,name=use,proto3,enum=switchyard.decisions.v1.DataUse" json:"use,omitempty"`
+	// How many rows of the person it held.
+	Rows          int64 `protobuf:"varint,4,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrainedOn) Reset() {
+	*x = TrainedOn{}
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrainedOn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrainedOn) ProtoMessage() {}
+
+func (x *TrainedOn) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrainedOn.ProtoReflect.Descriptor instead.
+func (*TrainedOn) Descriptor() ([]byte, []int) {
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TrainedOn) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *TrainedOn) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *TrainedOn) GetUse() DataUse {
+	if x != nil {
+		return x.Use
+	}
+	return DataUse_DATA_USE_UNSPECIFIED
+}
+
+func (x *TrainedOn) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
 // ErasedPlace is one place in which a person's data was kept.
 type ErasedPlace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -625,7 +938,7 @@ type ErasedPlace struct {
 
 func (x *ErasedPlace) Reset() {
 	*x = ErasedPlace{}
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +950,7 @@ func (x *ErasedPlace) String() string {
 func (*ErasedPlace) ProtoMessage() {}
 
 func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[9]
+	mi := &file_switchyard_decisions_v1_decision_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +963,7 @@ func (x *ErasedPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErasedPlace.ProtoReflect.Descriptor instead.
 func (*ErasedPlace) Descriptor() ([]byte, []int) {
-	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{9}
+	return file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ErasedPlace) GetPlace() string {
@@ -671,12 +984,20 @@ var File_switchyard_decisions_v1_decision_service_proto protoreflect.FileDescrip
 
 const file_switchyard_decisions_v1_decision_service_proto_rawDesc = "" +
 	"\n" +
-	".switchyard/decisions/v1/decision_service.proto\x12\x17switchyard.decisions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"?\n" +
+	".switchyard/decisions/v1/decision_service.proto\x12\x17switchyard.decisions.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a)switchyard/review/v1/review_service.proto\"?\n" +
 	"\x12GetDecisionRequest\x12)\n" +
 	"\vdecision_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
-	"decisionId\"S\n" +
+	"decisionId\"\x94\x01\n" +
 	"\x13GetDecisionResponse\x12<\n" +
-	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record\"B\n" +
+	"\x06record\x18\x01 \x01(\v2$.switchyard.common.v1.DecisionRecordR\x06record\x12?\n" +
+	"\x06review\x18\x02 \x01(\v2'.switchyard.decisions.v1.DecisionReviewR\x06review\"\xdd\x01\n" +
+	"\x0eDecisionReview\x124\n" +
+	"\x04item\x18\x01 \x01(\v2 .switchyard.review.v1.ReviewItemR\x04item\x129\n" +
+	"\bverdicts\x18\x02 \x03(\v2\x1d.switchyard.review.v1.VerdictR\bverdicts\x12:\n" +
+	"\bfeedback\x18\x03 \x03(\v2\x1e.switchyard.review.v1.FeedbackR\bfeedback\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\x04 \x01(\bR\n" +
+	"incomplete\"B\n" +
 	"\x15ReplayDecisionRequest\x12)\n" +
 	"\vdecision_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"decisionId\"\xc6\x02\n" +
@@ -712,14 +1033,32 @@ const file_switchyard_decisions_v1_decision_service_proto_rawDesc = "" +
 	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"D\n" +
 	"\x13EraseSubjectRequest\x12-\n" +
 	"\n" +
-	"subject_id\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\"\xa9\x01\n" +
+	"subject_id\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\"\xf7\x01\n" +
 	"\x14EraseSubjectResponse\x12<\n" +
 	"\x06places\x18\x01 \x03(\v2$.switchyard.decisions.v1.ErasedPlaceR\x06places\x12#\n" +
 	"\rmodel_digests\x18\x02 \x03(\tR\fmodelDigests\x12.\n" +
-	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"=\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12L\n" +
+	"\x0etrained_models\x18\x04 \x03(\v2%.switchyard.decisions.v1.TrainedModelR\rtrainedModels\"\xc7\x01\n" +
+	"\fTrainedModel\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12\x15\n" +
+	"\x06run_id\x18\x04 \x01(\tR\x05runId\x126\n" +
+	"\x04data\x18\x05 \x03(\v2\".switchyard.decisions.v1.TrainedOnR\x04data\x12 \n" +
+	"\vdeployments\x18\x06 \x03(\tR\vdeployments\"\x87\x01\n" +
+	"\tTrainedOn\x12\x18\n" +
+	"\adataset\x18\x01 \x01(\tR\adataset\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x122\n" +
+	"\x03use\x18\x03 \x01(\x0e2 .switchyard.decisions.v1.DataUseR\x03use\x12\x12\n" +
+	"\x04rows\x18\x04 \x01(\x03R\x04rows\"=\n" +
 	"\vErasedPlace\x12\x14\n" +
 	"\x05place\x18\x01 \x01(\tR\x05place\x12\x18\n" +
-	"\arecords\x18\x02 \x01(\x03R\arecords2\xcb\x05\n" +
+	"\arecords\x18\x02 \x01(\x03R\arecords*d\n" +
+	"\aDataUse\x12\x18\n" +
+	"\x14DATA_USE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10DATA_USE_TRAINED\x10\x01\x12\x12\n" +
+	"\x0eDATA_USE_TUNED\x10\x02\x12\x15\n" +
+	"\x11DATA_USE_MEASURED\x10\x032\xcb\x05\n" +
 	"\x0fDecisionService\x12\xa7\x01\n" +
 	"\vGetDecision\x12+.switchyard.decisions.v1.GetDecisionRequest\x1a,.switchyard.decisions.v1.GetDecisionResponse\"=\x9a\xd6\x18\x16\n" +
 	"\x0edecisions:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/decisions/{decision_id}\x12\x9f\x01\n" +
@@ -743,55 +1082,70 @@ func file_switchyard_decisions_v1_decision_service_proto_rawDescGZIP() []byte {
 	return file_switchyard_decisions_v1_decision_service_proto_rawDescData
 }
 
-var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_switchyard_decisions_v1_decision_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_switchyard_decisions_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_switchyard_decisions_v1_decision_service_proto_goTypes = []any{
-	(*GetDecisionRequest)(nil),     // 0: switchyard.decisions.v1.GetDecisionRequest
-	(*GetDecisionResponse)(nil),    // 1: switchyard.decisions.v1.GetDecisionResponse
-	(*ReplayDecisionRequest)(nil),  // 2: switchyard.decisions.v1.ReplayDecisionRequest
-	(*ReplayDecisionResponse)(nil), // 3: switchyard.decisions.v1.ReplayDecisionResponse
-	(*ReplayDifference)(nil),       // 4: switchyard.decisions.v1.ReplayDifference
-	(*ListDecisionsRequest)(nil),   // 5: switchyard.decisions.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil),  // 6: switchyard.decisions.v1.ListDecisionsResponse
-	(*EraseSubjectRequest)(nil),    // 7: switchyard.decisions.v1.EraseSubjectRequest
-	(*EraseSubjectResponse)(nil),   // 8: switchyard.decisions.v1.EraseSubjectResponse
-	(*ErasedPlace)(nil),            // 9: switchyard.decisions.v1.ErasedPlace
-	(*v1.DecisionRecord)(nil),      // 10: switchyard.common.v1.DecisionRecord
-	(*v1.Decision)(nil),            // 11: switchyard.common.v1.Decision
-	(*v1.PageRequest)(nil),         // 12: switchyard.common.v1.PageRequest
-	(v1.Operation)(0),              // 13: switchyard.common.v1.Operation
-	(v1.Outcome)(0),                // 14: switchyard.common.v1.Outcome
-	(v1.DecisionReason)(0),         // 15: switchyard.common.v1.DecisionReason
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
-	(*v1.PageResponse)(nil),        // 17: switchyard.common.v1.PageResponse
+	(DataUse)(0),                   // 0: switchyard.decisions.v1.DataUse
+	(*GetDecisionRequest)(nil),     // 1: switchyard.decisions.v1.GetDecisionRequest
+	(*GetDecisionResponse)(nil),    // 2: switchyard.decisions.v1.GetDecisionResponse
+	(*DecisionReview)(nil),         // 3: switchyard.decisions.v1.DecisionReview
+	(*ReplayDecisionRequest)(nil),  // 4: switchyard.decisions.v1.ReplayDecisionRequest
+	(*ReplayDecisionResponse)(nil), // 5: switchyard.decisions.v1.ReplayDecisionResponse
+	(*ReplayDifference)(nil),       // 6: switchyard.decisions.v1.ReplayDifference
+	(*ListDecisionsRequest)(nil),   // 7: switchyard.decisions.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),  // 8: switchyard.decisions.v1.ListDecisionsResponse
+	(*EraseSubjectRequest)(nil),    // 9: switchyard.decisions.v1.EraseSubjectRequest
+	(*EraseSubjectResponse)(nil),   // 10: switchyard.decisions.v1.EraseSubjectResponse
+	(*TrainedModel)(nil),           // 11: switchyard.decisions.v1.TrainedModel
+	(*TrainedOn)(nil),              // 12: switchyard.decisions.v1.TrainedOn
+	(*ErasedPlace)(nil),            // 13: switchyard.decisions.v1.ErasedPlace
+	(*v1.DecisionRecord)(nil),      // 14: switchyard.common.v1.DecisionRecord
+	(*v11.ReviewItem)(nil),         // 15: switchyard.review.v1.ReviewItem
+	(*v11.Verdict)(nil),            // 16: switchyard.review.v1.Verdict
+	(*v11.Feedback)(nil),           // 17: switchyard.review.v1.Feedback
+	(*v1.Decision)(nil),            // 18: switchyard.common.v1.Decision
+	(*v1.PageRequest)(nil),         // 19: switchyard.common.v1.PageRequest
+	(v1.Operation)(0),              // 20: switchyard.common.v1.Operation
+	(v1.Outcome)(0),                // 21: switchyard.common.v1.Outcome
+	(v1.DecisionReason)(0),         // 22: switchyard.common.v1.DecisionReason
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(*v1.PageResponse)(nil),        // 24: switchyard.common.v1.PageResponse
 }
 var file_switchyard_decisions_v1_decision_service_proto_depIdxs = []int32{
-	10, // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
-	4,  // 1: switchyard.decisions.v1.ReplayDecisionResponse.differences:type_name -> switchyard.decisions.v1.ReplayDifference
-	10, // 2: switchyard.decisions.v1.ReplayDecisionResponse.recorded:type_name -> switchyard.common.v1.DecisionRecord
-	11, // 3: switchyard.decisions.v1.ReplayDecisionResponse.replayed:type_name -> switchyard.common.v1.Decision
-	12, // 4: switchyard.decisions.v1.ListDecisionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	13, // 5: switchyard.decisions.v1.ListDecisionsRequest.operation:type_name -> switchyard.common.v1.Operation
-	14, // 6: switchyard.decisions.v1.ListDecisionsRequest.outcome:type_name -> switchyard.common.v1.Outcome
-	15, // 7: switchyard.decisions.v1.ListDecisionsRequest.reason:type_name -> switchyard.common.v1.DecisionReason
-	16, // 8: switchyard.decisions.v1.ListDecisionsRequest.from:type_name -> google.protobuf.Timestamp
-	16, // 9: switchyard.decisions.v1.ListDecisionsRequest.to:type_name -> google.protobuf.Timestamp
-	10, // 10: switchyard.decisions.v1.ListDecisionsResponse.records:type_name -> switchyard.common.v1.DecisionRecord
-	17, // 11: switchyard.decisions.v1.ListDecisionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	9,  // 12: switchyard.decisions.v1.EraseSubjectResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
-	16, // 13: switchyard.decisions.v1.EraseSubjectResponse.time:type_name -> google.protobuf.Timestamp
-	0,  // 14: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
-	5,  // 15: switchyard.decisions.v1.DecisionService.ListDecisions:input_type -> switchyard.decisions.v1.ListDecisionsRequest
-	2,  // 16: switchyard.decisions.v1.DecisionService.ReplayDecision:input_type -> switchyard.decisions.v1.ReplayDecisionRequest
-	7,  // 17: switchyard.decisions.v1.DecisionService.EraseSubject:input_type -> switchyard.decisions.v1.EraseSubjectRequest
-	1,  // 18: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
-	6,  // 19: switchyard.decisions.v1.DecisionService.ListDecisions:output_type -> switchyard.decisions.v1.ListDecisionsResponse
-	3,  // 20: switchyard.decisions.v1.DecisionService.ReplayDecision:output_type -> switchyard.decisions.v1.ReplayDecisionResponse
-	8,  // 21: switchyard.decisions.v1.DecisionService.EraseSubject:output_type -> switchyard.decisions.v1.EraseSubjectResponse
-	18, // [18:22] is the sub-list for method output_type
-	14, // [14:18] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 0: switchyard.decisions.v1.GetDecisionResponse.record:type_name -> switchyard.common.v1.DecisionRecord
+	3,  // 1: switchyard.decisions.v1.GetDecisionResponse.review:type_name -> switchyard.decisions.v1.DecisionReview
+	15, // 2: switchyard.decisions.v1.DecisionReview.item:type_name -> switchyard.review.v1.ReviewItem
+	16, // 3: switchyard.decisions.v1.DecisionReview.verdicts:type_name -> switchyard.review.v1.Verdict
+	17, // 4: switchyard.decisions.v1.DecisionReview.feedback:type_name -> switchyard.review.v1.Feedback
+	6,  // 5: switchyard.decisions.v1.ReplayDecisionResponse.differences:type_name -> switchyard.decisions.v1.ReplayDifference
+	14, // 6: switchyard.decisions.v1.ReplayDecisionResponse.recorded:type_name -> switchyard.common.v1.DecisionRecord
+	18, // 7: switchyard.decisions.v1.ReplayDecisionResponse.replayed:type_name -> switchyard.common.v1.Decision
+	19, // 8: switchyard.decisions.v1.ListDecisionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	20, // 9: switchyard.decisions.v1.ListDecisionsRequest.operation:type_name -> switchyard.common.v1.Operation
+	21, // 10: switchyard.decisions.v1.ListDecisionsRequest.outcome:type_name -> switchyard.common.v1.Outcome
+	22, // 11: switchyard.decisions.v1.ListDecisionsRequest.reason:type_name -> switchyard.common.v1.DecisionReason
+	23, // 12: switchyard.decisions.v1.ListDecisionsRequest.from:type_name -> google.protobuf.Timestamp
+	23, // 13: switchyard.decisions.v1.ListDecisionsRequest.to:type_name -> google.protobuf.Timestamp
+	14, // 14: switchyard.decisions.v1.ListDecisionsResponse.records:type_name -> switchyard.common.v1.DecisionRecord
+	24, // 15: switchyard.decisions.v1.ListDecisionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	13, // 16: switchyard.decisions.v1.EraseSubjectResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
+	23, // 17: switchyard.decisions.v1.EraseSubjectResponse.time:type_name -> google.protobuf.Timestamp
+	11, // 18: switchyard.decisions.v1.EraseSubjectResponse.trained_models:type_name -> switchyard.decisions.v1.TrainedModel
+	12, // 19: switchyard.decisions.v1.TrainedModel.data:type_name -> switchyard.decisions.v1.TrainedOn
+	0,  // 20: switchyard.decisions.v1.TrainedOn.use:type_name -> switchyard.decisions.v1.DataUse
+	1,  // 21: switchyard.decisions.v1.DecisionService.GetDecision:input_type -> switchyard.decisions.v1.GetDecisionRequest
+	7,  // 22: switchyard.decisions.v1.DecisionService.ListDecisions:input_type -> switchyard.decisions.v1.ListDecisionsRequest
+	4,  // 23: switchyard.decisions.v1.DecisionService.ReplayDecision:input_type -> switchyard.decisions.v1.ReplayDecisionRequest
+	9,  // 24: switchyard.decisions.v1.DecisionService.EraseSubject:input_type -> switchyard.decisions.v1.EraseSubjectRequest
+	2,  // 25: switchyard.decisions.v1.DecisionService.GetDecision:output_type -> switchyard.decisions.v1.GetDecisionResponse
+	8,  // 26: switchyard.decisions.v1.DecisionService.ListDecisions:output_type -> switchyard.decisions.v1.ListDecisionsResponse
+	5,  // 27: switchyard.decisions.v1.DecisionService.ReplayDecision:output_type -> switchyard.decisions.v1.ReplayDecisionResponse
+	10, // 28: switchyard.decisions.v1.DecisionService.EraseSubject:output_type -> switchyard.decisions.v1.EraseSubjectResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_decisions_v1_decision_service_proto_init() }
@@ -804,13 +1158,14 @@ func file_switchyard_decisions_v1_decision_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_decisions_v1_decision_service_proto_rawDesc), len(file_switchyard_decisions_v1_decision_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   10,
+			NumEnums:      1,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_switchyard_decisions_v1_decision_service_proto_goTypes,
 		DependencyIndexes: file_switchyard_decisions_v1_decision_service_proto_depIdxs,
+		EnumInfos:         file_switchyard_decisions_v1_decision_service_proto_enumTypes,
 		MessageInfos:      file_switchyard_decisions_v1_decision_service_proto_msgTypes,
 	}.Build()
 	File_switchyard_decisions_v1_decision_service_proto = out.File

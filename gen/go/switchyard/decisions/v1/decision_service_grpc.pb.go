@@ -33,7 +33,7 @@ const (
 //
 // DecisionService answers what was decided, why, and what became of it.
 type DecisionServiceClient interface {
-	// GetDecision returns everything that is known of one decision. A decision can be read as soon as its answer was given, unless its deployment
+	// GetDecision returns everything that is known of one decision: its record, and what people and the application said of it. A decision can be read as soon as its answer was given, unless its deployment
 	// records asynchronously; then some 20 ms later. Months later it holds the 8 most probable labels only.
 	//
 	// Fails with NOT_FOUND, INVALID_ARGUMENT (not an id of a decision) and DEPENDENCY_UNAVAILABLE.
@@ -112,7 +112,7 @@ func (c *decisionServiceClient) EraseSubject(ctx context.Context, in *EraseSubje
 //
 // DecisionService answers what was decided, why, and what became of it.
 type DecisionServiceServer interface {
-	// GetDecision returns everything that is known of one decision. A decision can be read as soon as its answer was given, unless its deployment
+	// GetDecision returns everything that is known of one decision: its record, and what people and the application said of it. A decision can be read as soon as its answer was given, unless its deployment
 	// records asynchronously; then some 20 ms later. Months later it holds the 8 most probable labels only.
 	//
 	// Fails with NOT_FOUND, INVALID_ARGUMENT (not an id of a decision) and DEPENDENCY_UNAVAILABLE.

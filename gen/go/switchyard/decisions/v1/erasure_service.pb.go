@@ -83,7 +83,9 @@ func (x *ErasePartRequest) GetSubjectId() string {
 type ErasePartResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where, and how much.
-	Places        []*ErasedPlace `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	Places []*ErasedPlace `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	// Versions that came from the person's data, when this process keeps data sets.
+	TrainedModels []*TrainedModel `protobuf:"bytes,2,rep,name=trained_models,json=trainedModels,proto3" json:"trained_models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -125,6 +127,13 @@ func (x *ErasePartResponse) GetPlaces() []*ErasedPlace {
 	return nil
 }
 
+func (x *ErasePartResponse) GetTrainedModels() []*TrainedModel {
+	if x != nil {
+		return x.TrainedModels
+	}
+	return nil
+}
+
 var File_switchyard_decisions_v1_erasure_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_decisions_v1_erasure_service_proto_rawDesc = "" +
@@ -133,9 +142,10 @@ const file_switchyard_decisions_v1_erasure_service_proto_rawDesc = "" +
 	"\x10ErasePartRequest\x12#\n" +
 	"\aproject\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aproject\x12-\n" +
 	"\n" +
-	"subject_id\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\"Q\n" +
+	"subject_id\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x80\x01\xa0\xd6\x18\x02R\tsubjectId\"\x9f\x01\n" +
 	"\x11ErasePartResponse\x12<\n" +
-	"\x06places\x18\x01 \x03(\v2$.switchyard.decisions.v1.ErasedPlaceR\x06places2\xb3\x01\n" +
+	"\x06places\x18\x01 \x03(\v2$.switchyard.decisions.v1.ErasedPlaceR\x06places\x12L\n" +
+	"\x0etrained_models\x18\x02 \x03(\v2%.switchyard.decisions.v1.TrainedModelR\rtrainedModels2\xb3\x01\n" +
 	"\x0eErasureService\x12\xa0\x01\n" +
 	"\tErasePart\x12).switchyard.decisions.v1.ErasePartRequest\x1a*.switchyard.decisions.v1.ErasePartResponse\"<\x9a\xd6\x18\x16\n" +
 	"\x0eplatform:serve\x12\x02\bx\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/decisions:erasePartB\x80\x02\n" +
@@ -158,16 +168,18 @@ var file_switchyard_decisions_v1_erasure_service_proto_goTypes = []any{
 	(*ErasePartRequest)(nil),  // 0: switchyard.decisions.v1.ErasePartRequest
 	(*ErasePartResponse)(nil), // 1: switchyard.decisions.v1.ErasePartResponse
 	(*ErasedPlace)(nil),       // 2: switchyard.decisions.v1.ErasedPlace
+	(*TrainedModel)(nil),      // 3: switchyard.decisions.v1.TrainedModel
 }
 var file_switchyard_decisions_v1_erasure_service_proto_depIdxs = []int32{
 	2, // 0: switchyard.decisions.v1.ErasePartResponse.places:type_name -> switchyard.decisions.v1.ErasedPlace
-	0, // 1: switchyard.decisions.v1.ErasureService.ErasePart:input_type -> switchyard.decisions.v1.ErasePartRequest
-	1, // 2: switchyard.decisions.v1.ErasureService.ErasePart:output_type -> switchyard.decisions.v1.ErasePartResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 1: switchyard.decisions.v1.ErasePartResponse.trained_models:type_name -> switchyard.decisions.v1.TrainedModel
+	0, // 2: switchyard.decisions.v1.ErasureService.ErasePart:input_type -> switchyard.decisions.v1.ErasePartRequest
+	1, // 3: switchyard.decisions.v1.ErasureService.ErasePart:output_type -> switchyard.decisions.v1.ErasePartResponse
+	3, // [3:4] is the sub-list for method output_type
+	2, // [2:3] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_decisions_v1_erasure_service_proto_init() }

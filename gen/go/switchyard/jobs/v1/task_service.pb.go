@@ -10,7 +10,7 @@ package jobsv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	_ "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
+	v1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -851,11 +851,486 @@ func (x *GetQueueResponse) GetOldestDueTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// DeadTask is a task that was given up.
+type DeadTask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, as it was published.
+	TaskId string `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// Why it was given up, as the worker said; "erased" when the data of a person was taken out of it.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How often it had been delivered.
+	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// When it was published.
+	PublishTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=publish_time,json=publishTime,proto3" json:"publish_time,omitempty"`
+	// When it was given up.
+	DeadTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=dead_time,json=deadTime,proto3" json:"dead_time,omitempty"`
+	// When it is forgotten: 14 days later.
+	ForgetTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=forget_time,json=forgetTime,proto3" json:"forget_time,omitempty"`
+	// Headers, as they were published.
+	Headers map[string]string `protobuf:"bytes,7,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What was to be done, as it was published; only with with_body.
+	Body          []byte `protobuf:"bytes,8,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeadTask) Reset() {
+	*x = DeadTask{}
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeadTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeadTask) ProtoMessage() {}
+
+func (x *DeadTask) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeadTask.ProtoReflect.Descriptor instead.
+func (*DeadTask) Descriptor() ([]byte, []int) {
+	return file_switchyard_jobs_v1_task_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeadTask) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *DeadTask) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeadTask) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *DeadTask) GetPublishTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishTime
+	}
+	return nil
+}
+
+func (x *DeadTask) GetDeadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeadTime
+	}
+	return nil
+}
+
+func (x *DeadTask) GetForgetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ForgetTime
+	}
+	return nil
+}
+
+func (x *DeadTask) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *DeadTask) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// ListDeadTasksRequest restricts the list; what is empty does not restrict.
+type ListDeadTasksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the queue.
+	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Which page.
+	Page *v1.PageRequest `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	// Text that the reason holds, in any case.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// A header that the task carries: "name=value", or "name" for any value.
+	Header string `protobuf:"bytes,4,opt,name=header,proto3" json:"header,omitempty"`
+	// Given up at or after this time.
+	From *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
+	// Given up before this time.
+	To *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	// True to be sent bodies too. A page ends when it holds 2 MiB.
+	WithBody      bool `protobuf:"varint,7,opt,name=with_body,json=withBody,proto3" json:"with_body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadTasksRequest) Reset() {
+	*x = ListDeadTasksRequest{}
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadTasksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadTasksRequest) ProtoMessage() {}
+
+func (x *ListDeadTasksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadTasksRequest.ProtoReflect.Descriptor instead.
+func (*ListDeadTasksRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_jobs_v1_task_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListDeadTasksRequest) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *ListDeadTasksRequest) GetPage() *v1.PageRequest {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+func (x *ListDeadTasksRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ListDeadTasksRequest) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *ListDeadTasksRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListDeadTasksRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListDeadTasksRequest) GetWithBody() bool {
+	if x != nil {
+		return x.WithBody
+	}
+	return false
+}
+
+// ListDeadTasksResponse is one page.
+type ListDeadTasksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tasks, the one that was given up last first.
+	Tasks []*DeadTask `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// How to go on.
+	Page          *v1.PageResponse `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadTasksResponse) Reset() {
+	*x = ListDeadTasksResponse{}
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadTasksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadTasksResponse) ProtoMessage() {}
+
+func (x *ListDeadTasksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadTasksResponse.ProtoReflect.Descriptor instead.
+func (*ListDeadTasksResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_jobs_v1_task_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListDeadTasksResponse) GetTasks() []*DeadTask {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *ListDeadTasksResponse) GetPage() *v1.PageResponse {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+// RetryDeadTaskRequest names a task that shall be tried again.
+type RetryDeadTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the queue.
+	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// The task.
+	TaskId string `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	// How long it stays hidden, up to 30 days; 0 when absent.
+	Delay         *durationpb.Duration `protobuf:"bytes,3,opt,name=delay,proto3" json:"delay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeadTaskRequest) Reset() {
+	*x = RetryDeadTaskRequest{}
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeadTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeadTaskRequest) ProtoMessage() {}
+
+func (x *RetryDeadTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeadTaskRequest.ProtoReflect.Descriptor instead.
+func (*RetryDeadTaskRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_jobs_v1_task_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RetryDeadTaskRequest) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *RetryDeadTaskRequest) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *RetryDeadTaskRequest) GetDelay() *durationpb.Duration {
+	if x != nil {
+		return x.Delay
+	}
+	return nil
+}
+
+// RetryDeadTaskResponse says what became of it.
+type RetryDeadTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True when it was dead and is due again; false when it was so before.
+	Retried       bool `protobuf:"varint,1,opt,name=retried,proto3" json:"retried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeadTaskResponse) Reset() {
+	*x = RetryDeadTaskResponse{}
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeadTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeadTaskResponse) ProtoMessage() {}
+
+func (x *RetryDeadTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeadTaskResponse.ProtoReflect.Descriptor instead.
+func (*RetryDeadTaskResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_jobs_v1_task_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RetryDeadTaskResponse) GetRetried() bool {
+	if x != nil {
+		return x.Retried
+	}
+	return false
+}
+
+// DeleteDeadTaskRequest names a task that shall be forgotten.
+type DeleteDeadTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the queue.
+	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// The task.
+	TaskId        string `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDeadTaskRequest) Reset() {
+	*x = DeleteDeadTaskRequest{}
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDeadTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDeadTaskRequest) ProtoMessage() {}
+
+func (x *DeleteDeadTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDeadTaskRequest.ProtoReflect.Descriptor instead.
+func (*DeleteDeadTaskRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_jobs_v1_task_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DeleteDeadTaskRequest) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *DeleteDeadTaskRequest) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+// DeleteDeadTaskResponse says what became of it.
+type DeleteDeadTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True when it was dead and is forgotten now; false when there was no such dead task.
+	Deleted       bool `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDeadTaskResponse) Reset() {
+	*x = DeleteDeadTaskResponse{}
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDeadTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDeadTaskResponse) ProtoMessage() {}
+
+func (x *DeleteDeadTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_jobs_v1_task_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDeadTaskResponse.ProtoReflect.Descriptor instead.
+func (*DeleteDeadTaskResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_jobs_v1_task_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DeleteDeadTaskResponse) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
 var File_switchyard_jobs_v1_task_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_jobs_v1_task_service_proto_rawDesc = "" +
 	"\n" +
-	"%switchyard/jobs/v1/task_service.proto\x12\x12switchyard.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a!switchyard/common/v1/policy.proto\"\xf8\x02\n" +
+	"%switchyard/jobs/v1/task_service.proto\x12\x12switchyard.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xf8\x02\n" +
 	"\x04Task\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x18\n" +
 	"\x04body\x18\x02 \x01(\fB\x04\xa0\xd6\x18\x01R\x04body\x12E\n" +
@@ -918,7 +1393,44 @@ const file_switchyard_jobs_v1_task_service_proto_rawDesc = "" +
 	"\adelayed\x18\x02 \x01(\x03R\adelayed\x12\x16\n" +
 	"\x06leased\x18\x03 \x01(\x03R\x06leased\x12\x12\n" +
 	"\x04dead\x18\x04 \x01(\x03R\x04dead\x12B\n" +
-	"\x0foldest_due_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\roldestDueTime2\xba\a\n" +
+	"\x0foldest_due_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\roldestDueTime\"\xb1\x03\n" +
+	"\bDeadTask\x12\x17\n" +
+	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x1c\n" +
+	"\x06reason\x18\x02 \x01(\tB\x04\xa0\xd6\x18\x01R\x06reason\x12\x18\n" +
+	"\aattempt\x18\x03 \x01(\x05R\aattempt\x12=\n" +
+	"\fpublish_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vpublishTime\x127\n" +
+	"\tdead_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadTime\x12;\n" +
+	"\vforget_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"forgetTime\x12I\n" +
+	"\aheaders\x18\a \x03(\v2).switchyard.jobs.v1.DeadTask.HeadersEntryB\x04\xa0\xd6\x18\x01R\aheaders\x12\x18\n" +
+	"\x04body\x18\b \x01(\fB\x04\xa0\xd6\x18\x01R\x04body\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd4\x02\n" +
+	"\x14ListDeadTasksRequest\x12@\n" +
+	"\x05queue\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\x05queue\x125\n" +
+	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\x12$\n" +
+	"\x06reason\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xa0\xd6\x18\x01R\x06reason\x12$\n" +
+	"\x06header\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\xd0A\xa0\xd6\x18\x01R\x06header\x12.\n" +
+	"\x04from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x1b\n" +
+	"\twith_body\x18\a \x01(\bR\bwithBody\"\x83\x01\n" +
+	"\x15ListDeadTasksResponse\x122\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x1c.switchyard.jobs.v1.DeadTaskR\x05tasks\x126\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x9c\x01\n" +
+	"\x14RetryDeadTaskRequest\x12\x1d\n" +
+	"\x05queue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05queue\x12#\n" +
+	"\atask_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\x12@\n" +
+	"\x05delay\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\x05delay\"1\n" +
+	"\x15RetryDeadTaskResponse\x12\x18\n" +
+	"\aretried\x18\x01 \x01(\bR\aretried\"[\n" +
+	"\x15DeleteDeadTaskRequest\x12\x1d\n" +
+	"\x05queue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05queue\x12#\n" +
+	"\atask_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06taskId\"2\n" +
+	"\x16DeleteDeadTaskResponse\x12\x18\n" +
+	"\adeleted\x18\x01 \x01(\bR\adeleted2\xc4\v\n" +
 	"\vTaskService\x12\x9a\x01\n" +
 	"\vPublishTask\x12&.switchyard.jobs.v1.PublishTaskRequest\x1a'.switchyard.jobs.v1.PublishTaskResponse\":\x9a\xd6\x18\x13\n" +
 	"\vjobs:submit\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/queues/{queue}/tasks\x12\x95\x01\n" +
@@ -933,7 +1445,13 @@ const file_switchyard_jobs_v1_task_service_proto_rawDesc = "" +
 	"ExtendTask\x12%.switchyard.jobs.v1.ExtendTaskRequest\x1a&.switchyard.jobs.v1.ExtendTaskResponse\"I\x9a\xd6\x18\x11\n" +
 	"\tjobs:work\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02.:\x01*\")/v1/queues/{queue}/tasks/{task_id}:extend\x12\x86\x01\n" +
 	"\bGetQueue\x12#.switchyard.jobs.v1.GetQueueRequest\x1a$.switchyard.jobs.v1.GetQueueResponse\"/\x9a\xd6\x18\x11\n" +
-	"\tjobs:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/queues/{queue}B\xda\x01\n" +
+	"\tjobs:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/queues/{queue}\x12\x9f\x01\n" +
+	"\rListDeadTasks\x12(.switchyard.jobs.v1.ListDeadTasksRequest\x1a).switchyard.jobs.v1.ListDeadTasksResponse\"9\x9a\xd6\x18\x11\n" +
+	"\tjobs:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/queues/{queue}/deadTasks\x12\xb4\x01\n" +
+	"\rRetryDeadTask\x12(.switchyard.jobs.v1.RetryDeadTaskRequest\x1a).switchyard.jobs.v1.RetryDeadTaskResponse\"N\x9a\xd6\x18\x13\n" +
+	"\vjobs:submit\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x021:\x01*\",/v1/queues/{queue}/deadTasks/{task_id}:retry\x12\xae\x01\n" +
+	"\x0eDeleteDeadTask\x12).switchyard.jobs.v1.DeleteDeadTaskRequest\x1a*.switchyard.jobs.v1.DeleteDeadTaskResponse\"E\x9a\xd6\x18\x13\n" +
+	"\vjobs:submit\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02(*&/v1/queues/{queue}/deadTasks/{task_id}B\xda\x01\n" +
 	"\x16com.switchyard.jobs.v1B\x10TaskServiceProtoP\x01ZDgithub.com/switchyard-ai/switchyard/gen/go/switchyard/jobs/v1;jobsv1\xa2\x02\x03SJX\xaa\x02\x12Switchyard.Jobs.V1\xca\x02\x12Switchyard\\Jobs\\V1\xe2\x02\x1eSwitchyard\\Jobs\\V1\\GPBMetadata\xea\x02\x14Switchyard::Jobs::V1b\x06proto3"
 
 var (
@@ -948,57 +1466,83 @@ func file_switchyard_jobs_v1_task_service_proto_rawDescGZIP() []byte {
 	return file_switchyard_jobs_v1_task_service_proto_rawDescData
 }
 
-var file_switchyard_jobs_v1_task_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_switchyard_jobs_v1_task_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_switchyard_jobs_v1_task_service_proto_goTypes = []any{
-	(*Task)(nil),                  // 0: switchyard.jobs.v1.Task
-	(*PublishTaskRequest)(nil),    // 1: switchyard.jobs.v1.PublishTaskRequest
-	(*PublishTaskResponse)(nil),   // 2: switchyard.jobs.v1.PublishTaskResponse
-	(*PullTasksRequest)(nil),      // 3: switchyard.jobs.v1.PullTasksRequest
-	(*PullTasksResponse)(nil),     // 4: switchyard.jobs.v1.PullTasksResponse
-	(*AckTaskRequest)(nil),        // 5: switchyard.jobs.v1.AckTaskRequest
-	(*AckTaskResponse)(nil),       // 6: switchyard.jobs.v1.AckTaskResponse
-	(*RejectTaskRequest)(nil),     // 7: switchyard.jobs.v1.RejectTaskRequest
-	(*RejectTaskResponse)(nil),    // 8: switchyard.jobs.v1.RejectTaskResponse
-	(*ExtendTaskRequest)(nil),     // 9: switchyard.jobs.v1.ExtendTaskRequest
-	(*ExtendTaskResponse)(nil),    // 10: switchyard.jobs.v1.ExtendTaskResponse
-	(*GetQueueRequest)(nil),       // 11: switchyard.jobs.v1.GetQueueRequest
-	(*GetQueueResponse)(nil),      // 12: switchyard.jobs.v1.GetQueueResponse
-	nil,                           // 13: switchyard.jobs.v1.Task.HeadersEntry
-	nil,                           // 14: switchyard.jobs.v1.PublishTaskRequest.HeadersEntry
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*Task)(nil),                   // 0: switchyard.jobs.v1.Task
+	(*PublishTaskRequest)(nil),     // 1: switchyard.jobs.v1.PublishTaskRequest
+	(*PublishTaskResponse)(nil),    // 2: switchyard.jobs.v1.PublishTaskResponse
+	(*PullTasksRequest)(nil),       // 3: switchyard.jobs.v1.PullTasksRequest
+	(*PullTasksResponse)(nil),      // 4: switchyard.jobs.v1.PullTasksResponse
+	(*AckTaskRequest)(nil),         // 5: switchyard.jobs.v1.AckTaskRequest
+	(*AckTaskResponse)(nil),        // 6: switchyard.jobs.v1.AckTaskResponse
+	(*RejectTaskRequest)(nil),      // 7: switchyard.jobs.v1.RejectTaskRequest
+	(*RejectTaskResponse)(nil),     // 8: switchyard.jobs.v1.RejectTaskResponse
+	(*ExtendTaskRequest)(nil),      // 9: switchyard.jobs.v1.ExtendTaskRequest
+	(*ExtendTaskResponse)(nil),     // 10: switchyard.jobs.v1.ExtendTaskResponse
+	(*GetQueueRequest)(nil),        // 11: switchyard.jobs.v1.GetQueueRequest
+	(*GetQueueResponse)(nil),       // 12: switchyard.jobs.v1.GetQueueResponse
+	(*DeadTask)(nil),               // 13: switchyard.jobs.v1.DeadTask
+	(*ListDeadTasksRequest)(nil),   // 14: switchyard.jobs.v1.ListDeadTasksRequest
+	(*ListDeadTasksResponse)(nil),  // 15: switchyard.jobs.v1.ListDeadTasksResponse
+	(*RetryDeadTaskRequest)(nil),   // 16: switchyard.jobs.v1.RetryDeadTaskRequest
+	(*RetryDeadTaskResponse)(nil),  // 17: switchyard.jobs.v1.RetryDeadTaskResponse
+	(*DeleteDeadTaskRequest)(nil),  // 18: switchyard.jobs.v1.DeleteDeadTaskRequest
+	(*DeleteDeadTaskResponse)(nil), // 19: switchyard.jobs.v1.DeleteDeadTaskResponse
+	nil,                            // 20: switchyard.jobs.v1.Task.HeadersEntry
+	nil,                            // 21: switchyard.jobs.v1.PublishTaskRequest.HeadersEntry
+	nil,                            // 22: switchyard.jobs.v1.DeadTask.HeadersEntry
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 24: google.protobuf.Duration
+	(*v1.PageRequest)(nil),         // 25: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),        // 26: switchyard.common.v1.PageResponse
 }
 var file_switchyard_jobs_v1_task_service_proto_depIdxs = []int32{
-	13, // 0: switchyard.jobs.v1.Task.headers:type_name -> switchyard.jobs.v1.Task.HeadersEntry
-	15, // 1: switchyard.jobs.v1.Task.publish_time:type_name -> google.protobuf.Timestamp
-	15, // 2: switchyard.jobs.v1.Task.lease_expire_time:type_name -> google.protobuf.Timestamp
-	14, // 3: switchyard.jobs.v1.PublishTaskRequest.headers:type_name -> switchyard.jobs.v1.PublishTaskRequest.HeadersEntry
-	16, // 4: switchyard.jobs.v1.PublishTaskRequest.delay:type_name -> google.protobuf.Duration
-	15, // 5: switchyard.jobs.v1.PublishTaskResponse.publish_time:type_name -> google.protobuf.Timestamp
-	16, // 6: switchyard.jobs.v1.PullTasksRequest.lease:type_name -> google.protobuf.Duration
-	16, // 7: switchyard.jobs.v1.PullTasksRequest.wait:type_name -> google.protobuf.Duration
+	20, // 0: switchyard.jobs.v1.Task.headers:type_name -> switchyard.jobs.v1.Task.HeadersEntry
+	23, // 1: switchyard.jobs.v1.Task.publish_time:type_name -> google.protobuf.Timestamp
+	23, // 2: switchyard.jobs.v1.Task.lease_expire_time:type_name -> google.protobuf.Timestamp
+	21, // 3: switchyard.jobs.v1.PublishTaskRequest.headers:type_name -> switchyard.jobs.v1.PublishTaskRequest.HeadersEntry
+	24, // 4: switchyard.jobs.v1.PublishTaskRequest.delay:type_name -> google.protobuf.Duration
+	23, // 5: switchyard.jobs.v1.PublishTaskResponse.publish_time:type_name -> google.protobuf.Timestamp
+	24, // 6: switchyard.jobs.v1.PullTasksRequest.lease:type_name -> google.protobuf.Duration
+	24, // 7: switchyard.jobs.v1.PullTasksRequest.wait:type_name -> google.protobuf.Duration
 	0,  // 8: switchyard.jobs.v1.PullTasksResponse.tasks:type_name -> switchyard.jobs.v1.Task
-	16, // 9: switchyard.jobs.v1.RejectTaskRequest.delay:type_name -> google.protobuf.Duration
-	16, // 10: switchyard.jobs.v1.ExtendTaskRequest.lease:type_name -> google.protobuf.Duration
-	15, // 11: switchyard.jobs.v1.ExtendTaskResponse.lease_expire_time:type_name -> google.protobuf.Timestamp
-	15, // 12: switchyard.jobs.v1.GetQueueResponse.oldest_due_time:type_name -> google.protobuf.Timestamp
-	1,  // 13: switchyard.jobs.v1.TaskService.PublishTask:input_type -> switchyard.jobs.v1.PublishTaskRequest
-	3,  // 14: switchyard.jobs.v1.TaskService.PullTasks:input_type -> switchyard.jobs.v1.PullTasksRequest
-	5,  // 15: switchyard.jobs.v1.TaskService.AckTask:input_type -> switchyard.jobs.v1.AckTaskRequest
-	7,  // 16: switchyard.jobs.v1.TaskService.RejectTask:input_type -> switchyard.jobs.v1.RejectTaskRequest
-	9,  // 17: switchyard.jobs.v1.TaskService.ExtendTask:input_type -> switchyard.jobs.v1.ExtendTaskRequest
-	11, // 18: switchyard.jobs.v1.TaskService.GetQueue:input_type -> switchyard.jobs.v1.GetQueueRequest
-	2,  // 19: switchyard.jobs.v1.TaskService.PublishTask:output_type -> switchyard.jobs.v1.PublishTaskResponse
-	4,  // 20: switchyard.jobs.v1.TaskService.PullTasks:output_type -> switchyard.jobs.v1.PullTasksResponse
-	6,  // 21: switchyard.jobs.v1.TaskService.AckTask:output_type -> switchyard.jobs.v1.AckTaskResponse
-	8,  // 22: switchyard.jobs.v1.TaskService.RejectTask:output_type -> switchyard.jobs.v1.RejectTaskResponse
-	10, // 23: switchyard.jobs.v1.TaskService.ExtendTask:output_type -> switchyard.jobs.v1.ExtendTaskResponse
-	12, // 24: switchyard.jobs.v1.TaskService.GetQueue:output_type -> switchyard.jobs.v1.GetQueueResponse
-	19, // [19:25] is the sub-list for method output_type
-	13, // [13:19] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	24, // 9: switchyard.jobs.v1.RejectTaskRequest.delay:type_name -> google.protobuf.Duration
+	24, // 10: switchyard.jobs.v1.ExtendTaskRequest.lease:type_name -> google.protobuf.Duration
+	23, // 11: switchyard.jobs.v1.ExtendTaskResponse.lease_expire_time:type_name -> google.protobuf.Timestamp
+	23, // 12: switchyard.jobs.v1.GetQueueResponse.oldest_due_time:type_name -> google.protobuf.Timestamp
+	23, // 13: switchyard.jobs.v1.DeadTask.publish_time:type_name -> google.protobuf.Timestamp
+	23, // 14: switchyard.jobs.v1.DeadTask.dead_time:type_name -> google.protobuf.Timestamp
+	23, // 15: switchyard.jobs.v1.DeadTask.forget_time:type_name -> google.protobuf.Timestamp
+	22, // 16: switchyard.jobs.v1.DeadTask.headers:type_name -> switchyard.jobs.v1.DeadTask.HeadersEntry
+	25, // 17: switchyard.jobs.v1.ListDeadTasksRequest.page:type_name -> switchyard.common.v1.PageRequest
+	23, // 18: switchyard.jobs.v1.ListDeadTasksRequest.from:type_name -> google.protobuf.Timestamp
+	23, // 19: switchyard.jobs.v1.ListDeadTasksRequest.to:type_name -> google.protobuf.Timestamp
+	13, // 20: switchyard.jobs.v1.ListDeadTasksResponse.tasks:type_name -> switchyard.jobs.v1.DeadTask
+	26, // 21: switchyard.jobs.v1.ListDeadTasksResponse.page:type_name -> switchyard.common.v1.PageResponse
+	24, // 22: switchyard.jobs.v1.RetryDeadTaskRequest.delay:type_name -> google.protobuf.Duration
+	1,  // 23: switchyard.jobs.v1.TaskService.PublishTask:input_type -> switchyard.jobs.v1.PublishTaskRequest
+	3,  // 24: switchyard.jobs.v1.TaskService.PullTasks:input_type -> switchyard.jobs.v1.PullTasksRequest
+	5,  // 25: switchyard.jobs.v1.TaskService.AckTask:input_type -> switchyard.jobs.v1.AckTaskRequest
+	7,  // 26: switchyard.jobs.v1.TaskService.RejectTask:input_type -> switchyard.jobs.v1.RejectTaskRequest
+	9,  // 27: switchyard.jobs.v1.TaskService.ExtendTask:input_type -> switchyard.jobs.v1.ExtendTaskRequest
+	11, // 28: switchyard.jobs.v1.TaskService.GetQueue:input_type -> switchyard.jobs.v1.GetQueueRequest
+	14, // 29: switchyard.jobs.v1.TaskService.ListDeadTasks:input_type -> switchyard.jobs.v1.ListDeadTasksRequest
+	16, // 30: switchyard.jobs.v1.TaskService.RetryDeadTask:input_type -> switchyard.jobs.v1.RetryDeadTaskRequest
+	18, // 31: switchyard.jobs.v1.TaskService.DeleteDeadTask:input_type -> switchyard.jobs.v1.DeleteDeadTaskRequest
+	2,  // 32: switchyard.jobs.v1.TaskService.PublishTask:output_type -> switchyard.jobs.v1.PublishTaskResponse
+	4,  // 33: switchyard.jobs.v1.TaskService.PullTasks:output_type -> switchyard.jobs.v1.PullTasksResponse
+	6,  // 34: switchyard.jobs.v1.TaskService.AckTask:output_type -> switchyard.jobs.v1.AckTaskResponse
+	8,  // 35: switchyard.jobs.v1.TaskService.RejectTask:output_type -> switchyard.jobs.v1.RejectTaskResponse
+	10, // 36: switchyard.jobs.v1.TaskService.ExtendTask:output_type -> switchyard.jobs.v1.ExtendTaskResponse
+	12, // 37: switchyard.jobs.v1.TaskService.GetQueue:output_type -> switchyard.jobs.v1.GetQueueResponse
+	15, // 38: switchyard.jobs.v1.TaskService.ListDeadTasks:output_type -> switchyard.jobs.v1.ListDeadTasksResponse
+	17, // 39: switchyard.jobs.v1.TaskService.RetryDeadTask:output_type -> switchyard.jobs.v1.RetryDeadTaskResponse
+	19, // 40: switchyard.jobs.v1.TaskService.DeleteDeadTask:output_type -> switchyard.jobs.v1.DeleteDeadTaskResponse
+	32, // [32:41] is the sub-list for method output_type
+	23, // [23:32] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_jobs_v1_task_service_proto_init() }
@@ -1012,7 +1556,7 @@ func file_switchyard_jobs_v1_task_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_jobs_v1_task_service_proto_rawDesc), len(file_switchyard_jobs_v1_task_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,12 +21,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TaskService_PublishTask_FullMethodName = "/switchyard.jobs.v1.TaskService/PublishTask"
-	TaskService_PullTasks_FullMethodName   = "/switchyard.jobs.v1.TaskService/PullTasks"
-	TaskService_AckTask_FullMethodName     = "/switchyard.jobs.v1.TaskService/AckTask"
-	TaskService_RejectTask_FullMethodName  = "/switchyard.jobs.v1.TaskService/RejectTask"
-	TaskService_ExtendTask_FullMethodName  = "/switchyard.jobs.v1.TaskService/ExtendTask"
-	TaskService_GetQueue_FullMethodName    = "/switchyard.jobs.v1.TaskService/GetQueue"
+	TaskService_PublishTask_FullMethodName    = "/switchyard.jobs.v1.TaskService/PublishTask"
+	TaskService_PullTasks_FullMethodName      = "/switchyard.jobs.v1.TaskService/PullTasks"
+	TaskService_AckTask_FullMethodName        = "/switchyard.jobs.v1.TaskService/AckTask"
+	TaskService_RejectTask_FullMethodName     = "/switchyard.jobs.v1.TaskService/RejectTask"
+	TaskService_ExtendTask_FullMethodName     = "/switchyard.jobs.v1.TaskService/ExtendTask"
+	TaskService_GetQueue_FullMethodName       = "/switchyard.jobs.v1.TaskService/GetQueue"
+	TaskService_ListDeadTasks_FullMethodName  = "/switchyard.jobs.v1.TaskService/ListDeadTasks"
+	TaskService_RetryDeadTask_FullMethodName  = "/switchyard.jobs.v1.TaskService/RetryDeadTask"
+	TaskService_DeleteDeadTask_FullMethodName = "/switchyard.jobs.v1.TaskService/DeleteDeadTask"
 )
 
 // TaskServiceClient is the client API for TaskService service.
@@ -62,6 +65,17 @@ type TaskServiceClient interface {
 	ExtendTask(ctx context.Context, in *ExtendTaskRequest, opts ...grpc.CallOption) (*ExtendTaskResponse, error)
 	// GetQueue counts the tasks of a queue. A queue exists as soon as somebody names it.
 	GetQueue(ctx context.Context, in *GetQueueRequest, opts ...grpc.CallOption) (*GetQueueResponse, error)
+	// ListDeadTasks lists the tasks of a queue that were given up, the last one first. Pages neither repeat nor leave out a task that stays dead meanwhile.
+	//
+	// A page may hold fewer tasks than asked for, even none, and still have a next_token: the search ends after a bounded amount of work and goes on with the next page.
+	ListDeadTasks(ctx context.Context, in *ListDeadTasksRequest, opts ...grpc.CallOption) (*ListDeadTasksResponse, error)
+	// RetryDeadTask makes a task that was given up due again, as if it had just been published: its attempts count from 1. A task that waits or is with somebody, because it was retried
+	// before, stays as it is.
+	//
+	// Fails with NOT_FOUND (also for a task that is done) and INVALID_ARGUMENT (its body was erased).
+	RetryDeadTask(ctx context.Context, in *RetryDeadTaskRequest, opts ...grpc.CallOption) (*RetryDeadTaskResponse, error)
+	// DeleteDeadTask forgets a task that was given up, with its body and its id. A task that is not dead stays as it is.
+	DeleteDeadTask(ctx context.Context, in *DeleteDeadTaskRequest, opts ...grpc.CallOption) (*DeleteDeadTaskResponse, error)
 }
 
 type taskServiceClient struct {
@@ -132,6 +146,36 @@ func (c *taskServiceClient) GetQueue(ctx context.Context, in *GetQueueRequest, o
 	return out, nil
 }
 
+func (c *taskServiceClient) ListDeadTasks(ctx context.Context, in *ListDeadTasksRequest, opts ...grpc.CallOption) (*ListDeadTasksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDeadTasksResponse)
+	err := c.cc.Invoke(ctx, TaskService_ListDeadTasks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) RetryDeadTask(ctx context.Context, in *RetryDeadTaskRequest, opts ...grpc.CallOption) (*RetryDeadTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryDeadTaskResponse)
+	err := c.cc.Invoke(ctx, TaskService_RetryDeadTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *taskServiceClient) DeleteDeadTask(ctx context.Context, in *DeleteDeadTaskRequest, opts ...grpc.CallOption) (*DeleteDeadTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteDeadTaskResponse)
+	err := c.cc.Invoke(ctx, TaskService_DeleteDeadTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TaskServiceServer is the server API for TaskService service.
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
@@ -165,6 +209,17 @@ type TaskServiceServer interface {
 	ExtendTask(context.Context, *ExtendTaskRequest) (*ExtendTaskResponse, error)
 	// GetQueue counts the tasks of a queue. A queue exists as soon as somebody names it.
 	GetQueue(context.Context, *GetQueueRequest) (*GetQueueResponse, error)
+	// ListDeadTasks lists the tasks of a queue that were given up, the last one first. Pages neither repeat nor leave out a task that stays dead meanwhile.
+	//
+	// A page may hold fewer tasks than asked for, even none, and still have a next_token: the search ends after a bounded amount of work and goes on with the next page.
+	ListDeadTasks(context.Context, *ListDeadTasksRequest) (*ListDeadTasksResponse, error)
+	// RetryDeadTask makes a task that was given up due again, as if it had just been published: its attempts count from 1. A task that waits or is with somebody, because it was retried
+	// before, stays as it is.
+	//
+	// Fails with NOT_FOUND (also for a task that is done) and INVALID_ARGUMENT (its body was erased).
+	RetryDeadTask(context.Context, *RetryDeadTaskRequest) (*RetryDeadTaskResponse, error)
+	// DeleteDeadTask forgets a task that was given up, with its body and its id. A task that is not dead stays as it is.
+	DeleteDeadTask(context.Context, *DeleteDeadTaskRequest) (*DeleteDeadTaskResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }
 
@@ -192,6 +247,15 @@ func (UnimplementedTaskServiceServer) ExtendTask(context.Context, *ExtendTaskReq
 }
 func (UnimplementedTaskServiceServer) GetQueue(context.Context, *GetQueueRequest) (*GetQueueResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetQueue not implemented")
+}
+func (UnimplementedTaskServiceServer) ListDeadTasks(context.Context, *ListDeadTasksRequest) (*ListDeadTasksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeadTasks not implemented")
+}
+func (UnimplementedTaskServiceServer) RetryDeadTask(context.Context, *RetryDeadTaskRequest) (*RetryDeadTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryDeadTask not implemented")
+}
+func (UnimplementedTaskServiceServer) DeleteDeadTask(context.Context, *DeleteDeadTaskRequest) (*DeleteDeadTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteDeadTask not implemented")
 }
 func (UnimplementedTaskServiceServer) mustEmbedUnimplementedTaskServiceServer() {}
 func (UnimplementedTaskServiceServer) testEmbeddedByValue()                     {}
@@ -322,6 +386,60 @@ func _TaskService_GetQueue_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TaskService_ListDeadTasks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeadTasksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).ListDeadTasks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_ListDeadTasks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).ListDeadTasks(ctx, req.(*ListDeadTasksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TaskService_RetryDeadTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryDeadTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).RetryDeadTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_RetryDeadTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).RetryDeadTask(ctx, req.(*RetryDeadTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TaskService_DeleteDeadTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteDeadTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).DeleteDeadTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_DeleteDeadTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).DeleteDeadTask(ctx, req.(*DeleteDeadTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TaskService_ServiceDesc is the grpc.ServiceDesc for TaskService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -352,6 +470,18 @@ var TaskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetQueue",
 			Handler:    _TaskService_GetQueue_Handler,
+		},
+		{
+			MethodName: "ListDeadTasks",
+			Handler:    _TaskService_ListDeadTasks_Handler,
+		},
+		{
+			MethodName: "RetryDeadTask",
+			Handler:    _TaskService_RetryDeadTask_Handler,
+		},
+		{
+			MethodName: "DeleteDeadTask",
+			Handler:    _TaskService_DeleteDeadTask_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -259,7 +259,7 @@ const (
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT DeploymentChangeKind = 4
 	// Automation goes on.
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_RESUME DeploymentChangeKind = 5
-	// An alias of a version that the deployment follows was moved.
+	// An alias of a model was moved or deleted. The entry has "model@alias" in the place of the deployment's name, the revisions of the alias, and the version that it stands for after it.
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS DeploymentChangeKind = 6
 	// A challenger was put on trial, or its trial was changed or ended by somebody.
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_CHALLENGER DeploymentChangeKind = 7
@@ -334,7 +334,9 @@ type Model struct {
 	// Number of the newest version.
 	LatestVersion int32 `protobuf:"varint,3,opt,name=latest_version,json=latestVersion,proto3" json:"latest_version,omitempty"`
 	// When the first version was registered.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Its aliases by name, at most 64.
+	Aliases       []*ModelAlias `protobuf:"bytes,5,rep,name=aliases,proto3" json:"aliases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -397,6 +399,95 @@ func (x *Model) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Model) GetAliases() []*ModelAlias {
+	if x != nil {
+		return x.Aliases
+	}
+	return nil
+}
+
+// ModelAlias is a name that stands for a version of a model.
+type ModelAlias struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Number of the version that it stands for; 0 when it was deleted.
+	Version int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Counts its changes, from 1; it goes on counting when the alias is deleted and comes back.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// When it was moved last.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelAlias) Reset() {
+	*x = ModelAlias{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelAlias) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelAlias) ProtoMessage() {}
+
+func (x *ModelAlias) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelAlias.ProtoReflect.Descriptor instead.
+func (*ModelAlias) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ModelAlias) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ModelAlias) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ModelAlias) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ModelAlias) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ModelAlias) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
 // ModelVersion is one immutable, content-addressed version of a model.
 type ModelVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -428,14 +519,22 @@ type ModelVersion struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Hex SHA-256 of what it answered to fixed inputs when it was registered. A process answers with it only after answering them alike. Empty for versions of
 	// earlier releases.
-	Fingerprint   string `protobuf:"bytes,14,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Fingerprint string `protobuf:"bytes,14,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// What people have tagged it with, at most 32: keys of 1 to 63 bytes, values of at most 255. Only in GetVersion, ListVersions and TagVersion, as are the three that follow.
+	Tags map[string]string `protobuf:"bytes,15,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What people note about it.
+	Notes string `protobuf:"bytes,16,opt,name=notes,proto3" json:"notes,omitempty"`
+	// The aliases that stand for it, by name.
+	Aliases []string `protobuf:"bytes,17,rep,name=aliases,proto3" json:"aliases,omitempty"`
+	// Counts the changes of tags and notes; 0 when there was none.
+	NotesRevision int64 `protobuf:"varint,18,opt,name=notes_revision,json=notesRevision,proto3" json:"notes_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ModelVersion) Reset() {
 	*x = ModelVersion{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[1]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +546,7 @@ func (x *ModelVersion) String() string {
 func (*ModelVersion) ProtoMessage() {}
 
 func (x *ModelVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[1]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +559,7 @@ func (x *ModelVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelVersion.ProtoReflect.Descriptor instead.
 func (*ModelVersion) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{1}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ModelVersion) GetModel() string {
@@ -561,6 +660,34 @@ func (x *ModelVersion) GetFingerprint() string {
 	return ""
 }
 
+func (x *ModelVersion) GetTags() map[string]string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *ModelVersion) GetNotes() string {
+	if x != nil {
+		return x.Notes
+	}
+	return ""
+}
+
+func (x *ModelVersion) GetAliases() []string {
+	if x != nil {
+		return x.Aliases
+	}
+	return nil
+}
+
+func (x *ModelVersion) GetNotesRevision() int64 {
+	if x != nil {
+		return x.NotesRevision
+	}
+	return 0
+}
+
 // Metrics are the headline figures of an evaluation on rows that training never saw.
 type Metrics struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -580,7 +707,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -592,7 +719,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -605,7 +732,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{2}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Metrics) GetRows() int64 {
@@ -666,7 +793,7 @@ type Lineage struct {
 
 func (x *Lineage) Reset() {
 	*x = Lineage{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +805,7 @@ func (x *Lineage) String() string {
 func (*Lineage) ProtoMessage() {}
 
 func (x *Lineage) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +818,7 @@ func (x *Lineage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lineage.ProtoReflect.Descriptor instead.
 func (*Lineage) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{3}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Lineage) GetDatasetSha256() string {
@@ -755,14 +882,16 @@ type CertificationSample struct {
 	// Score of each row, 0 to 1.
 	Scores []float32 `protobuf:"fixed32,2,rep,packed,name=scores,proto3" json:"scores,omitempty"`
 	// Whether automating the row would have been right; as long as scores.
-	Correct       []bool `protobuf:"varint,3,rep,packed,name=correct,proto3" json:"correct,omitempty"`
+	Correct []bool `protobuf:"varint,3,rep,packed,name=correct,proto3" json:"correct,omitempty"`
+	// How many of the rows reviewers labelled, who may err; the other labels are taken as the truth. A certificate from a sample that has any of them allows for their errors.
+	Reviewed      int64 `protobuf:"varint,4,opt,name=reviewed,proto3" json:"reviewed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CertificationSample) Reset() {
 	*x = CertificationSample{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +903,7 @@ func (x *CertificationSample) String() string {
 func (*CertificationSample) ProtoMessage() {}
 
 func (x *CertificationSample) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +916,7 @@ func (x *CertificationSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificationSample.ProtoReflect.Descriptor instead.
 func (*CertificationSample) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{4}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CertificationSample) GetSide() string {
@@ -811,6 +940,77 @@ func (x *CertificationSample) GetCorrect() []bool {
 	return nil
 }
 
+func (x *CertificationSample) GetReviewed() int64 {
+	if x != nil {
+		return x.Reviewed
+	}
+	return 0
+}
+
+// ReviewerRecord is what is known of the reviewers who labelled rows of the certification samples.
+type ReviewerRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Answers of theirs that were held against what is known to be right, or against another person's; from 1 on their errors are measured by these.
+	Answers int64 `protobuf:"varint,1,opt,name=answers,proto3" json:"answers,omitempty"`
+	// False ones among them.
+	Wrong int64 `protobuf:"varint,2,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	// Without answers: how often they are taken to err, 0 to 0.3; 0 means 0.03.
+	AssumedError  float64 `protobuf:"fixed64,3,opt,name=assumed_error,json=assumedError,proto3" json:"assumed_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewerRecord) Reset() {
+	*x = ReviewerRecord{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewerRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewerRecord) ProtoMessage() {}
+
+func (x *ReviewerRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewerRecord.ProtoReflect.Descriptor instead.
+func (*ReviewerRecord) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReviewerRecord) GetAnswers() int64 {
+	if x != nil {
+		return x.Answers
+	}
+	return 0
+}
+
+func (x *ReviewerRecord) GetWrong() int64 {
+	if x != nil {
+		return x.Wrong
+	}
+	return 0
+}
+
+func (x *ReviewerRecord) GetAssumedError() float64 {
+	if x != nil {
+		return x.AssumedError
+	}
+	return 0
+}
+
 // VersionSpec describes a version to register.
 type VersionSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -830,13 +1030,15 @@ type VersionSpec struct {
 	Samples []*CertificationSample `protobuf:"bytes,7,rep,name=samples,proto3" json:"samples,omitempty"`
 	// The whole evaluation as JSON, as `train --json` prints it; at most 2 MiB.
 	EvaluationJson string `protobuf:"bytes,8,opt,name=evaluation_json,json=evaluationJson,proto3" json:"evaluation_json,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How often those err who labelled reviewed rows of the samples; absent for the usual assumption.
+	Reviewers     *ReviewerRecord `protobuf:"bytes,9,opt,name=reviewers,proto3" json:"reviewers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VersionSpec) Reset() {
 	*x = VersionSpec{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +1050,7 @@ func (x *VersionSpec) String() string {
 func (*VersionSpec) ProtoMessage() {}
 
 func (x *VersionSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +1063,7 @@ func (x *VersionSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionSpec.ProtoReflect.Descriptor instead.
 func (*VersionSpec) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{5}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *VersionSpec) GetModel() string {
@@ -920,6 +1122,13 @@ func (x *VersionSpec) GetEvaluationJson() string {
 	return ""
 }
 
+func (x *VersionSpec) GetReviewers() *ReviewerRecord {
+	if x != nil {
+		return x.Reviewers
+	}
+	return nil
+}
+
 // RegisterVersionRequest is the specification (first) or a piece of the artifact (after it).
 type RegisterVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -936,7 +1145,7 @@ type RegisterVersionRequest struct {
 
 func (x *RegisterVersionRequest) Reset() {
 	*x = RegisterVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1157,7 @@ func (x *RegisterVersionRequest) String() string {
 func (*RegisterVersionRequest) ProtoMessage() {}
 
 func (x *RegisterVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1170,7 @@ func (x *RegisterVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterVersionRequest.ProtoReflect.Descriptor instead.
 func (*RegisterVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{6}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RegisterVersionRequest) GetPart() isRegisterVersionRequest_Part {
@@ -1020,7 +1229,7 @@ type RegisterVersionResponse struct {
 
 func (x *RegisterVersionResponse) Reset() {
 	*x = RegisterVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1241,7 @@ func (x *RegisterVersionResponse) String() string {
 func (*RegisterVersionResponse) ProtoMessage() {}
 
 func (x *RegisterVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1254,7 @@ func (x *RegisterVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterVersionResponse.ProtoReflect.Descriptor instead.
 func (*RegisterVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{7}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RegisterVersionResponse) GetVersion() *ModelVersion {
@@ -1073,7 +1282,7 @@ type ListModelsRequest struct {
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1294,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1307,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{8}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListModelsRequest) GetPage() *v1.PageRequest {
@@ -1121,7 +1330,7 @@ type ListModelsResponse struct {
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1342,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1355,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{9}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -1169,14 +1378,16 @@ type ListVersionsRequest struct {
 	// Name of the model.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
 	// Which part of the list.
-	Page          *v1.PageRequest `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	Page *v1.PageRequest `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	// Only versions that have all of these tags, each as "key" or "key=value"; at most 8.
+	Tags          []string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListVersionsRequest) Reset() {
 	*x = ListVersionsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1399,7 @@ func (x *ListVersionsRequest) String() string {
 func (*ListVersionsRequest) ProtoMessage() {}
 
 func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1412,7 @@ func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{10}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListVersionsRequest) GetModel() string {
@@ -1214,6 +1425,13 @@ func (x *ListVersionsRequest) GetModel() string {
 func (x *ListVersionsRequest) GetPage() *v1.PageRequest {
 	if x != nil {
 		return x.Page
+	}
+	return nil
+}
+
+func (x *ListVersionsRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
 	}
 	return nil
 }
@@ -1231,7 +1449,7 @@ type ListVersionsResponse struct {
 
 func (x *ListVersionsResponse) Reset() {
 	*x = ListVersionsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1461,7 @@ func (x *ListVersionsResponse) String() string {
 func (*ListVersionsResponse) ProtoMessage() {}
 
 func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1474,7 @@ func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{11}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListVersionsResponse) GetVersions() []*ModelVersion {
@@ -1276,9 +1494,9 @@ func (x *ListVersionsResponse) GetPage() *v1.PageResponse {
 // GetVersionRequest names a version.
 type GetVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the model.
+	// Name of the model, or "model@alias" with version 0.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version.
+	// Number of the version; 0 with an alias.
 	Version       int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1286,7 +1504,7 @@ type GetVersionRequest struct {
 
 func (x *GetVersionRequest) Reset() {
 	*x = GetVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1516,7 @@ func (x *GetVersionRequest) String() string {
 func (*GetVersionRequest) ProtoMessage() {}
 
 func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1529,7 @@ func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{12}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetVersionRequest) GetModel() string {
@@ -1341,7 +1559,7 @@ type GetVersionResponse struct {
 
 func (x *GetVersionResponse) Reset() {
 	*x = GetVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1571,7 @@ func (x *GetVersionResponse) String() string {
 func (*GetVersionResponse) ProtoMessage() {}
 
 func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1584,7 @@ func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionResponse.ProtoReflect.Descriptor instead.
 func (*GetVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{13}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetVersionResponse) GetVersion() *ModelVersion {
@@ -1383,12 +1601,287 @@ func (x *GetVersionResponse) GetEvaluationJson() string {
 	return ""
 }
 
+// SetAliasRequest names an alias and what it shall stand for.
+type SetAliasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model; "model@alias" for the version that another alias stands for.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The alias: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning and ending with a letter or digit. What could be a version's number ("7", "v7") and latest, newest, champion, challenger, previous, shadow,
+	// canary, none, any and all cannot be one.
+	Alias string `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	// Number of the version; 0 means the newest.
+	Version int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// True to delete the alias; version is 0 then.
+	Delete bool `protobuf:"varint,4,opt,name=delete,proto3" json:"delete,omitempty"`
+	// Why, up to 500 characters; it stays in the history.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The revision of the alias that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,6,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SetAliasRequest) Reset() {
+	*x = SetAliasRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAliasRequest) ProtoMessage() {}
+
+func (x *SetAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAliasRequest.ProtoReflect.Descriptor instead.
+func (*SetAliasRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SetAliasRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *SetAliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *SetAliasRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SetAliasRequest) GetDelete() bool {
+	if x != nil {
+		return x.Delete
+	}
+	return false
+}
+
+func (x *SetAliasRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SetAliasRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// SetAliasResponse holds the alias as it is now.
+type SetAliasResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alias; of a deleted one the version is 0.
+	Alias         *ModelAlias `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAliasResponse) Reset() {
+	*x = SetAliasResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAliasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAliasResponse) ProtoMessage() {}
+
+func (x *SetAliasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAliasResponse.ProtoReflect.Descriptor instead.
+func (*SetAliasResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SetAliasResponse) GetAlias() *ModelAlias {
+	if x != nil {
+		return x.Alias
+	}
+	return nil
+}
+
+// TagVersionRequest names a version and what is noted about it.
+type TagVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model, or "model@alias" with version 0.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version; 0 with an alias.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Tags to set. Keys: 1 to 63 of a-z, 0-9, '.', '_', '/' and '-', beginning and ending with a letter or digit. Values: up to 255 bytes. Tags that are not named stay.
+	Tags map[string]string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Keys of tags to remove; what is not there is passed over.
+	RemoveTags []string `protobuf:"bytes,4,rep,name=remove_tags,json=removeTags,proto3" json:"remove_tags,omitempty"`
+	// New notes, up to 4,000 characters; empty removes them, absent leaves them.
+	Notes *string `protobuf:"bytes,5,opt,name=notes,proto3,oneof" json:"notes,omitempty"`
+	// notes_revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,6,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *TagVersionRequest) Reset() {
+	*x = TagVersionRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TagVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TagVersionRequest) ProtoMessage() {}
+
+func (x *TagVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TagVersionRequest.ProtoReflect.Descriptor instead.
+func (*TagVersionRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TagVersionRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TagVersionRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *TagVersionRequest) GetTags() map[string]string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *TagVersionRequest) GetRemoveTags() []string {
+	if x != nil {
+		return x.RemoveTags
+	}
+	return nil
+}
+
+func (x *TagVersionRequest) GetNotes() string {
+	if x != nil && x.Notes != nil {
+		return *x.Notes
+	}
+	return ""
+}
+
+func (x *TagVersionRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// TagVersionResponse holds the version as it is now.
+type TagVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version, with tags and notes.
+	Version       *ModelVersion `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TagVersionResponse) Reset() {
+	*x = TagVersionResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TagVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TagVersionResponse) ProtoMessage() {}
+
+func (x *TagVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TagVersionResponse.ProtoReflect.Descriptor instead.
+func (*TagVersionResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TagVersionResponse) GetVersion() *ModelVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
 // DownloadArtifactRequest names a version.
 type DownloadArtifactRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the model.
+	// Name of the model, or "model@alias" with version 0.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version.
+	// Number of the version; 0 with an alias.
 	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Owner of the model: empty for the caller's own project; another one only with the scope "platform:serve".
 	Project       string `protobuf:"bytes,3,opt,name=project,proto3" json:"project,omitempty"`
@@ -1398,7 +1891,7 @@ type DownloadArtifactRequest struct {
 
 func (x *DownloadArtifactRequest) Reset() {
 	*x = DownloadArtifactRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1903,7 @@ func (x *DownloadArtifactRequest) String() string {
 func (*DownloadArtifactRequest) ProtoMessage() {}
 
 func (x *DownloadArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1916,7 @@ func (x *DownloadArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadArtifactRequest.ProtoReflect.Descriptor instead.
 func (*DownloadArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{14}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DownloadArtifactRequest) GetModel() string {
@@ -1458,7 +1951,7 @@ type DownloadArtifactResponse struct {
 
 func (x *DownloadArtifactResponse) Reset() {
 	*x = DownloadArtifactResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1963,7 @@ func (x *DownloadArtifactResponse) String() string {
 func (*DownloadArtifactResponse) ProtoMessage() {}
 
 func (x *DownloadArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1976,7 @@ func (x *DownloadArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadArtifactResponse.ProtoReflect.Descriptor instead.
 func (*DownloadArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{15}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DownloadArtifactResponse) GetChunk() []byte {
@@ -1535,7 +2028,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +2040,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +2053,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{16}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Policy) GetMaxError() float64 {
@@ -1694,7 +2187,7 @@ type Certificate struct {
 	Accepted int64 `protobuf:"varint,7,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	// Wrong ones among them.
 	Errors int64 `protobuf:"varint,8,opt,name=errors,proto3" json:"errors,omitempty"`
-	// Exact binomial p-value at the threshold.
+	// Exact binomial p-value at the threshold, of the stricter limit where reviewer_error is allowed for.
 	PValue float64 `protobuf:"fixed64,9,opt,name=p_value,json=pValue,proto3" json:"p_value,omitempty"`
 	// Share of the rows that is automated, 0 to 1.
 	Coverage float64 `protobuf:"fixed64,10,opt,name=coverage,proto3" json:"coverage,omitempty"`
@@ -1703,14 +2196,16 @@ type Certificate struct {
 	// When not certified: about how many more labelled rows would suffice; -1 when more rows alone would not.
 	LabelsNeeded int64 `protobuf:"varint,12,opt,name=labels_needed,json=labelsNeeded,proto3" json:"labels_needed,omitempty"`
 	// When it was computed.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The certificate holds though those who labelled its rows err this often, 0 to 1; 0 where the labels are taken as the truth.
+	ReviewerError float64 `protobuf:"fixed64,14,opt,name=reviewer_error,json=reviewerError,proto3" json:"reviewer_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +2217,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +2230,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{17}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Certificate) GetCertificateId() string {
@@ -1829,6 +2324,13 @@ func (x *Certificate) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Certificate) GetReviewerError() float64 {
+	if x != nil {
+		return x.ReviewerError
+	}
+	return 0
+}
+
 // Guardrails are limits that end a trial, or take a new champion back, by themselves. They are judged against the version beside it or before it, by counts so large that chance
 // does not break them: once in about 10,000 trials that have nothing wrong.
 type Guardrails struct {
@@ -1847,7 +2349,7 @@ type Guardrails struct {
 
 func (x *Guardrails) Reset() {
 	*x = Guardrails{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2361,7 @@ func (x *Guardrails) String() string {
 func (*Guardrails) ProtoMessage() {}
 
 func (x *Guardrails) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2374,7 @@ func (x *Guardrails) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guardrails.ProtoReflect.Descriptor instead.
 func (*Guardrails) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Guardrails) GetMinDecisions() int64 {
@@ -1924,7 +2426,7 @@ type Challenger struct {
 
 func (x *Challenger) Reset() {
 	*x = Challenger{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2438,7 @@ func (x *Challenger) String() string {
 func (*Challenger) ProtoMessage() {}
 
 func (x *Challenger) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2451,7 @@ func (x *Challenger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenger.ProtoReflect.Descriptor instead.
 func (*Challenger) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Challenger) GetVersion() *ModelVersion {
@@ -2024,14 +2526,18 @@ type Deployment struct {
 	// The champion before the present one; serving processes keep it open, so that a rollback takes no loading.
 	Previous *ModelVersion `protobuf:"bytes,21,opt,name=previous,proto3" json:"previous,omitempty"`
 	// What takes the champion back, while it is new; absent for a champion that was not promoted, and when it has shown itself.
-	Probation     *Guardrails `protobuf:"bytes,22,opt,name=probation,proto3" json:"probation,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Probation *Guardrails `protobuf:"bytes,22,opt,name=probation,proto3" json:"probation,omitempty"`
+	// Since when the champion answers; absent where an earlier release let it.
+	ChampionTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=champion_time,json=championTime,proto3" json:"champion_time,omitempty"`
+	// While the champion is on probation: the certificates of the one before under the policy, by which it would automate, and will when it is taken back to.
+	PreviousCertificates []*Certificate `protobuf:"bytes,24,rep,name=previous_certificates,json=previousCertificates,proto3" json:"previous_certificates,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Deployment) Reset() {
 	*x = Deployment{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2549,7 @@ func (x *Deployment) String() string {
 func (*Deployment) ProtoMessage() {}
 
 func (x *Deployment) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2562,7 @@ func (x *Deployment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deployment.ProtoReflect.Descriptor instead.
 func (*Deployment) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Deployment) GetProject() string {
@@ -2157,6 +2663,20 @@ func (x *Deployment) GetProbation() *Guardrails {
 	return nil
 }
 
+func (x *Deployment) GetChampionTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChampionTime
+	}
+	return nil
+}
+
+func (x *Deployment) GetPreviousCertificates() []*Certificate {
+	if x != nil {
+		return x.PreviousCertificates
+	}
+	return nil
+}
+
 // DeployRequest names a deployment and the version that shall answer.
 type DeployRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2164,7 +2684,7 @@ type DeployRequest struct {
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Name of the model. Moderation may leave it empty: rules decide then, and people decide what no rule matches.
+	// Name of the model, or "model@alias" with version 0. Moderation may leave it empty: rules decide then, and people decide what no rule matches.
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	// Number of the version; 0 means the newest.
 	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
@@ -2180,7 +2700,7 @@ type DeployRequest struct {
 
 func (x *DeployRequest) Reset() {
 	*x = DeployRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2712,7 @@ func (x *DeployRequest) String() string {
 func (*DeployRequest) ProtoMessage() {}
 
 func (x *DeployRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2725,7 @@ func (x *DeployRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployRequest.ProtoReflect.Descriptor instead.
 func (*DeployRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeployRequest) GetOperation() v1.Operation {
@@ -2268,7 +2788,7 @@ type DeployResponse struct {
 
 func (x *DeployResponse) Reset() {
 	*x = DeployResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2800,7 @@ func (x *DeployResponse) String() string {
 func (*DeployResponse) ProtoMessage() {}
 
 func (x *DeployResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2813,7 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeployResponse) GetDeployment() *Deployment {
@@ -2322,7 +2842,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2854,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2867,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UpdatePolicyRequest) GetOperation() v1.Operation {
@@ -2396,7 +2916,7 @@ type UpdatePolicyResponse struct {
 
 func (x *UpdatePolicyResponse) Reset() {
 	*x = UpdatePolicyResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2928,7 @@ func (x *UpdatePolicyResponse) String() string {
 func (*UpdatePolicyResponse) ProtoMessage() {}
 
 func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2941,7 @@ func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UpdatePolicyResponse) GetDeployment() *Deployment {
@@ -2450,7 +2970,7 @@ type GetDeploymentRequest struct {
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2982,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2995,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetDeploymentRequest) GetOperation() v1.Operation {
@@ -2524,7 +3044,7 @@ type GetDeploymentResponse struct {
 
 func (x *GetDeploymentResponse) Reset() {
 	*x = GetDeploymentResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +3056,7 @@ func (x *GetDeploymentResponse) String() string {
 func (*GetDeploymentResponse) ProtoMessage() {}
 
 func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,7 +3069,7 @@ func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*GetDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetDeploymentResponse) GetDeployment() *Deployment {
@@ -2578,7 +3098,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2590,7 +3110,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2603,7 +3123,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RollbackRequest) GetOperation() v1.Operation {
@@ -2652,7 +3172,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +3184,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +3197,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RollbackResponse) GetDeployment() *Deployment {
@@ -2699,7 +3219,7 @@ type DeploymentChange struct {
 	RecordTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
 	// What the deployment answers.
 	Operation v1.Operation `protobuf:"varint,4,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
-	// Name of the deployment.
+	// Name of the deployment; of an alias "model@alias".
 	Deployment string `protobuf:"bytes,5,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// What was changed.
 	Kind DeploymentChangeKind `protobuf:"varint,6,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
@@ -2709,9 +3229,9 @@ type DeploymentChange struct {
 	Revision int64 `protobuf:"varint,8,opt,name=revision,proto3" json:"revision,omitempty"`
 	// A rollback: the revision that answers again; else 0.
 	RestoredRevision int64 `protobuf:"varint,9,opt,name=restored_revision,json=restoredRevision,proto3" json:"restored_revision,omitempty"`
-	// Name of the model that answers after it; empty when moderation goes by rules alone.
+	// Name of the model that answers after it; empty when moderation goes by rules alone. A trial: of the version on trial.
 	Model string `protobuf:"bytes,10,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version that answers after it.
+	// Number of the version that answers after it. A trial: of the version on trial.
 	Version int32 `protobuf:"varint,11,opt,name=version,proto3" json:"version,omitempty"`
 	// "sha256:" and the hex digest of that version's artifact.
 	VersionDigest string `protobuf:"bytes,12,opt,name=version_digest,json=versionDigest,proto3" json:"version_digest,omitempty"`
@@ -2723,7 +3243,7 @@ type DeploymentChange struct {
 	Actor string `protobuf:"bytes,15,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Why, where somebody said so.
 	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
-	// SHA-256 of the whole deployment after it, as the registry keeps it.
+	// SHA-256 of the whole deployment, or alias, after it, as the registry keeps it.
 	StateSha256 []byte `protobuf:"bytes,17,opt,name=state_sha256,json=stateSha256,proto3" json:"state_sha256,omitempty"`
 	// Hash of the entry before; empty for the first.
 	PreviousHash []byte `protobuf:"bytes,18,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
@@ -2731,14 +3251,17 @@ type DeploymentChange struct {
 	Hash []byte `protobuf:"bytes,19,opt,name=hash,proto3" json:"hash,omitempty"`
 	// Events only: the deployment after it, without the version's list of labels; without policy and certificates too where they would not fit an event. Absent in lists, where
 	// GetDeployment with the revision returns all of it.
-	State         *Deployment `protobuf:"bytes,20,opt,name=state,proto3" json:"state,omitempty"`
+	State *Deployment `protobuf:"bytes,20,opt,name=state,proto3" json:"state,omitempty"`
+	// True when the change is about a trial, so that model, version and version_digest are those of the version on trial; the champion goes on as before. Entries of earlier releases name the
+	// champion and say false. In the hash, restored_revision is -1 where it is true.
+	Trial         bool `protobuf:"varint,21,opt,name=trial,proto3" json:"trial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeploymentChange) Reset() {
 	*x = DeploymentChange{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +3273,7 @@ func (x *DeploymentChange) String() string {
 func (*DeploymentChange) ProtoMessage() {}
 
 func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +3286,7 @@ func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentChange.ProtoReflect.Descriptor instead.
 func (*DeploymentChange) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DeploymentChange) GetProject() string {
@@ -2906,16 +3429,23 @@ func (x *DeploymentChange) GetState() *Deployment {
 	return nil
 }
 
+func (x *DeploymentChange) GetTrial() bool {
+	if x != nil {
+		return x.Trial
+	}
+	return false
+}
+
 // ListDeploymentChangesRequest restricts the list; what is empty does not restrict.
 type ListDeploymentChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only deployments of this operation.
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
-	// Only the deployment of this name.
+	// Only the deployment of this name, or the alias "model@alias".
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// Only changes of this kind.
 	Kind DeploymentChangeKind `protobuf:"varint,3,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
-	// Only changes after which this model answered.
+	// Only changes after which this model answered, and those of trials of its versions and of its aliases.
 	Model string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
 	// Recorded at or after this time.
 	From *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
@@ -2931,7 +3461,7 @@ type ListDeploymentChangesRequest struct {
 
 func (x *ListDeploymentChangesRequest) Reset() {
 	*x = ListDeploymentChangesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +3473,7 @@ func (x *ListDeploymentChangesRequest) String() string {
 func (*ListDeploymentChangesRequest) ProtoMessage() {}
 
 func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3486,7 @@ func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListDeploymentChangesRequest) GetOperation() v1.Operation {
@@ -3028,7 +3558,7 @@ type ListDeploymentChangesResponse struct {
 
 func (x *ListDeploymentChangesResponse) Reset() {
 	*x = ListDeploymentChangesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3040,7 +3570,7 @@ func (x *ListDeploymentChangesResponse) String() string {
 func (*ListDeploymentChangesResponse) ProtoMessage() {}
 
 func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3053,7 +3583,7 @@ func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListDeploymentChangesResponse) GetChanges() []*DeploymentChange {
@@ -3083,7 +3613,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3095,7 +3625,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3108,7 +3638,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListDeploymentsRequest) GetOperation() v1.Operation {
@@ -3138,7 +3668,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3150,7 +3680,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3163,7 +3693,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -3191,7 +3721,7 @@ type WatchDeploymentsRequest struct {
 
 func (x *WatchDeploymentsRequest) Reset() {
 	*x = WatchDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3203,7 +3733,7 @@ func (x *WatchDeploymentsRequest) String() string {
 func (*WatchDeploymentsRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3216,7 +3746,7 @@ func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WatchDeploymentsRequest) GetAllProjects() bool {
@@ -3239,7 +3769,7 @@ type WatchDeploymentsResponse struct {
 
 func (x *WatchDeploymentsResponse) Reset() {
 	*x = WatchDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3251,7 +3781,7 @@ func (x *WatchDeploymentsResponse) String() string {
 func (*WatchDeploymentsResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3264,7 +3794,7 @@ func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchDeploymentsResponse) GetDeployment() *Deployment {
@@ -3284,9 +3814,9 @@ func (x *WatchDeploymentsResponse) GetSynced() bool {
 // ExplainVersionRequest names a version, an input and a label.
 type ExplainVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the model.
+	// Name of the model, or "model@alias" with version 0.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version.
+	// Number of the version; 0 with an alias.
 	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// The input, as it stands in the record of a decision: title and text, or the fields of a record.
 	Input *v1.RecordedInput `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
@@ -3300,7 +3830,7 @@ type ExplainVersionRequest struct {
 
 func (x *ExplainVersionRequest) Reset() {
 	*x = ExplainVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3842,7 @@ func (x *ExplainVersionRequest) String() string {
 func (*ExplainVersionRequest) ProtoMessage() {}
 
 func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3855,7 @@ func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ExplainVersionRequest) GetModel() string {
@@ -3376,7 +3906,7 @@ type ExplainVersionResponse struct {
 
 func (x *ExplainVersionResponse) Reset() {
 	*x = ExplainVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3388,7 +3918,7 @@ func (x *ExplainVersionResponse) String() string {
 func (*ExplainVersionResponse) ProtoMessage() {}
 
 func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3401,7 +3931,7 @@ func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExplainVersionResponse) GetLabel() string {
@@ -3431,7 +3961,7 @@ type ModelEvidence struct {
 
 func (x *ModelEvidence) Reset() {
 	*x = ModelEvidence{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3443,7 +3973,7 @@ func (x *ModelEvidence) String() string {
 func (*ModelEvidence) ProtoMessage() {}
 
 func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3456,7 +3986,7 @@ func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelEvidence.ProtoReflect.Descriptor instead.
 func (*ModelEvidence) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ModelEvidence) GetFeature() string {
@@ -3480,7 +4010,7 @@ type StartChallengerRequest struct {
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Name of the model.
+	// Name of the model, or "model@alias" with version 0.
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	// Number of the version; 0 means the newest.
 	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
@@ -3502,7 +4032,7 @@ type StartChallengerRequest struct {
 
 func (x *StartChallengerRequest) Reset() {
 	*x = StartChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3514,7 +4044,7 @@ func (x *StartChallengerRequest) String() string {
 func (*StartChallengerRequest) ProtoMessage() {}
 
 func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3527,7 +4057,7 @@ func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StartChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *StartChallengerRequest) GetOperation() v1.Operation {
@@ -3611,7 +4141,7 @@ type StartChallengerResponse struct {
 
 func (x *StartChallengerResponse) Reset() {
 	*x = StartChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +4153,7 @@ func (x *StartChallengerResponse) String() string {
 func (*StartChallengerResponse) ProtoMessage() {}
 
 func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +4166,7 @@ func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StartChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StartChallengerResponse) GetDeployment() *Deployment {
@@ -3653,9 +4183,9 @@ type StopChallengerRequest struct {
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Name of the model.
+	// Name of the model, or "model@alias" with version 0.
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version.
+	// Number of the version; 0 with an alias.
 	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	// Why, up to 500 characters.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -3667,7 +4197,7 @@ type StopChallengerRequest struct {
 
 func (x *StopChallengerRequest) Reset() {
 	*x = StopChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +4209,7 @@ func (x *StopChallengerRequest) String() string {
 func (*StopChallengerRequest) ProtoMessage() {}
 
 func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +4222,7 @@ func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StopChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StopChallengerRequest) GetOperation() v1.Operation {
@@ -3748,7 +4278,7 @@ type StopChallengerResponse struct {
 
 func (x *StopChallengerResponse) Reset() {
 	*x = StopChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3760,7 +4290,7 @@ func (x *StopChallengerResponse) String() string {
 func (*StopChallengerResponse) ProtoMessage() {}
 
 func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3773,7 +4303,7 @@ func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StopChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StopChallengerResponse) GetDeployment() *Deployment {
@@ -3790,9 +4320,9 @@ type PromoteRequest struct {
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Name of the model.
+	// Name of the model, or "model@alias" with version 0.
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version.
+	// Number of the version; 0 with an alias.
 	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	// Why, 1 to 500 characters; it stays in the history.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -3806,7 +4336,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +4348,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +4361,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PromoteRequest) GetOperation() v1.Operation {
@@ -3894,7 +4424,7 @@ type PromoteResponse struct {
 
 func (x *PromoteResponse) Reset() {
 	*x = PromoteResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3906,7 +4436,7 @@ func (x *PromoteResponse) String() string {
 func (*PromoteResponse) ProtoMessage() {}
 
 func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3919,7 +4449,7 @@ func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteResponse.ProtoReflect.Descriptor instead.
 func (*PromoteResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PromoteResponse) GetDeployment() *Deployment {
@@ -3936,7 +4466,7 @@ type GetComparisonRequest struct {
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
 	// Name of the deployment.
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
-	// Name of the model; empty for the champion against the one before.
+	// Name of the model, or "model@alias" with version 0; empty for the champion against the one before.
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	// Number of the version; 0 with an empty model.
 	Version       int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
@@ -3946,7 +4476,7 @@ type GetComparisonRequest struct {
 
 func (x *GetComparisonRequest) Reset() {
 	*x = GetComparisonRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3958,7 +4488,7 @@ func (x *GetComparisonRequest) String() string {
 func (*GetComparisonRequest) ProtoMessage() {}
 
 func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3971,7 +4501,7 @@ func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonRequest.ProtoReflect.Descriptor instead.
 func (*GetComparisonRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetComparisonRequest) GetOperation() v1.Operation {
@@ -4013,7 +4543,7 @@ type GetComparisonResponse struct {
 
 func (x *GetComparisonResponse) Reset() {
 	*x = GetComparisonResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4025,7 +4555,7 @@ func (x *GetComparisonResponse) String() string {
 func (*GetComparisonResponse) ProtoMessage() {}
 
 func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4038,7 +4568,7 @@ func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonResponse.ProtoReflect.Descriptor instead.
 func (*GetComparisonResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetComparisonResponse) GetComparison() *Comparison {
@@ -4060,14 +4590,22 @@ type Arm struct {
 	// Times that scoring took: counts of the buckets whose upper bounds are 1 µs × 2^i, the last one open; 24 of them.
 	Times []int64 `protobuf:"varint,4,rep,packed,name=times,proto3" json:"times,omitempty"`
 	// Decisions by chosen labels, several joined by ", "; of at most 200 label sets, the others under "…".
-	Labels        map[string]int64 `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Labels map[string]int64 `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Audits of what it automated since both versions answer, by the probability that they were drawn with. In reports: all so far.
+	Audits []*AuditCount `protobuf:"bytes,6,rep,name=audits,proto3" json:"audits,omitempty"`
+	// Share of what it automates that people disagree with, from its audits, each weighted by 1/propensity, 0 to 1. Absent in reports, as are the two that follow.
+	AuditedError float64 `protobuf:"fixed64,7,opt,name=audited_error,json=auditedError,proto3" json:"audited_error,omitempty"`
+	// Lower bound of audited_error. Bounds hold at all times together, so they may be looked at after every audit.
+	AuditedErrorLower float64 `protobuf:"fixed64,8,opt,name=audited_error_lower,json=auditedErrorLower,proto3" json:"audited_error_lower,omitempty"`
+	// Upper bound of audited_error; 1 while nothing is audited.
+	AuditedErrorUpper float64 `protobuf:"fixed64,9,opt,name=audited_error_upper,json=auditedErrorUpper,proto3" json:"audited_error_upper,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Arm) Reset() {
 	*x = Arm{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4079,7 +4617,7 @@ func (x *Arm) String() string {
 func (*Arm) ProtoMessage() {}
 
 func (x *Arm) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4092,7 +4630,7 @@ func (x *Arm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Arm.ProtoReflect.Descriptor instead.
 func (*Arm) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Arm) GetDecisions() int64 {
@@ -4130,6 +4668,98 @@ func (x *Arm) GetLabels() map[string]int64 {
 	return nil
 }
 
+func (x *Arm) GetAudits() []*AuditCount {
+	if x != nil {
+		return x.Audits
+	}
+	return nil
+}
+
+func (x *Arm) GetAuditedError() float64 {
+	if x != nil {
+		return x.AuditedError
+	}
+	return 0
+}
+
+func (x *Arm) GetAuditedErrorLower() float64 {
+	if x != nil {
+		return x.AuditedErrorLower
+	}
+	return 0
+}
+
+func (x *Arm) GetAuditedErrorUpper() float64 {
+	if x != nil {
+		return x.AuditedErrorUpper
+	}
+	return 0
+}
+
+// AuditCount are the audits that were drawn with one probability.
+type AuditCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With which probability each of them was drawn, above 0 to 1.
+	Propensity float64 `protobuf:"fixed64,1,opt,name=propensity,proto3" json:"propensity,omitempty"`
+	// How many of them people have answered.
+	Audits int64 `protobuf:"varint,2,opt,name=audits,proto3" json:"audits,omitempty"`
+	// Those of them in which people disagreed with the decision.
+	Wrong         int64 `protobuf:"varint,3,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditCount) Reset() {
+	*x = AuditCount{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditCount) ProtoMessage() {}
+
+func (x *AuditCount) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditCount.ProtoReflect.Descriptor instead.
+func (*AuditCount) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *AuditCount) GetPropensity() float64 {
+	if x != nil {
+		return x.Propensity
+	}
+	return 0
+}
+
+func (x *AuditCount) GetAudits() int64 {
+	if x != nil {
+		return x.Audits
+	}
+	return 0
+}
+
+func (x *AuditCount) GetWrong() int64 {
+	if x != nil {
+		return x.Wrong
+	}
+	return 0
+}
+
 // Flip is a decision that two versions answer differently.
 type Flip struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4149,7 +4779,7 @@ type Flip struct {
 
 func (x *Flip) Reset() {
 	*x = Flip{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4161,7 +4791,7 @@ func (x *Flip) String() string {
 func (*Flip) ProtoMessage() {}
 
 func (x *Flip) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4174,7 +4804,7 @@ func (x *Flip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flip.ProtoReflect.Descriptor instead.
 func (*Flip) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Flip) GetDecisionId() string {
@@ -4248,14 +4878,25 @@ type Comparison struct {
 	// When the first of them was counted; absent in reports.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When the last report came; absent in reports.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// When the trial began that this is about: counts of an earlier trial of the same versions are not among them. Absent in reports of earlier releases.
+	TrialTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=trial_time,json=trialTime,proto3" json:"trial_time,omitempty"`
+	// How much more of what the challenger automates people disagree with: its audited_error less the champion's, -1 to 1. What reviewers themselves do wrong is in both alike: it makes the difference
+	// smaller, and never changes its sign. Absent in reports, as are the three that follow.
+	ErrorChange float64 `protobuf:"fixed64,19,opt,name=error_change,json=errorChange,proto3" json:"error_change,omitempty"`
+	// Lower bound of error_change, at all times together: above 0, the challenger is worse.
+	ErrorChangeLower float64 `protobuf:"fixed64,20,opt,name=error_change_lower,json=errorChangeLower,proto3" json:"error_change_lower,omitempty"`
+	// Upper bound of error_change: below 0, the challenger is better.
+	ErrorChangeUpper float64 `protobuf:"fixed64,21,opt,name=error_change_upper,json=errorChangeUpper,proto3" json:"error_change_upper,omitempty"`
+	// How sure each interval of audited errors is, and that of their difference, 0 to 1: the confidence of the policy.
+	Confidence    float64 `protobuf:"fixed64,22,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4267,7 +4908,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4280,7 +4921,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Comparison) GetProject() string {
@@ -4402,6 +5043,41 @@ func (x *Comparison) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Comparison) GetTrialTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TrialTime
+	}
+	return nil
+}
+
+func (x *Comparison) GetErrorChange() float64 {
+	if x != nil {
+		return x.ErrorChange
+	}
+	return 0
+}
+
+func (x *Comparison) GetErrorChangeLower() float64 {
+	if x != nil {
+		return x.ErrorChangeLower
+	}
+	return 0
+}
+
+func (x *Comparison) GetErrorChangeUpper() float64 {
+	if x != nil {
+		return x.ErrorChangeUpper
+	}
+	return 0
+}
+
+func (x *Comparison) GetConfidence() float64 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
 // ReportTrafficRequest is what one process has counted.
 type ReportTrafficRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4417,7 +5093,7 @@ type ReportTrafficRequest struct {
 
 func (x *ReportTrafficRequest) Reset() {
 	*x = ReportTrafficRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4429,7 +5105,7 @@ func (x *ReportTrafficRequest) String() string {
 func (*ReportTrafficRequest) ProtoMessage() {}
 
 func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4442,7 +5118,7 @@ func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficRequest.ProtoReflect.Descriptor instead.
 func (*ReportTrafficRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ReportTrafficRequest) GetReporter() string {
@@ -4475,7 +5151,7 @@ type ReportTrafficResponse struct {
 
 func (x *ReportTrafficResponse) Reset() {
 	*x = ReportTrafficResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4487,7 +5163,7 @@ func (x *ReportTrafficResponse) String() string {
 func (*ReportTrafficResponse) ProtoMessage() {}
 
 func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4500,7 +5176,7 @@ func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficResponse.ProtoReflect.Descriptor instead.
 func (*ReportTrafficResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
 }
 
 // Halt says that automation was stopped.
@@ -4522,7 +5198,7 @@ type Halt struct {
 
 func (x *Halt) Reset() {
 	*x = Halt{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4534,7 +5210,7 @@ func (x *Halt) String() string {
 func (*Halt) ProtoMessage() {}
 
 func (x *Halt) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +5223,7 @@ func (x *Halt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Halt.ProtoReflect.Descriptor instead.
 func (*Halt) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Halt) GetSide() string {
@@ -4594,7 +5270,7 @@ type HaltAutomationRequest struct {
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// Why, for people; 1 to 500 characters.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Only what this certificate automates, and only while it is in force; empty for everything.
+	// Only what this certificate automates, and only while it is in force; empty for everything. The certificate of a version on trial: its trial ends, and the champion answers everything.
 	CertificateId string `protobuf:"bytes,4,opt,name=certificate_id,json=certificateId,proto3" json:"certificate_id,omitempty"`
 	// Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve".
 	Project       string `protobuf:"bytes,5,opt,name=project,proto3" json:"project,omitempty"`
@@ -4604,7 +5280,7 @@ type HaltAutomationRequest struct {
 
 func (x *HaltAutomationRequest) Reset() {
 	*x = HaltAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4616,7 +5292,7 @@ func (x *HaltAutomationRequest) String() string {
 func (*HaltAutomationRequest) ProtoMessage() {}
 
 func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4629,7 +5305,7 @@ func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
 func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *HaltAutomationRequest) GetOperation() v1.Operation {
@@ -4678,7 +5354,7 @@ type HaltAutomationResponse struct {
 
 func (x *HaltAutomationResponse) Reset() {
 	*x = HaltAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4690,7 +5366,7 @@ func (x *HaltAutomationResponse) String() string {
 func (*HaltAutomationResponse) ProtoMessage() {}
 
 func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4703,7 +5379,7 @@ func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
 func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *HaltAutomationResponse) GetDeployment() *Deployment {
@@ -4730,7 +5406,7 @@ type ResumeAutomationRequest struct {
 
 func (x *ResumeAutomationRequest) Reset() {
 	*x = ResumeAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4742,7 +5418,7 @@ func (x *ResumeAutomationRequest) String() string {
 func (*ResumeAutomationRequest) ProtoMessage() {}
 
 func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4755,7 +5431,7 @@ func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
@@ -4797,7 +5473,7 @@ type ResumeAutomationResponse struct {
 
 func (x *ResumeAutomationResponse) Reset() {
 	*x = ResumeAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4809,7 +5485,7 @@ func (x *ResumeAutomationResponse) String() string {
 func (*ResumeAutomationResponse) ProtoMessage() {}
 
 func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4822,7 +5498,7 @@ func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
@@ -4835,9 +5511,9 @@ func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
 // PreviewCertificatesRequest names a version and a policy.
 type PreviewCertificatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the model.
+	// Name of the model, or "model@alias" with version 0.
 	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	// Number of the version.
+	// Number of the version; 0 with an alias.
 	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// The promise; fields left at 0 take their defaults.
 	Policy *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
@@ -4849,7 +5525,7 @@ type PreviewCertificatesRequest struct {
 
 func (x *PreviewCertificatesRequest) Reset() {
 	*x = PreviewCertificatesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +5537,7 @@ func (x *PreviewCertificatesRequest) String() string {
 func (*PreviewCertificatesRequest) ProtoMessage() {}
 
 func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +5550,7 @@ func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PreviewCertificatesRequest) GetModel() string {
@@ -4920,7 +5596,7 @@ type PreviewCertificatesResponse struct {
 
 func (x *PreviewCertificatesResponse) Reset() {
 	*x = PreviewCertificatesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4932,7 +5608,7 @@ func (x *PreviewCertificatesResponse) String() string {
 func (*PreviewCertificatesResponse) ProtoMessage() {}
 
 func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4945,7 +5621,7 @@ func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
@@ -4973,13 +5649,22 @@ var File_switchyard_models_v1_model_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\n" +
-	"(switchyard/models/v1/model_service.proto\x12\x14switchyard.models.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xbe\x01\n" +
+	"(switchyard/models/v1/model_service.proto\x12\x14switchyard.models.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\"\xfa\x01\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12=\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationR\toperation\x12%\n" +
 	"\x0elatest_version\x18\x03 \x01(\x05R\rlatestVersion\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xa8\x04\n" +
+	"createTime\x12:\n" +
+	"\aaliases\x18\x05 \x03(\v2 .switchyard.models.v1.ModelAliasR\aaliases\"\xa9\x01\n" +
+	"\n" +
+	"ModelAlias\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x05R\aversion\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12;\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\"\x80\x06\n" +
 	"\fModelVersion\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x16\n" +
@@ -4998,7 +5683,14 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\alineage\x18\f \x01(\v2\x1d.switchyard.models.v1.LineageR\alineage\x12;\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12 \n" +
-	"\vfingerprint\x18\x0e \x01(\tR\vfingerprint\"\x93\x01\n" +
+	"\vfingerprint\x18\x0e \x01(\tR\vfingerprint\x12@\n" +
+	"\x04tags\x18\x0f \x03(\v2,.switchyard.models.v1.ModelVersion.TagsEntryR\x04tags\x12\x1a\n" +
+	"\x05notes\x18\x10 \x01(\tB\x04\xa0\xd6\x18\x01R\x05notes\x12\x18\n" +
+	"\aaliases\x18\x11 \x03(\tR\aaliases\x12%\n" +
+	"\x0enotes_revision\x18\x12 \x01(\x03R\rnotesRevision\x1a7\n" +
+	"\tTagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x93\x01\n" +
 	"\aMetrics\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x1a\n" +
 	"\baccuracy\x18\x02 \x01(\x01R\baccuracy\x12\x19\n" +
@@ -5013,13 +5705,19 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x04seed\x18\x04 \x01(\x04R\x04seed\x12+\n" +
 	"\fcode_version\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vcodeVersion\x12 \n" +
 	"\x06notice\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06notice\x12\x18\n" +
-	"\astarter\x18\a \x01(\bR\astarter\"}\n" +
+	"\astarter\x18\a \x01(\bR\astarter\"\xa2\x01\n" +
 	"\x13CertificationSample\x12\x1c\n" +
 	"\x04side\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04side\x12\"\n" +
 	"\x06scores\x18\x02 \x03(\x02B\n" +
 	"\xbaH\a\x92\x01\x04\x10\xc0\x84=R\x06scores\x12$\n" +
 	"\acorrect\x18\x03 \x03(\bB\n" +
-	"\xbaH\a\x92\x01\x04\x10\xc0\x84=R\acorrect\"\x82\x04\n" +
+	"\xbaH\a\x92\x01\x04\x10\xc0\x84=R\acorrect\x12#\n" +
+	"\breviewed\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\breviewed\"\x96\x01\n" +
+	"\x0eReviewerRecord\x12'\n" +
+	"\aanswers\x18\x01 \x01(\x03B\r\xbaH\n" +
+	"\"\b\x18\x80\x94\xeb\xdc\x03(\x00R\aanswers\x12\x1d\n" +
+	"\x05wrong\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05wrong\x12<\n" +
+	"\rassumed_error\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19333333\xd3?)\x00\x00\x00\x00\x00\x00\x00\x00R\fassumedError\"\xc6\x04\n" +
 	"\vVersionSpec\x12@\n" +
 	"\x05model\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\x05model\x12I\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
@@ -5031,7 +5729,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\alineage\x18\x06 \x01(\v2\x1d.switchyard.models.v1.LineageR\alineage\x12N\n" +
 	"\asamples\x18\a \x03(\v2).switchyard.models.v1.CertificationSampleB\t\xbaH\x06\x92\x01\x03\x10\x80 R\asamples\x123\n" +
 	"\x0fevaluation_json\x18\b \x01(\tB\n" +
-	"\xbaH\ar\x05(\x80\x80\x80\x01R\x0eevaluationJson\"|\n" +
+	"\xbaH\ar\x05(\x80\x80\x80\x01R\x0eevaluationJson\x12B\n" +
+	"\treviewers\x18\t \x01(\v2$.switchyard.models.v1.ReviewerRecordR\treviewers\"|\n" +
 	"\x16RegisterVersionRequest\x127\n" +
 	"\x04spec\x18\x01 \x01(\v2!.switchyard.models.v1.VersionSpecH\x00R\x04spec\x12!\n" +
 	"\x05chunk\x18\x02 \x01(\fB\t\xbaH\x06z\x04\x18\x80\x80@H\x00R\x05chunkB\x06\n" +
@@ -5043,22 +5742,50 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x04page\x18\x01 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x81\x01\n" +
 	"\x12ListModelsResponse\x123\n" +
 	"\x06models\x18\x01 \x03(\v2\x1b.switchyard.models.v1.ModelR\x06models\x126\n" +
-	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"m\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x94\x01\n" +
 	"\x13ListVersionsRequest\x12\x1f\n" +
 	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x125\n" +
-	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x8e\x01\n" +
+	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\x12%\n" +
+	"\x04tags\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\b\"\ar\x05\x10\x01\x18\xbf\x02R\x04tags\"\x8e\x01\n" +
 	"\x14ListVersionsResponse\x12>\n" +
 	"\bversions\x18\x01 \x03(\v2\".switchyard.models.v1.ModelVersionR\bversions\x126\n" +
-	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"W\n" +
-	"\x11GetVersionRequest\x12\x1f\n" +
-	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
-	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\"{\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"X\n" +
+	"\x11GetVersionRequest\x12 \n" +
+	"\x05model\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\"{\n" +
 	"\x12GetVersionResponse\x12<\n" +
 	"\aversion\x18\x01 \x01(\v2\".switchyard.models.v1.ModelVersionR\aversion\x12'\n" +
-	"\x0fevaluation_json\x18\x02 \x01(\tR\x0eevaluationJson\"\x80\x01\n" +
-	"\x17DownloadArtifactRequest\x12\x1f\n" +
-	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
-	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12!\n" +
+	"\x0fevaluation_json\x18\x02 \x01(\tR\x0eevaluationJson\"\xeb\x01\n" +
+	"\x0fSetAliasRequest\x12 \n" +
+	"\x05model\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12\x1f\n" +
+	"\x05alias\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05alias\x12!\n" +
+	"\aversion\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12\x16\n" +
+	"\x06delete\x18\x04 \x01(\bR\x06delete\x12$\n" +
+	"\x06reason\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x124\n" +
+	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"J\n" +
+	"\x10SetAliasResponse\x126\n" +
+	"\x05alias\x18\x01 \x01(\v2 .switchyard.models.v1.ModelAliasR\x05alias\"\xfc\x02\n" +
+	"\x11TagVersionRequest\x12 \n" +
+	"\x05model\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12O\n" +
+	"\x04tags\x18\x03 \x03(\v21.switchyard.models.v1.TagVersionRequest.TagsEntryB\b\xbaH\x05\x9a\x01\x02\x10 R\x04tags\x12/\n" +
+	"\vremove_tags\x18\x04 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10 \"\x04r\x02\x18?R\n" +
+	"removeTags\x12'\n" +
+	"\x05notes\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xa0\x1f\xa0\xd6\x18\x01H\x00R\x05notes\x88\x01\x01\x124\n" +
+	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x1a7\n" +
+	"\tTagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
+	"\x06_notes\"R\n" +
+	"\x12TagVersionResponse\x12<\n" +
+	"\aversion\x18\x01 \x01(\v2\".switchyard.models.v1.ModelVersionR\aversion\"\x81\x01\n" +
+	"\x17DownloadArtifactRequest\x12 \n" +
+	"\x05model\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12!\n" +
 	"\aproject\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"0\n" +
 	"\x18DownloadArtifactResponse\x12\x14\n" +
 	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xdb\b\n" +
@@ -5085,7 +5812,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\rredact_fields\x18\x10 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xc8\x01\"\x06r\x04\x10\x01\x18dR\fredactFields\x1a@\n" +
 	"\x12LabelMaxErrorEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa0\x03\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xc7\x03\n" +
 	"\vCertificate\x12%\n" +
 	"\x0ecertificate_id\x18\x01 \x01(\tR\rcertificateId\x12\x12\n" +
 	"\x04side\x18\x02 \x01(\tR\x04side\x12\x1b\n" +
@@ -5103,7 +5830,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\tcertified\x18\v \x01(\bR\tcertified\x12#\n" +
 	"\rlabels_needed\x18\f \x01(\x03R\flabelsNeeded\x12;\n" +
 	"\vcreate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x83\x02\n" +
+	"createTime\x12%\n" +
+	"\x0ereviewer_error\x18\x0e \x01(\x01R\rreviewerError\"\x83\x02\n" +
 	"\n" +
 	"Guardrails\x120\n" +
 	"\rmin_decisions\x18\x01 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\fminDecisions\x12=\n" +
@@ -5120,7 +5848,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"guardrails\x18\x05 \x01(\v2 .switchyard.models.v1.GuardrailsR\n" +
 	"guardrails\x129\n" +
 	"\n" +
-	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xc8\x05\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xe1\x06\n" +
 	"\n" +
 	"Deployment\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -5138,14 +5866,16 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x05halts\x18\x0f \x03(\v2\x1a.switchyard.models.v1.HaltR\x05halts\x12B\n" +
 	"\vchallengers\x18\x14 \x03(\v2 .switchyard.models.v1.ChallengerR\vchallengers\x12>\n" +
 	"\bprevious\x18\x15 \x01(\v2\".switchyard.models.v1.ModelVersionR\bprevious\x12>\n" +
-	"\tprobation\x18\x16 \x01(\v2 .switchyard.models.v1.GuardrailsR\tprobation\"\xfa\x02\n" +
+	"\tprobation\x18\x16 \x01(\v2 .switchyard.models.v1.GuardrailsR\tprobation\x12?\n" +
+	"\rchampion_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\fchampionTime\x12V\n" +
+	"\x15previous_certificates\x18\x18 \x03(\v2!.switchyard.models.v1.CertificateR\x14previousCertificates\"\xfb\x02\n" +
 	"\rDeployRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\n" +
-	"deployment\x12\x1d\n" +
-	"\x05model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12!\n" +
+	"deployment\x12\x1e\n" +
+	"\x05model\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x81\x01R\x05model\x12!\n" +
 	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x124\n" +
 	"\x06policy\x18\x05 \x01(\v2\x1c.switchyard.models.v1.PolicyR\x06policy\x124\n" +
 	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x12$\n" +
@@ -5192,7 +5922,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x10RollbackResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\x83\x06\n" +
+	"deployment\"\x99\x06\n" +
 	"\x10DeploymentChange\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12;\n" +
@@ -5217,11 +5947,12 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\fstate_sha256\x18\x11 \x01(\fR\vstateSha256\x12#\n" +
 	"\rprevious_hash\x18\x12 \x01(\fR\fpreviousHash\x12\x12\n" +
 	"\x04hash\x18\x13 \x01(\fR\x04hash\x126\n" +
-	"\x05state\x18\x14 \x01(\v2 .switchyard.models.v1.DeploymentR\x05state\"\xaf\x03\n" +
+	"\x05state\x18\x14 \x01(\v2 .switchyard.models.v1.DeploymentR\x05state\x12\x14\n" +
+	"\x05trial\x18\x15 \x01(\bR\x05trial\"\xb0\x03\n" +
 	"\x1cListDeploymentChangesRequest\x12G\n" +
-	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12'\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12(\n" +
 	"\n" +
-	"deployment\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"deployment\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x81\x01R\n" +
 	"deployment\x12H\n" +
 	"\x04kind\x18\x03 \x01(\x0e2*.switchyard.models.v1.DeploymentChangeKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1d\n" +
 	"\x05model\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12.\n" +
@@ -5244,10 +5975,11 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
 	"deployment\x12\x16\n" +
-	"\x06synced\x18\x02 \x01(\bR\x06synced\"\xec\x01\n" +
-	"\x15ExplainVersionRequest\x12\x1f\n" +
-	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
-	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12A\n" +
+	"\x06synced\x18\x02 \x01(\bR\x06synced\"\xed\x01\n" +
+	"\x15ExplainVersionRequest\x12 \n" +
+	"\x05model\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12A\n" +
 	"\x05input\x18\x03 \x01(\v2#.switchyard.common.v1.RecordedInputB\x06\xbaH\x03\xc8\x01\x01R\x05input\x12\x1e\n" +
 	"\x05label\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x05label\x12,\n" +
 	"\fmax_evidence\x18\x05 \x01(\x05B\t\xbaH\x06\x1a\x04\x182(\x00R\vmaxEvidence\"o\n" +
@@ -5256,14 +5988,15 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\bevidence\x18\x02 \x03(\v2#.switchyard.models.v1.ModelEvidenceR\bevidence\"G\n" +
 	"\rModelEvidence\x12\x1e\n" +
 	"\afeature\x18\x01 \x01(\tB\x04\xa0\xd6\x18\x01R\afeature\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\x92\x04\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight\"\x93\x04\n" +
 	"\x16StartChallengerRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"deployment\x12\x1f\n" +
-	"\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
+	"deployment\x12 \n" +
+	"\x05model\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
 	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12B\n" +
 	"\x04mode\x18\x05 \x01(\x0e2$.switchyard.models.v1.ChallengerModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12-\n" +
 	"\x05share\x18\x06 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\x05share\x12@\n" +
@@ -5278,57 +6011,70 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x17StartChallengerResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\xad\x02\n" +
+	"deployment\"\xae\x02\n" +
 	"\x15StopChallengerRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"deployment\x12\x1f\n" +
-	"\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
-	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12$\n" +
+	"deployment\x12 \n" +
+	"\x05model\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12$\n" +
 	"\x06reason\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x124\n" +
 	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"Z\n" +
 	"\x16StopChallengerResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\xd1\x02\n" +
+	"deployment\"\xd2\x02\n" +
 	"\x0ePromoteRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"deployment\x12\x1f\n" +
-	"\x05model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
-	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12&\n" +
+	"deployment\x12 \n" +
+	"\x05model\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12&\n" +
 	"\x06reason\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x12'\n" +
 	"\x0fskip_comparison\x18\x06 \x01(\bR\x0eskipComparison\x124\n" +
 	"\x11expected_revision\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"S\n" +
 	"\x0fPromoteResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\xce\x01\n" +
+	"deployment\"\xcf\x01\n" +
 	"\x14GetComparisonRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
 	"\n" +
 	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
-	"deployment\x12\x1d\n" +
-	"\x05model\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05model\x12!\n" +
+	"deployment\x12\x1e\n" +
+	"\x05model\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x81\x01R\x05model\x12!\n" +
 	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\"Y\n" +
 	"\x15GetComparisonResponse\x12@\n" +
 	"\n" +
 	"comparison\x18\x01 \x01(\v2 .switchyard.models.v1.ComparisonR\n" +
-	"comparison\"\xe9\x01\n" +
+	"comparison\"\xb2\x03\n" +
 	"\x03Arm\x12\x1c\n" +
 	"\tdecisions\x18\x01 \x01(\x03R\tdecisions\x12\x16\n" +
 	"\x06errors\x18\x02 \x01(\x03R\x06errors\x12\x1c\n" +
 	"\tautomated\x18\x03 \x01(\x03R\tautomated\x12\x14\n" +
 	"\x05times\x18\x04 \x03(\x03R\x05times\x12=\n" +
-	"\x06labels\x18\x05 \x03(\v2%.switchyard.models.v1.Arm.LabelsEntryR\x06labels\x1a9\n" +
+	"\x06labels\x18\x05 \x03(\v2%.switchyard.models.v1.Arm.LabelsEntryR\x06labels\x12B\n" +
+	"\x06audits\x18\x06 \x03(\v2 .switchyard.models.v1.AuditCountB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06audits\x12#\n" +
+	"\raudited_error\x18\a \x01(\x01R\fauditedError\x12.\n" +
+	"\x13audited_error_lower\x18\b \x01(\x01R\x11auditedErrorLower\x12.\n" +
+	"\x13audited_error_upper\x18\t \x01(\x01R\x11auditedErrorUpper\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xc5\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x85\x01\n" +
+	"\n" +
+	"AuditCount\x127\n" +
+	"\n" +
+	"propensity\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
+	"propensity\x12\x1f\n" +
+	"\x06audits\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06audits\x12\x1d\n" +
+	"\x05wrong\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x05wrong\"\xc5\x01\n" +
 	"\x04Flip\x12\x1f\n" +
 	"\vdecision_id\x18\x01 \x01(\tR\n" +
 	"decisionId\x12\x1a\n" +
@@ -5337,7 +6083,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"challenger\x18\x03 \x01(\tR\n" +
 	"challenger\x12-\n" +
 	"\x12champion_automated\x18\x04 \x01(\bR\x11championAutomated\x121\n" +
-	"\x14challenger_automated\x18\x05 \x01(\bR\x13challengerAutomated\"\xf3\x05\n" +
+	"\x14challenger_automated\x18\x05 \x01(\bR\x13challengerAutomated\"\xcd\a\n" +
 	"\n" +
 	"Comparison\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -5364,7 +6110,15 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xb1\x01\n" +
+	"updateTime\x129\n" +
+	"\n" +
+	"trial_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\ttrialTime\x12!\n" +
+	"\ferror_change\x18\x13 \x01(\x01R\verrorChange\x12,\n" +
+	"\x12error_change_lower\x18\x14 \x01(\x01R\x10errorChangeLower\x12,\n" +
+	"\x12error_change_upper\x18\x15 \x01(\x01R\x10errorChangeUpper\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x16 \x01(\x01R\n" +
+	"confidence\"\xb1\x01\n" +
 	"\x14ReportTrafficRequest\x12%\n" +
 	"\breporter\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\breporter\x12#\n" +
 	"\bsequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bsequence\x12M\n" +
@@ -5402,10 +6156,11 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x18ResumeAutomationResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\xc1\x01\n" +
-	"\x1aPreviewCertificatesRequest\x12\x1f\n" +
-	"\x05model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05model\x12!\n" +
-	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\x12<\n" +
+	"deployment\"\xc2\x01\n" +
+	"\x1aPreviewCertificatesRequest\x12 \n" +
+	"\x05model\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12<\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1c.switchyard.models.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12!\n" +
 	"\aproject\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\aproject\"\xd8\x01\n" +
 	"\x1bPreviewCertificatesResponse\x12E\n" +
@@ -5440,7 +6195,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1cDEPLOYMENT_CHANGE_KIND_ALIAS\x10\x06\x12%\n" +
 	"!DEPLOYMENT_CHANGE_KIND_CHALLENGER\x10\a\x12\"\n" +
 	"\x1eDEPLOYMENT_CHANGE_KIND_PROMOTE\x10\b\x12$\n" +
-	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t2\xd7\x1c\n" +
+	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t2\xa3\x1f\n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -5452,7 +6207,14 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/models/{model}/versions\x12\xa5\x01\n" +
 	"\n" +
 	"GetVersion\x12'.switchyard.models.v1.GetVersionRequest\x1a(.switchyard.models.v1.GetVersionResponse\"D\x9a\xd6\x18\x13\n" +
-	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02'\x12%/v1/models/{model}/versions/{version}\x12\xc3\x01\n" +
+	"\vmodels:read\x12\x02\b\x05\x18\x01\x82\xd3\xe4\x93\x02'\x12%/v1/models/{model}/versions/{version}\x12\x99\x01\n" +
+	"\bSetAlias\x12%.switchyard.models.v1.SetAliasRequest\x1a&.switchyard.models.v1.SetAliasResponse\">\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/models/{model}:setAlias\x12\xad\x01\n" +
+	"\n" +
+	"TagVersion\x12'.switchyard.models.v1.TagVersionRequest\x1a(.switchyard.models.v1.TagVersionResponse\"L\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02.:\x01*\")/v1/models/{model}/versions/{version}:tag\x12\xc3\x01\n" +
 	"\x10DownloadArtifact\x12-.switchyard.models.v1.DownloadArtifactRequest\x1a..switchyard.models.v1.DownloadArtifactResponse\"N\x9a\xd6\x18\x14\n" +
 	"\vmodels:read\x12\x03\b\xac\x02\x18\x01\x82\xd3\xe4\x93\x020\x12./v1/models/{model}/versions/{version}:download0\x01\x12\xbc\x01\n" +
 	"\x0eExplainVersion\x12+.switchyard.models.v1.ExplainVersionRequest\x1a,.switchyard.models.v1.ExplainVersionResponse\"O\x9a\xd6\x18\x13\n" +
@@ -5512,7 +6274,7 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
 	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
@@ -5520,216 +6282,240 @@ var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(ChallengerMode)(0),                   // 3: switchyard.models.v1.ChallengerMode
 	(DeploymentChangeKind)(0),             // 4: switchyard.models.v1.DeploymentChangeKind
 	(*Model)(nil),                         // 5: switchyard.models.v1.Model
-	(*ModelVersion)(nil),                  // 6: switchyard.models.v1.ModelVersion
-	(*Metrics)(nil),                       // 7: switchyard.models.v1.Metrics
-	(*Lineage)(nil),                       // 8: switchyard.models.v1.Lineage
-	(*CertificationSample)(nil),           // 9: switchyard.models.v1.CertificationSample
-	(*VersionSpec)(nil),                   // 10: switchyard.models.v1.VersionSpec
-	(*RegisterVersionRequest)(nil),        // 11: switchyard.models.v1.RegisterVersionRequest
-	(*RegisterVersionResponse)(nil),       // 12: switchyard.models.v1.RegisterVersionResponse
-	(*ListModelsRequest)(nil),             // 13: switchyard.models.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),            // 14: switchyard.models.v1.ListModelsResponse
-	(*ListVersionsRequest)(nil),           // 15: switchyard.models.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),          // 16: switchyard.models.v1.ListVersionsResponse
-	(*GetVersionRequest)(nil),             // 17: switchyard.models.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),            // 18: switchyard.models.v1.GetVersionResponse
-	(*DownloadArtifactRequest)(nil),       // 19: switchyard.models.v1.DownloadArtifactRequest
-	(*DownloadArtifactResponse)(nil),      // 20: switchyard.models.v1.DownloadArtifactResponse
-	(*Policy)(nil),                        // 21: switchyard.models.v1.Policy
-	(*Certificate)(nil),                   // 22: switchyard.models.v1.Certificate
-	(*Guardrails)(nil),                    // 23: switchyard.models.v1.Guardrails
-	(*Challenger)(nil),                    // 24: switchyard.models.v1.Challenger
-	(*Deployment)(nil),                    // 25: switchyard.models.v1.Deployment
-	(*DeployRequest)(nil),                 // 26: switchyard.models.v1.DeployRequest
-	(*DeployResponse)(nil),                // 27: switchyard.models.v1.DeployResponse
-	(*UpdatePolicyRequest)(nil),           // 28: switchyard.models.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),          // 29: switchyard.models.v1.UpdatePolicyResponse
-	(*GetDeploymentRequest)(nil),          // 30: switchyard.models.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),         // 31: switchyard.models.v1.GetDeploymentResponse
-	(*RollbackRequest)(nil),               // 32: switchyard.models.v1.RollbackRequest
-	(*RollbackResponse)(nil),              // 33: switchyard.models.v1.RollbackResponse
-	(*DeploymentChange)(nil),              // 34: switchyard.models.v1.DeploymentChange
-	(*ListDeploymentChangesRequest)(nil),  // 35: switchyard.models.v1.ListDeploymentChangesRequest
-	(*ListDeploymentChangesResponse)(nil), // 36: switchyard.models.v1.ListDeploymentChangesResponse
-	(*ListDeploymentsRequest)(nil),        // 37: switchyard.models.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),       // 38: switchyard.models.v1.ListDeploymentsResponse
-	(*WatchDeploymentsRequest)(nil),       // 39: switchyard.models.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil),      // 40: switchyard.models.v1.WatchDeploymentsResponse
-	(*ExplainVersionRequest)(nil),         // 41: switchyard.models.v1.ExplainVersionRequest
-	(*ExplainVersionResponse)(nil),        // 42: switchyard.models.v1.ExplainVersionResponse
-	(*ModelEvidence)(nil),                 // 43: switchyard.models.v1.ModelEvidence
-	(*StartChallengerRequest)(nil),        // 44: switchyard.models.v1.StartChallengerRequest
-	(*StartChallengerResponse)(nil),       // 45: switchyard.models.v1.StartChallengerResponse
-	(*StopChallengerRequest)(nil),         // 46: switchyard.models.v1.StopChallengerRequest
-	(*StopChallengerResponse)(nil),        // 47: switchyard.models.v1.StopChallengerResponse
-	(*PromoteRequest)(nil),                // 48: switchyard.models.v1.PromoteRequest
-	(*PromoteResponse)(nil),               // 49: switchyard.models.v1.PromoteResponse
-	(*GetComparisonRequest)(nil),          // 50: switchyard.models.v1.GetComparisonRequest
-	(*GetComparisonResponse)(nil),         // 51: switchyard.models.v1.GetComparisonResponse
-	(*Arm)(nil),                           // 52: switchyard.models.v1.Arm
-	(*Flip)(nil),                          // 53: switchyard.models.v1.Flip
-	(*Comparison)(nil),                    // 54: switchyard.models.v1.Comparison
-	(*ReportTrafficRequest)(nil),          // 55: switchyard.models.v1.ReportTrafficRequest
-	(*ReportTrafficResponse)(nil),         // 56: switchyard.models.v1.ReportTrafficResponse
-	(*Halt)(nil),                          // 57: switchyard.models.v1.Halt
-	(*HaltAutomationRequest)(nil),         // 58: switchyard.models.v1.HaltAutomationRequest
-	(*HaltAutomationResponse)(nil),        // 59: switchyard.models.v1.HaltAutomationResponse
-	(*ResumeAutomationRequest)(nil),       // 60: switchyard.models.v1.ResumeAutomationRequest
-	(*ResumeAutomationResponse)(nil),      // 61: switchyard.models.v1.ResumeAutomationResponse
-	(*PreviewCertificatesRequest)(nil),    // 62: switchyard.models.v1.PreviewCertificatesRequest
-	(*PreviewCertificatesResponse)(nil),   // 63: switchyard.models.v1.PreviewCertificatesResponse
-	nil,                                   // 64: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	nil,                                   // 65: switchyard.models.v1.Arm.LabelsEntry
-	(v1.Operation)(0),                     // 66: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),         // 67: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),                // 68: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),               // 69: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),                // 70: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),              // 71: switchyard.common.v1.RecordedInput
+	(*ModelAlias)(nil),                    // 6: switchyard.models.v1.ModelAlias
+	(*ModelVersion)(nil),                  // 7: switchyard.models.v1.ModelVersion
+	(*Metrics)(nil),                       // 8: switchyard.models.v1.Metrics
+	(*Lineage)(nil),                       // 9: switchyard.models.v1.Lineage
+	(*CertificationSample)(nil),           // 10: switchyard.models.v1.CertificationSample
+	(*ReviewerRecord)(nil),                // 11: switchyard.models.v1.ReviewerRecord
+	(*VersionSpec)(nil),                   // 12: switchyard.models.v1.VersionSpec
+	(*RegisterVersionRequest)(nil),        // 13: switchyard.models.v1.RegisterVersionRequest
+	(*RegisterVersionResponse)(nil),       // 14: switchyard.models.v1.RegisterVersionResponse
+	(*ListModelsRequest)(nil),             // 15: switchyard.models.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),            // 16: switchyard.models.v1.ListModelsResponse
+	(*ListVersionsRequest)(nil),           // 17: switchyard.models.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),          // 18: switchyard.models.v1.ListVersionsResponse
+	(*GetVersionRequest)(nil),             // 19: switchyard.models.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),            // 20: switchyard.models.v1.GetVersionResponse
+	(*SetAliasRequest)(nil),               // 21: switchyard.models.v1.SetAliasRequest
+	(*SetAliasResponse)(nil),              // 22: switchyard.models.v1.SetAliasResponse
+	(*TagVersionRequest)(nil),             // 23: switchyard.models.v1.TagVersionRequest
+	(*TagVersionResponse)(nil),            // 24: switchyard.models.v1.TagVersionResponse
+	(*DownloadArtifactRequest)(nil),       // 25: switchyard.models.v1.DownloadArtifactRequest
+	(*DownloadArtifactResponse)(nil),      // 26: switchyard.models.v1.DownloadArtifactResponse
+	(*Policy)(nil),                        // 27: switchyard.models.v1.Policy
+	(*Certificate)(nil),                   // 28: switchyard.models.v1.Certificate
+	(*Guardrails)(nil),                    // 29: switchyard.models.v1.Guardrails
+	(*Challenger)(nil),                    // 30: switchyard.models.v1.Challenger
+	(*Deployment)(nil),                    // 31: switchyard.models.v1.Deployment
+	(*DeployRequest)(nil),                 // 32: switchyard.models.v1.DeployRequest
+	(*DeployResponse)(nil),                // 33: switchyard.models.v1.DeployResponse
+	(*UpdatePolicyRequest)(nil),           // 34: switchyard.models.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),          // 35: switchyard.models.v1.UpdatePolicyResponse
+	(*GetDeploymentRequest)(nil),          // 36: switchyard.models.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),         // 37: switchyard.models.v1.GetDeploymentResponse
+	(*RollbackRequest)(nil),               // 38: switchyard.models.v1.RollbackRequest
+	(*RollbackResponse)(nil),              // 39: switchyard.models.v1.RollbackResponse
+	(*DeploymentChange)(nil),              // 40: switchyard.models.v1.DeploymentChange
+	(*ListDeploymentChangesRequest)(nil),  // 41: switchyard.models.v1.ListDeploymentChangesRequest
+	(*ListDeploymentChangesResponse)(nil), // 42: switchyard.models.v1.ListDeploymentChangesResponse
+	(*ListDeploymentsRequest)(nil),        // 43: switchyard.models.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),       // 44: switchyard.models.v1.ListDeploymentsResponse
+	(*WatchDeploymentsRequest)(nil),       // 45: switchyard.models.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),      // 46: switchyard.models.v1.WatchDeploymentsResponse
+	(*ExplainVersionRequest)(nil),         // 47: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),        // 48: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),                 // 49: switchyard.models.v1.ModelEvidence
+	(*StartChallengerRequest)(nil),        // 50: switchyard.models.v1.StartChallengerRequest
+	(*StartChallengerResponse)(nil),       // 51: switchyard.models.v1.StartChallengerResponse
+	(*StopChallengerRequest)(nil),         // 52: switchyard.models.v1.StopChallengerRequest
+	(*StopChallengerResponse)(nil),        // 53: switchyard.models.v1.StopChallengerResponse
+	(*PromoteRequest)(nil),                // 54: switchyard.models.v1.PromoteRequest
+	(*PromoteResponse)(nil),               // 55: switchyard.models.v1.PromoteResponse
+	(*GetComparisonRequest)(nil),          // 56: switchyard.models.v1.GetComparisonRequest
+	(*GetComparisonResponse)(nil),         // 57: switchyard.models.v1.GetComparisonResponse
+	(*Arm)(nil),                           // 58: switchyard.models.v1.Arm
+	(*AuditCount)(nil),                    // 59: switchyard.models.v1.AuditCount
+	(*Flip)(nil),                          // 60: switchyard.models.v1.Flip
+	(*Comparison)(nil),                    // 61: switchyard.models.v1.Comparison
+	(*ReportTrafficRequest)(nil),          // 62: switchyard.models.v1.ReportTrafficRequest
+	(*ReportTrafficResponse)(nil),         // 63: switchyard.models.v1.ReportTrafficResponse
+	(*Halt)(nil),                          // 64: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),         // 65: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),        // 66: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),       // 67: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),      // 68: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),    // 69: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil),   // 70: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                   // 71: switchyard.models.v1.ModelVersion.TagsEntry
+	nil,                                   // 72: switchyard.models.v1.TagVersionRequest.TagsEntry
+	nil,                                   // 73: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	nil,                                   // 74: switchyard.models.v1.Arm.LabelsEntry
+	(v1.Operation)(0),                     // 75: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 76: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 77: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 78: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 79: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 80: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	66,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	67,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
-	66,  // 2: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 3: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
-	8,   // 4: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	67,  // 5: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	66,  // 6: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 7: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
-	8,   // 8: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
-	9,   // 9: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
-	10,  // 10: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
-	6,   // 11: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	68,  // 12: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	5,   // 13: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	69,  // 14: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	68,  // 15: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	6,   // 16: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	69,  // 17: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	6,   // 18: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	64,  // 19: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
-	1,   // 20: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
-	0,   // 21: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	70,  // 22: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
-	2,   // 23: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	67,  // 24: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
-	6,   // 25: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
-	3,   // 26: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
-	22,  // 27: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
-	23,  // 28: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
-	67,  // 29: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
-	66,  // 30: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
-	6,   // 31: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
-	21,  // 32: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
-	22,  // 33: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	67,  // 34: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	57,  // 35: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
-	24,  // 36: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
-	6,   // 37: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
-	23,  // 38: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
-	66,  // 39: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	21,  // 40: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	25,  // 41: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 42: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	21,  // 43: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	25,  // 44: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 45: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	67,  // 46: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
-	25,  // 47: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 48: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 49: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	67,  // 50: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
-	66,  // 51: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 52: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	25,  // 53: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
-	66,  // 54: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 55: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	67,  // 56: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
-	67,  // 57: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
-	68,  // 58: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	34,  // 59: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
-	69,  // 60: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	66,  // 61: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	68,  // 62: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	25,  // 63: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	69,  // 64: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	25,  // 65: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	71,  // 66: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	43,  // 67: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	66,  // 68: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 69: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
-	23,  // 70: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
-	25,  // 71: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 72: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 73: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 74: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 75: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 76: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
-	54,  // 77: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
-	65,  // 78: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
-	66,  // 79: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
-	52,  // 80: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
-	52,  // 81: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
-	53,  // 82: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
-	67,  // 83: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 84: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
-	54,  // 85: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
-	67,  // 86: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
-	66,  // 87: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 88: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	66,  // 89: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	25,  // 90: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	21,  // 91: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
-	22,  // 92: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
-	21,  // 93: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
-	6,   // 94: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	11,  // 95: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	13,  // 96: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	15,  // 97: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	17,  // 98: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	19,  // 99: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	41,  // 100: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	26,  // 101: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	28,  // 102: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	32,  // 103: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
-	35,  // 104: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
-	44,  // 105: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
-	46,  // 106: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
-	48,  // 107: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
-	50,  // 108: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
-	55,  // 109: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
-	30,  // 110: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	37,  // 111: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	58,  // 112: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
-	60,  // 113: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
-	62,  // 114: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
-	39,  // 115: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	12,  // 116: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	14,  // 117: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	16,  // 118: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	18,  // 119: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	20,  // 120: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	42,  // 121: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	27,  // 122: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	29,  // 123: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	33,  // 124: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
-	36,  // 125: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
-	45,  // 126: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
-	47,  // 127: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
-	49,  // 128: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
-	51,  // 129: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
-	56,  // 130: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
-	31,  // 131: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	38,  // 132: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	59,  // 133: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
-	61,  // 134: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
-	63,  // 135: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
-	40,  // 136: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	116, // [116:137] is the sub-list for method output_type
-	95,  // [95:116] is the sub-list for method input_type
-	95,  // [95:95] is the sub-list for extension type_name
-	95,  // [95:95] is the sub-list for extension extendee
-	0,   // [0:95] is the sub-list for field type_name
+	75,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	76,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	6,   // 2: switchyard.models.v1.Model.aliases:type_name -> switchyard.models.v1.ModelAlias
+	76,  // 3: switchyard.models.v1.ModelAlias.update_time:type_name -> google.protobuf.Timestamp
+	75,  // 4: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	8,   // 5: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
+	9,   // 6: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
+	76,  // 7: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	71,  // 8: switchyard.models.v1.ModelVersion.tags:type_name -> switchyard.models.v1.ModelVersion.TagsEntry
+	75,  // 9: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	8,   // 10: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
+	9,   // 11: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
+	10,  // 12: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
+	11,  // 13: switchyard.models.v1.VersionSpec.reviewers:type_name -> switchyard.models.v1.ReviewerRecord
+	12,  // 14: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
+	7,   // 15: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	77,  // 16: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	5,   // 17: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
+	78,  // 18: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	77,  // 19: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	7,   // 20: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
+	78,  // 21: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	7,   // 22: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	6,   // 23: switchyard.models.v1.SetAliasResponse.alias:type_name -> switchyard.models.v1.ModelAlias
+	72,  // 24: switchyard.models.v1.TagVersionRequest.tags:type_name -> switchyard.models.v1.TagVersionRequest.TagsEntry
+	7,   // 25: switchyard.models.v1.TagVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	73,  // 26: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	1,   // 27: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
+	0,   // 28: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
+	79,  // 29: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	2,   // 30: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
+	76,  // 31: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	7,   // 32: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
+	3,   // 33: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
+	28,  // 34: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
+	29,  // 35: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
+	76,  // 36: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
+	75,  // 37: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 38: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
+	27,  // 39: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
+	28,  // 40: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
+	76,  // 41: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	64,  // 42: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	30,  // 43: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
+	7,   // 44: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
+	29,  // 45: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
+	76,  // 46: switchyard.models.v1.Deployment.champion_time:type_name -> google.protobuf.Timestamp
+	28,  // 47: switchyard.models.v1.Deployment.previous_certificates:type_name -> switchyard.models.v1.Certificate
+	75,  // 48: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	27,  // 49: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	31,  // 50: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	75,  // 51: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	27,  // 52: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	31,  // 53: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	75,  // 54: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	76,  // 55: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	31,  // 56: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	75,  // 57: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	31,  // 58: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	76,  // 59: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	75,  // 60: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 61: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	31,  // 62: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	75,  // 63: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 64: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	76,  // 65: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	76,  // 66: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	77,  // 67: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	40,  // 68: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	78,  // 69: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	75,  // 70: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	77,  // 71: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	31,  // 72: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	78,  // 73: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	31,  // 74: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	80,  // 75: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	49,  // 76: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	75,  // 77: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 78: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
+	29,  // 79: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
+	31,  // 80: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	75,  // 81: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	31,  // 82: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	75,  // 83: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
+	31,  // 84: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	75,  // 85: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
+	61,  // 86: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
+	74,  // 87: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
+	59,  // 88: switchyard.models.v1.Arm.audits:type_name -> switchyard.models.v1.AuditCount
+	75,  // 89: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
+	58,  // 90: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
+	58,  // 91: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
+	60,  // 92: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
+	76,  // 93: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
+	76,  // 94: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
+	76,  // 95: switchyard.models.v1.Comparison.trial_time:type_name -> google.protobuf.Timestamp
+	61,  // 96: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
+	76,  // 97: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	75,  // 98: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	31,  // 99: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	75,  // 100: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	31,  // 101: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	27,  // 102: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	28,  // 103: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	27,  // 104: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	7,   // 105: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	13,  // 106: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	15,  // 107: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	17,  // 108: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	19,  // 109: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	21,  // 110: switchyard.models.v1.ModelService.SetAlias:input_type -> switchyard.models.v1.SetAliasRequest
+	23,  // 111: switchyard.models.v1.ModelService.TagVersion:input_type -> switchyard.models.v1.TagVersionRequest
+	25,  // 112: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	47,  // 113: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	32,  // 114: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	34,  // 115: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	38,  // 116: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	41,  // 117: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	50,  // 118: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
+	52,  // 119: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
+	54,  // 120: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
+	56,  // 121: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
+	62,  // 122: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
+	36,  // 123: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	43,  // 124: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	65,  // 125: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	67,  // 126: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	69,  // 127: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	45,  // 128: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	14,  // 129: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	16,  // 130: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	18,  // 131: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	20,  // 132: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	22,  // 133: switchyard.models.v1.ModelService.SetAlias:output_type -> switchyard.models.v1.SetAliasResponse
+	24,  // 134: switchyard.models.v1.ModelService.TagVersion:output_type -> switchyard.models.v1.TagVersionResponse
+	26,  // 135: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	48,  // 136: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	33,  // 137: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	35,  // 138: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	39,  // 139: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	42,  // 140: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	51,  // 141: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
+	53,  // 142: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
+	55,  // 143: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
+	57,  // 144: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
+	63,  // 145: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
+	37,  // 146: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	44,  // 147: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	66,  // 148: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	68,  // 149: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	70,  // 150: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	46,  // 151: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	129, // [129:152] is the sub-list for method output_type
+	106, // [106:129] is the sub-list for method input_type
+	106, // [106:106] is the sub-list for extension type_name
+	106, // [106:106] is the sub-list for extension extendee
+	0,   // [0:106] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -5737,17 +6523,18 @@ func file_switchyard_models_v1_model_service_proto_init() {
 	if File_switchyard_models_v1_model_service_proto != nil {
 		return
 	}
-	file_switchyard_models_v1_model_service_proto_msgTypes[6].OneofWrappers = []any{
+	file_switchyard_models_v1_model_service_proto_msgTypes[8].OneofWrappers = []any{
 		(*RegisterVersionRequest_Spec)(nil),
 		(*RegisterVersionRequest_Chunk)(nil),
 	}
+	file_switchyard_models_v1_model_service_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   61,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,8 @@ const (
 	ModelService_ListModels_FullMethodName            = "/switchyard.models.v1.ModelService/ListModels"
 	ModelService_ListVersions_FullMethodName          = "/switchyard.models.v1.ModelService/ListVersions"
 	ModelService_GetVersion_FullMethodName            = "/switchyard.models.v1.ModelService/GetVersion"
+	ModelService_SetAlias_FullMethodName              = "/switchyard.models.v1.ModelService/SetAlias"
+	ModelService_TagVersion_FullMethodName            = "/switchyard.models.v1.ModelService/TagVersion"
 	ModelService_DownloadArtifact_FullMethodName      = "/switchyard.models.v1.ModelService/DownloadArtifact"
 	ModelService_ExplainVersion_FullMethodName        = "/switchyard.models.v1.ModelService/ExplainVersion"
 	ModelService_Deploy_FullMethodName                = "/switchyard.models.v1.ModelService/Deploy"
@@ -66,6 +68,16 @@ type ModelServiceClient interface {
 	//
 	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*GetVersionResponse, error)
+	// SetAlias lets a name stand for a version of a model, such as "candidate" or "last-good", or for none any more. Wherever a request names a model and a version, the model may be written
+	// as "support@candidate" and the version left at 0: it is then the one that the alias stands for at that moment. What is deployed stays when the alias moves on. Every move is an entry of the ledger of
+	// deployments, with who and why.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, NOT_FOUND (the alias that is to be deleted never was), VERSION_CONFLICT (names who was first) and QUOTA_EXCEEDED (64 aliases).
+	SetAlias(ctx context.Context, in *SetAliasRequest, opts ...grpc.CallOption) (*SetAliasResponse, error)
+	// TagVersion changes the tags and notes of a version. They say what people think of it; the version, its digest and what is deployed stay as they are.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT and QUOTA_EXCEEDED (32 tags).
+	TagVersion(ctx context.Context, in *TagVersionRequest, opts ...grpc.CallOption) (*TagVersionResponse, error)
 	// DownloadArtifact sends the artifact of a version in pieces of at most 1 MiB.
 	//
 	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
@@ -110,7 +122,8 @@ type ModelServiceClient interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (the version is not on trial), VERSION_CONFLICT and PROMOTION_REFUSED, which names what is missing.
 	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteResponse, error)
-	// GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+	// GetComparison returns how a version on trial, or the champion against the one before, has done so far. Where both answer, it compares what people found in audits of each, with bounds that may be
+	// looked at any time.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
 	GetComparison(ctx context.Context, in *GetComparisonRequest, opts ...grpc.CallOption) (*GetComparisonResponse, error)
@@ -124,7 +137,7 @@ type ModelServiceClient interface {
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(ctx context.Context, in *ListDeploymentsRequest, opts ...grpc.CallOption) (*ListDeploymentsResponse, error)
 	// HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
-	// The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+	// The service that watches the live error calls it by itself when audits prove that the promise is broken; of a version on trial it ends the trial. Rules go on to decide. Halting what is halted
 	// changes nothing.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND.
@@ -188,6 +201,26 @@ func (c *modelServiceClient) GetVersion(ctx context.Context, in *GetVersionReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetVersionResponse)
 	err := c.cc.Invoke(ctx, ModelService_GetVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) SetAlias(ctx context.Context, in *SetAliasRequest, opts ...grpc.CallOption) (*SetAliasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAliasResponse)
+	err := c.cc.Invoke(ctx, ModelService_SetAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) TagVersion(ctx context.Context, in *TagVersionRequest, opts ...grpc.CallOption) (*TagVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TagVersionResponse)
+	err := c.cc.Invoke(ctx, ModelService_TagVersion_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -404,6 +437,16 @@ type ModelServiceServer interface {
 	//
 	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
 	GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error)
+	// SetAlias lets a name stand for a version of a model, such as "candidate" or "last-good", or for none any more. Wherever a request names a model and a version, the model may be written
+	// as "support@candidate" and the version left at 0: it is then the one that the alias stands for at that moment. What is deployed stays when the alias moves on. Every move is an entry of the ledger of
+	// deployments, with who and why.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, NOT_FOUND (the alias that is to be deleted never was), VERSION_CONFLICT (names who was first) and QUOTA_EXCEEDED (64 aliases).
+	SetAlias(context.Context, *SetAliasRequest) (*SetAliasResponse, error)
+	// TagVersion changes the tags and notes of a version. They say what people think of it; the version, its digest and what is deployed stay as they are.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT and QUOTA_EXCEEDED (32 tags).
+	TagVersion(context.Context, *TagVersionRequest) (*TagVersionResponse, error)
 	// DownloadArtifact sends the artifact of a version in pieces of at most 1 MiB.
 	//
 	// Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
@@ -448,7 +491,8 @@ type ModelServiceServer interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (the version is not on trial), VERSION_CONFLICT and PROMOTION_REFUSED, which names what is missing.
 	Promote(context.Context, *PromoteRequest) (*PromoteResponse, error)
-	// GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+	// GetComparison returns how a version on trial, or the champion against the one before, has done so far. Where both answer, it compares what people found in audits of each, with bounds that may be
+	// looked at any time.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
 	GetComparison(context.Context, *GetComparisonRequest) (*GetComparisonResponse, error)
@@ -462,7 +506,7 @@ type ModelServiceServer interface {
 	// ListDeployments lists the deployments of the project by operation and name.
 	ListDeployments(context.Context, *ListDeploymentsRequest) (*ListDeploymentsResponse, error)
 	// HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
-	// The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+	// The service that watches the live error calls it by itself when audits prove that the promise is broken; of a version on trial it ends the trial. Rules go on to decide. Halting what is halted
 	// changes nothing.
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND.
@@ -500,6 +544,12 @@ func (UnimplementedModelServiceServer) ListVersions(context.Context, *ListVersio
 }
 func (UnimplementedModelServiceServer) GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetVersion not implemented")
+}
+func (UnimplementedModelServiceServer) SetAlias(context.Context, *SetAliasRequest) (*SetAliasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAlias not implemented")
+}
+func (UnimplementedModelServiceServer) TagVersion(context.Context, *TagVersionRequest) (*TagVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TagVersion not implemented")
 }
 func (UnimplementedModelServiceServer) DownloadArtifact(*DownloadArtifactRequest, grpc.ServerStreamingServer[DownloadArtifactResponse]) error {
 	return status.Error(codes.Unimplemented, "method DownloadArtifact not implemented")
@@ -630,6 +680,42 @@ func _ModelService_GetVersion_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ModelServiceServer).GetVersion(ctx, req.(*GetVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_SetAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).SetAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_SetAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).SetAlias(ctx, req.(*SetAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_TagVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TagVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).TagVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_TagVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).TagVersion(ctx, req.(*TagVersionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -944,6 +1030,14 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetVersion",
 			Handler:    _ModelService_GetVersion_Handler,
+		},
+		{
+			MethodName: "SetAlias",
+			Handler:    _ModelService_SetAlias_Handler,
+		},
+		{
+			MethodName: "TagVersion",
+			Handler:    _ModelService_TagVersion_Handler,
 		},
 		{
 			MethodName: "ExplainVersion",

@@ -1206,7 +1206,9 @@ type Alternative struct {
 	// Another version of the model that answers; 0 for the one that answers now. It scores the recorded inputs again.
 	Version int32 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	// Price of a wrong automated decision, in millionths of the policy's currency: what the alternative would have cost is told with it.
-	ErrorMicros   int64 `protobuf:"varint,7,opt,name=error_micros,json=errorMicros,proto3" json:"error_micros,omitempty"`
+	ErrorMicros int64 `protobuf:"varint,7,opt,name=error_micros,json=errorMicros,proto3" json:"error_micros,omitempty"`
+	// An alias of the model that answers, in the place of version.
+	Alias         string `protobuf:"bytes,8,opt,name=alias,proto3" json:"alias,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1288,6 +1290,13 @@ func (x *Alternative) GetErrorMicros() int64 {
 		return x.ErrorMicros
 	}
 	return 0
+}
+
+func (x *Alternative) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
 }
 
 // EvaluatePolicyRequest names decisions and an alternative.
@@ -1869,7 +1878,7 @@ const file_switchyard_monitoring_v1_monitoring_service_proto_rawDesc = "" +
 	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x8d\x01\n" +
 	"\x14ListPromisesResponse\x12=\n" +
 	"\bpromises\x18\x01 \x03(\v2!.switchyard.monitoring.v1.PromiseR\bpromises\x126\n" +
-	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\x8c\x04\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page\"\xab\x04\n" +
 	"\vAlternative\x124\n" +
 	"\tmax_error\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xe0?)\x00\x00\x00\x00\x00\x00\x00\x00R\bmaxError\x127\n" +
 	"\n" +
@@ -1881,7 +1890,8 @@ const file_switchyard_monitoring_v1_monitoring_service_proto_rawDesc = "" +
 	"thresholds\x18\x05 \x03(\v25.switchyard.monitoring.v1.Alternative.ThresholdsEntryB%\xbaH\"\x9a\x01\x1f\x10d\"\x05r\x03\x18\x80\x02*\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
 	"thresholds\x12!\n" +
 	"\aversion\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12*\n" +
-	"\ferror_micros\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\verrorMicros\x1a=\n" +
+	"\ferror_micros\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00R\verrorMicros\x12\x1d\n" +
+	"\x05alias\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x05alias\x1a=\n" +
 	"\x0fThresholdsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa3\x03\n" +

@@ -45,6 +45,9 @@ const (
 	ItemState_ITEM_STATE_CLOSED ItemState = 4
 	// It was taken out without a verdict.
 	ItemState_ITEM_STATE_WITHDRAWN ItemState = 5
+	// It was closed or withdrawn longer ago than the project keeps such items (review.retention). The queue only knows that it was there; its verdicts are in the lake. GetItem
+	// alone answers with this state, and with no more than operation, deployment, kind, round and times.
+	ItemState_ITEM_STATE_RETIRED ItemState = 6
 )
 
 // Enum value maps for ItemState.
@@ -56,6 +59,7 @@ var (
 		3: "ITEM_STATE_DECIDED",
 		4: "ITEM_STATE_CLOSED",
 		5: "ITEM_STATE_WITHDRAWN",
+		6: "ITEM_STATE_RETIRED",
 	}
 	ItemState_value = map[string]int32{
 		"ITEM_STATE_UNSPECIFIED": 0,
@@ -64,6 +68,7 @@ var (
 		"ITEM_STATE_DECIDED":     3,
 		"ITEM_STATE_CLOSED":      4,
 		"ITEM_STATE_WITHDRAWN":   5,
+		"ITEM_STATE_RETIRED":     6,
 	}
 )
 
@@ -385,7 +390,9 @@ type ReviewItem struct {
 	// The answers that differ, without their authors; only while an item waits for its third person.
 	Opinions []*Opinion `protobuf:"bytes,30,rep,name=opinions,proto3" json:"opinions,omitempty"`
 	// True for the copy of a test item; shown only to callers who hold review:write.
-	Gold          bool `protobuf:"varint,31,opt,name=gold,proto3" json:"gold,omitempty"`
+	Gold bool `protobuf:"varint,31,opt,name=gold,proto3" json:"gold,omitempty"`
+	// When it was taken out of the queue's tables; absent before.
+	RetireTime    *timestamppb.Timestamp `protobuf:"bytes,32,opt,name=retire_time,json=retireTime,proto3" json:"retire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -635,6 +642,13 @@ func (x *ReviewItem) GetGold() bool {
 		return x.Gold
 	}
 	return false
+}
+
+func (x *ReviewItem) GetRetireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RetireTime
+	}
+	return nil
 }
 
 // Opinion is an answer without its author.
@@ -6035,7 +6049,7 @@ var File_switchyard_review_v1_review_service_proto protoreflect.FileDescriptor
 
 const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\n" +
-	")switchyard/review/v1/review_service.proto\x12\x14switchyard.review.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a1switchyard/moderation/v1/moderation_service.proto\"\x9d\v\n" +
+	")switchyard/review/v1/review_service.proto\x12\x14switchyard.review.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fswitchyard/common/v1/data.proto\x1a#switchyard/common/v1/decision.proto\x1a\x1fswitchyard/common/v1/page.proto\x1a!switchyard/common/v1/policy.proto\x1a1switchyard/moderation/v1/moderation_service.proto\"\xda\v\n" +
 	"\n" +
 	"ReviewItem\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12=\n" +
@@ -6076,7 +6090,9 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"close_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12\x14\n" +
 	"\x05round\x18\x1d \x01(\x05R\x05round\x129\n" +
 	"\bopinions\x18\x1e \x03(\v2\x1d.switchyard.review.v1.OpinionR\bopinions\x12\x12\n" +
-	"\x04gold\x18\x1f \x01(\bR\x04gold\"\x8d\x01\n" +
+	"\x04gold\x18\x1f \x01(\bR\x04gold\x12;\n" +
+	"\vretire_time\x18  \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"retireTime\"\x8d\x01\n" +
 	"\aOpinion\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\tR\x06labels\x128\n" +
 	"\x06action\x18\x02 \x01(\x0e2 .switchyard.moderation.v1.ActionR\x06action\x12\x16\n" +
@@ -6555,14 +6571,15 @@ const file_switchyard_review_v1_review_service_proto_rawDesc = "" +
 	"\x04page\x18\x02 \x01(\v2!.switchyard.common.v1.PageRequestR\x04page\"\x8a\x01\n" +
 	"\x14ListFeedbackResponse\x12:\n" +
 	"\bfeedback\x18\x01 \x03(\v2\x1e.switchyard.review.v1.FeedbackR\bfeedback\x126\n" +
-	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page*\x9c\x01\n" +
+	"\x04page\x18\x02 \x01(\v2\".switchyard.common.v1.PageResponseR\x04page*\xb4\x01\n" +
 	"\tItemState\x12\x1a\n" +
 	"\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fITEM_STATE_OPEN\x10\x01\x12\x15\n" +
 	"\x11ITEM_STATE_LEASED\x10\x02\x12\x16\n" +
 	"\x12ITEM_STATE_DECIDED\x10\x03\x12\x15\n" +
 	"\x11ITEM_STATE_CLOSED\x10\x04\x12\x18\n" +
-	"\x14ITEM_STATE_WITHDRAWN\x10\x05*f\n" +
+	"\x14ITEM_STATE_WITHDRAWN\x10\x05\x12\x16\n" +
+	"\x12ITEM_STATE_RETIRED\x10\x06*f\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ITEM_KIND_REVIEW\x10\x01\x12\x13\n" +
@@ -6784,179 +6801,180 @@ var file_switchyard_review_v1_review_service_proto_depIdxs = []int32{
 	80,  // 14: switchyard.review.v1.ReviewItem.undo_until:type_name -> google.protobuf.Timestamp
 	80,  // 15: switchyard.review.v1.ReviewItem.close_time:type_name -> google.protobuf.Timestamp
 	5,   // 16: switchyard.review.v1.ReviewItem.opinions:type_name -> switchyard.review.v1.Opinion
-	84,  // 17: switchyard.review.v1.Opinion.action:type_name -> switchyard.moderation.v1.Action
-	80,  // 18: switchyard.review.v1.Lease.lease_time:type_name -> google.protobuf.Timestamp
-	80,  // 19: switchyard.review.v1.Lease.expire_time:type_name -> google.protobuf.Timestamp
-	84,  // 20: switchyard.review.v1.Answer.action:type_name -> switchyard.moderation.v1.Action
-	87,  // 21: switchyard.review.v1.Answer.time_spent:type_name -> google.protobuf.Duration
-	79,  // 22: switchyard.review.v1.Verdict.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 23: switchyard.review.v1.Verdict.answer:type_name -> switchyard.review.v1.Answer
-	2,   // 24: switchyard.review.v1.Verdict.role:type_name -> switchyard.review.v1.VerdictRole
-	80,  // 25: switchyard.review.v1.Verdict.submit_time:type_name -> google.protobuf.Timestamp
-	81,  // 26: switchyard.review.v1.Verdict.outcome:type_name -> switchyard.common.v1.Outcome
-	88,  // 27: switchyard.review.v1.Verdict.audit:type_name -> switchyard.common.v1.Audit
-	80,  // 28: switchyard.review.v1.Verdict.decide_time:type_name -> google.protobuf.Timestamp
-	9,   // 29: switchyard.review.v1.Verdict.selection:type_name -> switchyard.review.v1.Selection
-	79,  // 30: switchyard.review.v1.Feedback.operation:type_name -> switchyard.common.v1.Operation
-	84,  // 31: switchyard.review.v1.Feedback.action:type_name -> switchyard.moderation.v1.Action
-	80,  // 32: switchyard.review.v1.Feedback.observe_time:type_name -> google.protobuf.Timestamp
-	80,  // 33: switchyard.review.v1.Feedback.submit_time:type_name -> google.protobuf.Timestamp
-	79,  // 34: switchyard.review.v1.ItemEvent.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 35: switchyard.review.v1.ItemEvent.kind:type_name -> switchyard.review.v1.HistoryKind
-	80,  // 36: switchyard.review.v1.ItemEvent.time:type_name -> google.protobuf.Timestamp
-	80,  // 37: switchyard.review.v1.HistoryEntry.time:type_name -> google.protobuf.Timestamp
-	3,   // 38: switchyard.review.v1.HistoryEntry.kind:type_name -> switchyard.review.v1.HistoryKind
-	87,  // 39: switchyard.review.v1.QueueSettings.age_doubling:type_name -> google.protobuf.Duration
-	77,  // 40: switchyard.review.v1.QueueSettings.label_harm:type_name -> switchyard.review.v1.QueueSettings.LabelHarmEntry
-	87,  // 41: switchyard.review.v1.QueueSettings.due_after:type_name -> google.protobuf.Duration
-	87,  // 42: switchyard.review.v1.QueueSettings.lease:type_name -> google.protobuf.Duration
-	87,  // 43: switchyard.review.v1.QueueSettings.undo_window:type_name -> google.protobuf.Duration
-	78,  // 44: switchyard.review.v1.QueueSettings.label_skills:type_name -> switchyard.review.v1.QueueSettings.LabelSkillsEntry
-	79,  // 45: switchyard.review.v1.Queue.operation:type_name -> switchyard.common.v1.Operation
-	13,  // 46: switchyard.review.v1.Queue.settings:type_name -> switchyard.review.v1.QueueSettings
-	14,  // 47: switchyard.review.v1.Queue.counts:type_name -> switchyard.review.v1.QueueCounts
-	80,  // 48: switchyard.review.v1.Queue.oldest_open_time:type_name -> google.protobuf.Timestamp
-	80,  // 49: switchyard.review.v1.Queue.update_time:type_name -> google.protobuf.Timestamp
-	79,  // 50: switchyard.review.v1.LeaseItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	87,  // 51: switchyard.review.v1.LeaseItemsRequest.lease:type_name -> google.protobuf.Duration
-	87,  // 52: switchyard.review.v1.LeaseItemsRequest.wait:type_name -> google.protobuf.Duration
-	4,   // 53: switchyard.review.v1.LeaseItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
-	87,  // 54: switchyard.review.v1.LeaseItemRequest.lease:type_name -> google.protobuf.Duration
-	4,   // 55: switchyard.review.v1.LeaseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	87,  // 56: switchyard.review.v1.ExtendLeaseRequest.lease:type_name -> google.protobuf.Duration
-	80,  // 57: switchyard.review.v1.ExtendLeaseResponse.expire_time:type_name -> google.protobuf.Timestamp
-	7,   // 58: switchyard.review.v1.SubmitVerdictRequest.answer:type_name -> switchyard.review.v1.Answer
-	8,   // 59: switchyard.review.v1.SubmitVerdictResponse.verdict:type_name -> switchyard.review.v1.Verdict
-	80,  // 60: switchyard.review.v1.SubmitVerdictResponse.undo_until:type_name -> google.protobuf.Timestamp
-	7,   // 61: switchyard.review.v1.SubmitVerdictsRequest.answer:type_name -> switchyard.review.v1.Answer
-	8,   // 62: switchyard.review.v1.GroupResult.verdict:type_name -> switchyard.review.v1.Verdict
-	89,  // 63: switchyard.review.v1.GroupResult.error:type_name -> switchyard.common.v1.ItemError
-	27,  // 64: switchyard.review.v1.SubmitVerdictsResponse.results:type_name -> switchyard.review.v1.GroupResult
-	80,  // 65: switchyard.review.v1.SubmitVerdictsResponse.undo_until:type_name -> google.protobuf.Timestamp
-	4,   // 66: switchyard.review.v1.UndoVerdictResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	79,  // 67: switchyard.review.v1.ListItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	0,   // 68: switchyard.review.v1.ListItemsRequest.state:type_name -> switchyard.review.v1.ItemState
-	1,   // 69: switchyard.review.v1.ListItemsRequest.kind:type_name -> switchyard.review.v1.ItemKind
-	80,  // 70: switchyard.review.v1.ListItemsRequest.decided_after:type_name -> google.protobuf.Timestamp
-	80,  // 71: switchyard.review.v1.ListItemsRequest.decided_before:type_name -> google.protobuf.Timestamp
-	90,  // 72: switchyard.review.v1.ListItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	4,   // 73: switchyard.review.v1.ListItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
-	91,  // 74: switchyard.review.v1.ListItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	4,   // 75: switchyard.review.v1.GetItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	8,   // 76: switchyard.review.v1.GetItemResponse.verdicts:type_name -> switchyard.review.v1.Verdict
-	12,  // 77: switchyard.review.v1.GetItemResponse.history:type_name -> switchyard.review.v1.HistoryEntry
-	10,  // 78: switchyard.review.v1.GetItemResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	4,   // 79: switchyard.review.v1.SimilarItem.item:type_name -> switchyard.review.v1.ReviewItem
-	36,  // 80: switchyard.review.v1.ListSimilarItemsResponse.items:type_name -> switchyard.review.v1.SimilarItem
-	4,   // 81: switchyard.review.v1.ReopenItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	4,   // 82: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	4,   // 83: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
-	79,  // 84: switchyard.review.v1.SelectItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	45,  // 85: switchyard.review.v1.SelectItemsResponse.chosen:type_name -> switchyard.review.v1.SelectedItem
-	90,  // 86: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	15,  // 87: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
-	91,  // 88: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	79,  // 89: switchyard.review.v1.GetQueueRequest.operation:type_name -> switchyard.common.v1.Operation
-	15,  // 90: switchyard.review.v1.GetQueueResponse.queue:type_name -> switchyard.review.v1.Queue
-	79,  // 91: switchyard.review.v1.UpdateQueueRequest.operation:type_name -> switchyard.common.v1.Operation
-	13,  // 92: switchyard.review.v1.UpdateQueueRequest.settings:type_name -> switchyard.review.v1.QueueSettings
-	15,  // 93: switchyard.review.v1.UpdateQueueResponse.queue:type_name -> switchyard.review.v1.Queue
-	79,  // 94: switchyard.review.v1.GetQueueStatsRequest.operation:type_name -> switchyard.common.v1.Operation
-	80,  // 95: switchyard.review.v1.GetQueueStatsRequest.since:type_name -> google.protobuf.Timestamp
-	80,  // 96: switchyard.review.v1.GetQueueStatsRequest.until:type_name -> google.protobuf.Timestamp
-	14,  // 97: switchyard.review.v1.GetQueueStatsResponse.counts:type_name -> switchyard.review.v1.QueueCounts
-	87,  // 98: switchyard.review.v1.GetQueueStatsResponse.time_spent:type_name -> google.protobuf.Duration
-	87,  // 99: switchyard.review.v1.GetQueueStatsResponse.time_spent_median:type_name -> google.protobuf.Duration
-	87,  // 100: switchyard.review.v1.GetQueueStatsResponse.wait_median:type_name -> google.protobuf.Duration
-	87,  // 101: switchyard.review.v1.GetQueueStatsResponse.wait_p90:type_name -> google.protobuf.Duration
-	79,  // 102: switchyard.review.v1.GetAgreementRequest.operation:type_name -> switchyard.common.v1.Operation
-	80,  // 103: switchyard.review.v1.GetAgreementRequest.since:type_name -> google.protobuf.Timestamp
-	56,  // 104: switchyard.review.v1.GetAgreementResponse.pairs:type_name -> switchyard.review.v1.PairAgreement
-	57,  // 105: switchyard.review.v1.GetAgreementResponse.reviewers:type_name -> switchyard.review.v1.ReviewerQuality
-	79,  // 106: switchyard.review.v1.WatchQueuesRequest.operation:type_name -> switchyard.common.v1.Operation
-	15,  // 107: switchyard.review.v1.WatchQueuesResponse.queue:type_name -> switchyard.review.v1.Queue
-	79,  // 108: switchyard.review.v1.GoldItem.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 109: switchyard.review.v1.GoldItem.answer:type_name -> switchyard.review.v1.Answer
-	80,  // 110: switchyard.review.v1.GoldItem.create_time:type_name -> google.protobuf.Timestamp
-	85,  // 111: switchyard.review.v1.GoldItem.input:type_name -> switchyard.common.v1.RecordedInput
-	7,   // 112: switchyard.review.v1.CreateGoldItemRequest.answer:type_name -> switchyard.review.v1.Answer
-	61,  // 113: switchyard.review.v1.CreateGoldItemResponse.gold:type_name -> switchyard.review.v1.GoldItem
-	79,  // 114: switchyard.review.v1.ListGoldItemsRequest.operation:type_name -> switchyard.common.v1.Operation
-	90,  // 115: switchyard.review.v1.ListGoldItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	61,  // 116: switchyard.review.v1.ListGoldItemsResponse.gold:type_name -> switchyard.review.v1.GoldItem
-	91,  // 117: switchyard.review.v1.ListGoldItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	87,  // 118: switchyard.review.v1.Reviewer.time_spent:type_name -> google.protobuf.Duration
-	80,  // 119: switchyard.review.v1.Reviewer.last_verdict_time:type_name -> google.protobuf.Timestamp
-	80,  // 120: switchyard.review.v1.ListReviewersRequest.since:type_name -> google.protobuf.Timestamp
-	90,  // 121: switchyard.review.v1.ListReviewersRequest.page:type_name -> switchyard.common.v1.PageRequest
-	68,  // 122: switchyard.review.v1.ListReviewersResponse.reviewers:type_name -> switchyard.review.v1.Reviewer
-	91,  // 123: switchyard.review.v1.ListReviewersResponse.page:type_name -> switchyard.common.v1.PageResponse
-	68,  // 124: switchyard.review.v1.UpdateReviewerResponse.reviewer:type_name -> switchyard.review.v1.Reviewer
-	84,  // 125: switchyard.review.v1.SubmitFeedbackRequest.action:type_name -> switchyard.moderation.v1.Action
-	80,  // 126: switchyard.review.v1.SubmitFeedbackRequest.observe_time:type_name -> google.protobuf.Timestamp
-	10,  // 127: switchyard.review.v1.SubmitFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	90,  // 128: switchyard.review.v1.ListFeedbackRequest.page:type_name -> switchyard.common.v1.PageRequest
-	10,  // 129: switchyard.review.v1.ListFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
-	91,  // 130: switchyard.review.v1.ListFeedbackResponse.page:type_name -> switchyard.common.v1.PageResponse
-	16,  // 131: switchyard.review.v1.ReviewService.LeaseItems:input_type -> switchyard.review.v1.LeaseItemsRequest
-	18,  // 132: switchyard.review.v1.ReviewService.LeaseItem:input_type -> switchyard.review.v1.LeaseItemRequest
-	20,  // 133: switchyard.review.v1.ReviewService.ExtendLease:input_type -> switchyard.review.v1.ExtendLeaseRequest
-	22,  // 134: switchyard.review.v1.ReviewService.ReleaseItem:input_type -> switchyard.review.v1.ReleaseItemRequest
-	24,  // 135: switchyard.review.v1.ReviewService.SubmitVerdict:input_type -> switchyard.review.v1.SubmitVerdictRequest
-	26,  // 136: switchyard.review.v1.ReviewService.SubmitVerdicts:input_type -> switchyard.review.v1.SubmitVerdictsRequest
-	29,  // 137: switchyard.review.v1.ReviewService.UndoVerdict:input_type -> switchyard.review.v1.UndoVerdictRequest
-	31,  // 138: switchyard.review.v1.ReviewService.ListItems:input_type -> switchyard.review.v1.ListItemsRequest
-	33,  // 139: switchyard.review.v1.ReviewService.GetItem:input_type -> switchyard.review.v1.GetItemRequest
-	35,  // 140: switchyard.review.v1.ReviewService.ListSimilarItems:input_type -> switchyard.review.v1.ListSimilarItemsRequest
-	38,  // 141: switchyard.review.v1.ReviewService.ReopenItem:input_type -> switchyard.review.v1.ReopenItemRequest
-	40,  // 142: switchyard.review.v1.ReviewService.WithdrawItem:input_type -> switchyard.review.v1.WithdrawItemRequest
-	44,  // 143: switchyard.review.v1.ReviewService.SelectItems:input_type -> switchyard.review.v1.SelectItemsRequest
-	42,  // 144: switchyard.review.v1.ReviewService.PrioritiseItem:input_type -> switchyard.review.v1.PrioritiseItemRequest
-	47,  // 145: switchyard.review.v1.ReviewService.ListQueues:input_type -> switchyard.review.v1.ListQueuesRequest
-	49,  // 146: switchyard.review.v1.ReviewService.GetQueue:input_type -> switchyard.review.v1.GetQueueRequest
-	51,  // 147: switchyard.review.v1.ReviewService.UpdateQueue:input_type -> switchyard.review.v1.UpdateQueueRequest
-	53,  // 148: switchyard.review.v1.ReviewService.GetQueueStats:input_type -> switchyard.review.v1.GetQueueStatsRequest
-	55,  // 149: switchyard.review.v1.ReviewService.GetAgreement:input_type -> switchyard.review.v1.GetAgreementRequest
-	59,  // 150: switchyard.review.v1.ReviewService.WatchQueues:input_type -> switchyard.review.v1.WatchQueuesRequest
-	62,  // 151: switchyard.review.v1.ReviewService.CreateGoldItem:input_type -> switchyard.review.v1.CreateGoldItemRequest
-	64,  // 152: switchyard.review.v1.ReviewService.ListGoldItems:input_type -> switchyard.review.v1.ListGoldItemsRequest
-	66,  // 153: switchyard.review.v1.ReviewService.DeleteGoldItem:input_type -> switchyard.review.v1.DeleteGoldItemRequest
-	69,  // 154: switchyard.review.v1.ReviewService.ListReviewers:input_type -> switchyard.review.v1.ListReviewersRequest
-	71,  // 155: switchyard.review.v1.ReviewService.UpdateReviewer:input_type -> switchyard.review.v1.UpdateReviewerRequest
-	73,  // 156: switchyard.review.v1.ReviewService.SubmitFeedback:input_type -> switchyard.review.v1.SubmitFeedbackRequest
-	75,  // 157: switchyard.review.v1.ReviewService.ListFeedback:input_type -> switchyard.review.v1.ListFeedbackRequest
-	17,  // 158: switchyard.review.v1.ReviewService.LeaseItems:output_type -> switchyard.review.v1.LeaseItemsResponse
-	19,  // 159: switchyard.review.v1.ReviewService.LeaseItem:output_type -> switchyard.review.v1.LeaseItemResponse
-	21,  // 160: switchyard.review.v1.ReviewService.ExtendLease:output_type -> switchyard.review.v1.ExtendLeaseResponse
-	23,  // 161: switchyard.review.v1.ReviewService.ReleaseItem:output_type -> switchyard.review.v1.ReleaseItemResponse
-	25,  // 162: switchyard.review.v1.ReviewService.SubmitVerdict:output_type -> switchyard.review.v1.SubmitVerdictResponse
-	28,  // 163: switchyard.review.v1.ReviewService.SubmitVerdicts:output_type -> switchyard.review.v1.SubmitVerdictsResponse
-	30,  // 164: switchyard.review.v1.ReviewService.UndoVerdict:output_type -> switchyard.review.v1.UndoVerdictResponse
-	32,  // 165: switchyard.review.v1.ReviewService.ListItems:output_type -> switchyard.review.v1.ListItemsResponse
-	34,  // 166: switchyard.review.v1.ReviewService.GetItem:output_type -> switchyard.review.v1.GetItemResponse
-	37,  // 167: switchyard.review.v1.ReviewService.ListSimilarItems:output_type -> switchyard.review.v1.ListSimilarItemsResponse
-	39,  // 168: switchyard.review.v1.ReviewService.ReopenItem:output_type -> switchyard.review.v1.ReopenItemResponse
-	41,  // 169: switchyard.review.v1.ReviewService.WithdrawItem:output_type -> switchyard.review.v1.WithdrawItemResponse
-	46,  // 170: switchyard.review.v1.ReviewService.SelectItems:output_type -> switchyard.review.v1.SelectItemsResponse
-	43,  // 171: switchyard.review.v1.ReviewService.PrioritiseItem:output_type -> switchyard.review.v1.PrioritiseItemResponse
-	48,  // 172: switchyard.review.v1.ReviewService.ListQueues:output_type -> switchyard.review.v1.ListQueuesResponse
-	50,  // 173: switchyard.review.v1.ReviewService.GetQueue:output_type -> switchyard.review.v1.GetQueueResponse
-	52,  // 174: switchyard.review.v1.ReviewService.UpdateQueue:output_type -> switchyard.review.v1.UpdateQueueResponse
-	54,  // 175: switchyard.review.v1.ReviewService.GetQueueStats:output_type -> switchyard.review.v1.GetQueueStatsResponse
-	58,  // 176: switchyard.review.v1.ReviewService.GetAgreement:output_type -> switchyard.review.v1.GetAgreementResponse
-	60,  // 177: switchyard.review.v1.ReviewService.WatchQueues:output_type -> switchyard.review.v1.WatchQueuesResponse
-	63,  // 178: switchyard.review.v1.ReviewService.CreateGoldItem:output_type -> switchyard.review.v1.CreateGoldItemResponse
-	65,  // 179: switchyard.review.v1.ReviewService.ListGoldItems:output_type -> switchyard.review.v1.ListGoldItemsResponse
-	67,  // 180: switchyard.review.v1.ReviewService.DeleteGoldItem:output_type -> switchyard.review.v1.DeleteGoldItemResponse
-	70,  // 181: switchyard.review.v1.ReviewService.ListReviewers:output_type -> switchyard.review.v1.ListReviewersResponse
-	72,  // 182: switchyard.review.v1.ReviewService.UpdateReviewer:output_type -> switchyard.review.v1.UpdateReviewerResponse
-	74,  // 183: switchyard.review.v1.ReviewService.SubmitFeedback:output_type -> switchyard.review.v1.SubmitFeedbackResponse
-	76,  // 184: switchyard.review.v1.ReviewService.ListFeedback:output_type -> switchyard.review.v1.ListFeedbackResponse
-	158, // [158:185] is the sub-list for method output_type
-	131, // [131:158] is the sub-list for method input_type
-	131, // [131:131] is the sub-list for extension type_name
-	131, // [131:131] is the sub-list for extension extendee
-	0,   // [0:131] is the sub-list for field type_name
+	80,  // 17: switchyard.review.v1.ReviewItem.retire_time:type_name -> google.protobuf.Timestamp
+	84,  // 18: switchyard.review.v1.Opinion.action:type_name -> switchyard.moderation.v1.Action
+	80,  // 19: switchyard.review.v1.Lease.lease_time:type_name -> google.protobuf.Timestamp
+	80,  // 20: switchyard.review.v1.Lease.expire_time:type_name -> google.protobuf.Timestamp
+	84,  // 21: switchyard.review.v1.Answer.action:type_name -> switchyard.moderation.v1.Action
+	87,  // 22: switchyard.review.v1.Answer.time_spent:type_name -> google.protobuf.Duration
+	79,  // 23: switchyard.review.v1.Verdict.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 24: switchyard.review.v1.Verdict.answer:type_name -> switchyard.review.v1.Answer
+	2,   // 25: switchyard.review.v1.Verdict.role:type_name -> switchyard.review.v1.VerdictRole
+	80,  // 26: switchyard.review.v1.Verdict.submit_time:type_name -> google.protobuf.Timestamp
+	81,  // 27: switchyard.review.v1.Verdict.outcome:type_name -> switchyard.common.v1.Outcome
+	88,  // 28: switchyard.review.v1.Verdict.audit:type_name -> switchyard.common.v1.Audit
+	80,  // 29: switchyard.review.v1.Verdict.decide_time:type_name -> google.protobuf.Timestamp
+	9,   // 30: switchyard.review.v1.Verdict.selection:type_name -> switchyard.review.v1.Selection
+	79,  // 31: switchyard.review.v1.Feedback.operation:type_name -> switchyard.common.v1.Operation
+	84,  // 32: switchyard.review.v1.Feedback.action:type_name -> switchyard.moderation.v1.Action
+	80,  // 33: switchyard.review.v1.Feedback.observe_time:type_name -> google.protobuf.Timestamp
+	80,  // 34: switchyard.review.v1.Feedback.submit_time:type_name -> google.protobuf.Timestamp
+	79,  // 35: switchyard.review.v1.ItemEvent.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 36: switchyard.review.v1.ItemEvent.kind:type_name -> switchyard.review.v1.HistoryKind
+	80,  // 37: switchyard.review.v1.ItemEvent.time:type_name -> google.protobuf.Timestamp
+	80,  // 38: switchyard.review.v1.HistoryEntry.time:type_name -> google.protobuf.Timestamp
+	3,   // 39: switchyard.review.v1.HistoryEntry.kind:type_name -> switchyard.review.v1.HistoryKind
+	87,  // 40: switchyard.review.v1.QueueSettings.age_doubling:type_name -> google.protobuf.Duration
+	77,  // 41: switchyard.review.v1.QueueSettings.label_harm:type_name -> switchyard.review.v1.QueueSettings.LabelHarmEntry
+	87,  // 42: switchyard.review.v1.QueueSettings.due_after:type_name -> google.protobuf.Duration
+	87,  // 43: switchyard.review.v1.QueueSettings.lease:type_name -> google.protobuf.Duration
+	87,  // 44: switchyard.review.v1.QueueSettings.undo_window:type_name -> google.protobuf.Duration
+	78,  // 45: switchyard.review.v1.QueueSettings.label_skills:type_name -> switchyard.review.v1.QueueSettings.LabelSkillsEntry
+	79,  // 46: switchyard.review.v1.Queue.operation:type_name -> switchyard.common.v1.Operation
+	13,  // 47: switchyard.review.v1.Queue.settings:type_name -> switchyard.review.v1.QueueSettings
+	14,  // 48: switchyard.review.v1.Queue.counts:type_name -> switchyard.review.v1.QueueCounts
+	80,  // 49: switchyard.review.v1.Queue.oldest_open_time:type_name -> google.protobuf.Timestamp
+	80,  // 50: switchyard.review.v1.Queue.update_time:type_name -> google.protobuf.Timestamp
+	79,  // 51: switchyard.review.v1.LeaseItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	87,  // 52: switchyard.review.v1.LeaseItemsRequest.lease:type_name -> google.protobuf.Duration
+	87,  // 53: switchyard.review.v1.LeaseItemsRequest.wait:type_name -> google.protobuf.Duration
+	4,   // 54: switchyard.review.v1.LeaseItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
+	87,  // 55: switchyard.review.v1.LeaseItemRequest.lease:type_name -> google.protobuf.Duration
+	4,   // 56: switchyard.review.v1.LeaseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	87,  // 57: switchyard.review.v1.ExtendLeaseRequest.lease:type_name -> google.protobuf.Duration
+	80,  // 58: switchyard.review.v1.ExtendLeaseResponse.expire_time:type_name -> google.protobuf.Timestamp
+	7,   // 59: switchyard.review.v1.SubmitVerdictRequest.answer:type_name -> switchyard.review.v1.Answer
+	8,   // 60: switchyard.review.v1.SubmitVerdictResponse.verdict:type_name -> switchyard.review.v1.Verdict
+	80,  // 61: switchyard.review.v1.SubmitVerdictResponse.undo_until:type_name -> google.protobuf.Timestamp
+	7,   // 62: switchyard.review.v1.SubmitVerdictsRequest.answer:type_name -> switchyard.review.v1.Answer
+	8,   // 63: switchyard.review.v1.GroupResult.verdict:type_name -> switchyard.review.v1.Verdict
+	89,  // 64: switchyard.review.v1.GroupResult.error:type_name -> switchyard.common.v1.ItemError
+	27,  // 65: switchyard.review.v1.SubmitVerdictsResponse.results:type_name -> switchyard.review.v1.GroupResult
+	80,  // 66: switchyard.review.v1.SubmitVerdictsResponse.undo_until:type_name -> google.protobuf.Timestamp
+	4,   // 67: switchyard.review.v1.UndoVerdictResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	79,  // 68: switchyard.review.v1.ListItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	0,   // 69: switchyard.review.v1.ListItemsRequest.state:type_name -> switchyard.review.v1.ItemState
+	1,   // 70: switchyard.review.v1.ListItemsRequest.kind:type_name -> switchyard.review.v1.ItemKind
+	80,  // 71: switchyard.review.v1.ListItemsRequest.decided_after:type_name -> google.protobuf.Timestamp
+	80,  // 72: switchyard.review.v1.ListItemsRequest.decided_before:type_name -> google.protobuf.Timestamp
+	90,  // 73: switchyard.review.v1.ListItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	4,   // 74: switchyard.review.v1.ListItemsResponse.items:type_name -> switchyard.review.v1.ReviewItem
+	91,  // 75: switchyard.review.v1.ListItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	4,   // 76: switchyard.review.v1.GetItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	8,   // 77: switchyard.review.v1.GetItemResponse.verdicts:type_name -> switchyard.review.v1.Verdict
+	12,  // 78: switchyard.review.v1.GetItemResponse.history:type_name -> switchyard.review.v1.HistoryEntry
+	10,  // 79: switchyard.review.v1.GetItemResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	4,   // 80: switchyard.review.v1.SimilarItem.item:type_name -> switchyard.review.v1.ReviewItem
+	36,  // 81: switchyard.review.v1.ListSimilarItemsResponse.items:type_name -> switchyard.review.v1.SimilarItem
+	4,   // 82: switchyard.review.v1.ReopenItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	4,   // 83: switchyard.review.v1.WithdrawItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	4,   // 84: switchyard.review.v1.PrioritiseItemResponse.item:type_name -> switchyard.review.v1.ReviewItem
+	79,  // 85: switchyard.review.v1.SelectItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	45,  // 86: switchyard.review.v1.SelectItemsResponse.chosen:type_name -> switchyard.review.v1.SelectedItem
+	90,  // 87: switchyard.review.v1.ListQueuesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	15,  // 88: switchyard.review.v1.ListQueuesResponse.queues:type_name -> switchyard.review.v1.Queue
+	91,  // 89: switchyard.review.v1.ListQueuesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	79,  // 90: switchyard.review.v1.GetQueueRequest.operation:type_name -> switchyard.common.v1.Operation
+	15,  // 91: switchyard.review.v1.GetQueueResponse.queue:type_name -> switchyard.review.v1.Queue
+	79,  // 92: switchyard.review.v1.UpdateQueueRequest.operation:type_name -> switchyard.common.v1.Operation
+	13,  // 93: switchyard.review.v1.UpdateQueueRequest.settings:type_name -> switchyard.review.v1.QueueSettings
+	15,  // 94: switchyard.review.v1.UpdateQueueResponse.queue:type_name -> switchyard.review.v1.Queue
+	79,  // 95: switchyard.review.v1.GetQueueStatsRequest.operation:type_name -> switchyard.common.v1.Operation
+	80,  // 96: switchyard.review.v1.GetQueueStatsRequest.since:type_name -> google.protobuf.Timestamp
+	80,  // 97: switchyard.review.v1.GetQueueStatsRequest.until:type_name -> google.protobuf.Timestamp
+	14,  // 98: switchyard.review.v1.GetQueueStatsResponse.counts:type_name -> switchyard.review.v1.QueueCounts
+	87,  // 99: switchyard.review.v1.GetQueueStatsResponse.time_spent:type_name -> google.protobuf.Duration
+	87,  // 100: switchyard.review.v1.GetQueueStatsResponse.time_spent_median:type_name -> google.protobuf.Duration
+	87,  // 101: switchyard.review.v1.GetQueueStatsResponse.wait_median:type_name -> google.protobuf.Duration
+	87,  // 102: switchyard.review.v1.GetQueueStatsResponse.wait_p90:type_name -> google.protobuf.Duration
+	79,  // 103: switchyard.review.v1.GetAgreementRequest.operation:type_name -> switchyard.common.v1.Operation
+	80,  // 104: switchyard.review.v1.GetAgreementRequest.since:type_name -> google.protobuf.Timestamp
+	56,  // 105: switchyard.review.v1.GetAgreementResponse.pairs:type_name -> switchyard.review.v1.PairAgreement
+	57,  // 106: switchyard.review.v1.GetAgreementResponse.reviewers:type_name -> switchyard.review.v1.ReviewerQuality
+	79,  // 107: switchyard.review.v1.WatchQueuesRequest.operation:type_name -> switchyard.common.v1.Operation
+	15,  // 108: switchyard.review.v1.WatchQueuesResponse.queue:type_name -> switchyard.review.v1.Queue
+	79,  // 109: switchyard.review.v1.GoldItem.operation:type_name -> switchyard.common.v1.Operation
+	7,   // 110: switchyard.review.v1.GoldItem.answer:type_name -> switchyard.review.v1.Answer
+	80,  // 111: switchyard.review.v1.GoldItem.create_time:type_name -> google.protobuf.Timestamp
+	85,  // 112: switchyard.review.v1.GoldItem.input:type_name -> switchyard.common.v1.RecordedInput
+	7,   // 113: switchyard.review.v1.CreateGoldItemRequest.answer:type_name -> switchyard.review.v1.Answer
+	61,  // 114: switchyard.review.v1.CreateGoldItemResponse.gold:type_name -> switchyard.review.v1.GoldItem
+	79,  // 115: switchyard.review.v1.ListGoldItemsRequest.operation:type_name -> switchyard.common.v1.Operation
+	90,  // 116: switchyard.review.v1.ListGoldItemsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	61,  // 117: switchyard.review.v1.ListGoldItemsResponse.gold:type_name -> switchyard.review.v1.GoldItem
+	91,  // 118: switchyard.review.v1.ListGoldItemsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	87,  // 119: switchyard.review.v1.Reviewer.time_spent:type_name -> google.protobuf.Duration
+	80,  // 120: switchyard.review.v1.Reviewer.last_verdict_time:type_name -> google.protobuf.Timestamp
+	80,  // 121: switchyard.review.v1.ListReviewersRequest.since:type_name -> google.protobuf.Timestamp
+	90,  // 122: switchyard.review.v1.ListReviewersRequest.page:type_name -> switchyard.common.v1.PageRequest
+	68,  // 123: switchyard.review.v1.ListReviewersResponse.reviewers:type_name -> switchyard.review.v1.Reviewer
+	91,  // 124: switchyard.review.v1.ListReviewersResponse.page:type_name -> switchyard.common.v1.PageResponse
+	68,  // 125: switchyard.review.v1.UpdateReviewerResponse.reviewer:type_name -> switchyard.review.v1.Reviewer
+	84,  // 126: switchyard.review.v1.SubmitFeedbackRequest.action:type_name -> switchyard.moderation.v1.Action
+	80,  // 127: switchyard.review.v1.SubmitFeedbackRequest.observe_time:type_name -> google.protobuf.Timestamp
+	10,  // 128: switchyard.review.v1.SubmitFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	90,  // 129: switchyard.review.v1.ListFeedbackRequest.page:type_name -> switchyard.common.v1.PageRequest
+	10,  // 130: switchyard.review.v1.ListFeedbackResponse.feedback:type_name -> switchyard.review.v1.Feedback
+	91,  // 131: switchyard.review.v1.ListFeedbackResponse.page:type_name -> switchyard.common.v1.PageResponse
+	16,  // 132: switchyard.review.v1.ReviewService.LeaseItems:input_type -> switchyard.review.v1.LeaseItemsRequest
+	18,  // 133: switchyard.review.v1.ReviewService.LeaseItem:input_type -> switchyard.review.v1.LeaseItemRequest
+	20,  // 134: switchyard.review.v1.ReviewService.ExtendLease:input_type -> switchyard.review.v1.ExtendLeaseRequest
+	22,  // 135: switchyard.review.v1.ReviewService.ReleaseItem:input_type -> switchyard.review.v1.ReleaseItemRequest
+	24,  // 136: switchyard.review.v1.ReviewService.SubmitVerdict:input_type -> switchyard.review.v1.SubmitVerdictRequest
+	26,  // 137: switchyard.review.v1.ReviewService.SubmitVerdicts:input_type -> switchyard.review.v1.SubmitVerdictsRequest
+	29,  // 138: switchyard.review.v1.ReviewService.UndoVerdict:input_type -> switchyard.review.v1.UndoVerdictRequest
+	31,  // 139: switchyard.review.v1.ReviewService.ListItems:input_type -> switchyard.review.v1.ListItemsRequest
+	33,  // 140: switchyard.review.v1.ReviewService.GetItem:input_type -> switchyard.review.v1.GetItemRequest
+	35,  // 141: switchyard.review.v1.ReviewService.ListSimilarItems:input_type -> switchyard.review.v1.ListSimilarItemsRequest
+	38,  // 142: switchyard.review.v1.ReviewService.ReopenItem:input_type -> switchyard.review.v1.ReopenItemRequest
+	40,  // 143: switchyard.review.v1.ReviewService.WithdrawItem:input_type -> switchyard.review.v1.WithdrawItemRequest
+	44,  // 144: switchyard.review.v1.ReviewService.SelectItems:input_type -> switchyard.review.v1.SelectItemsRequest
+	42,  // 145: switchyard.review.v1.ReviewService.PrioritiseItem:input_type -> switchyard.review.v1.PrioritiseItemRequest
+	47,  // 146: switchyard.review.v1.ReviewService.ListQueues:input_type -> switchyard.review.v1.ListQueuesRequest
+	49,  // 147: switchyard.review.v1.ReviewService.GetQueue:input_type -> switchyard.review.v1.GetQueueRequest
+	51,  // 148: switchyard.review.v1.ReviewService.UpdateQueue:input_type -> switchyard.review.v1.UpdateQueueRequest
+	53,  // 149: switchyard.review.v1.ReviewService.GetQueueStats:input_type -> switchyard.review.v1.GetQueueStatsRequest
+	55,  // 150: switchyard.review.v1.ReviewService.GetAgreement:input_type -> switchyard.review.v1.GetAgreementRequest
+	59,  // 151: switchyard.review.v1.ReviewService.WatchQueues:input_type -> switchyard.review.v1.WatchQueuesRequest
+	62,  // 152: switchyard.review.v1.ReviewService.CreateGoldItem:input_type -> switchyard.review.v1.CreateGoldItemRequest
+	64,  // 153: switchyard.review.v1.ReviewService.ListGoldItems:input_type -> switchyard.review.v1.ListGoldItemsRequest
+	66,  // 154: switchyard.review.v1.ReviewService.DeleteGoldItem:input_type -> switchyard.review.v1.DeleteGoldItemRequest
+	69,  // 155: switchyard.review.v1.ReviewService.ListReviewers:input_type -> switchyard.review.v1.ListReviewersRequest
+	71,  // 156: switchyard.review.v1.ReviewService.UpdateReviewer:input_type -> switchyard.review.v1.UpdateReviewerRequest
+	73,  // 157: switchyard.review.v1.ReviewService.SubmitFeedback:input_type -> switchyard.review.v1.SubmitFeedbackRequest
+	75,  // 158: switchyard.review.v1.ReviewService.ListFeedback:input_type -> switchyard.review.v1.ListFeedbackRequest
+	17,  // 159: switchyard.review.v1.ReviewService.LeaseItems:output_type -> switchyard.review.v1.LeaseItemsResponse
+	19,  // 160: switchyard.review.v1.ReviewService.LeaseItem:output_type -> switchyard.review.v1.LeaseItemResponse
+	21,  // 161: switchyard.review.v1.ReviewService.ExtendLease:output_type -> switchyard.review.v1.ExtendLeaseResponse
+	23,  // 162: switchyard.review.v1.ReviewService.ReleaseItem:output_type -> switchyard.review.v1.ReleaseItemResponse
+	25,  // 163: switchyard.review.v1.ReviewService.SubmitVerdict:output_type -> switchyard.review.v1.SubmitVerdictResponse
+	28,  // 164: switchyard.review.v1.ReviewService.SubmitVerdicts:output_type -> switchyard.review.v1.SubmitVerdictsResponse
+	30,  // 165: switchyard.review.v1.ReviewService.UndoVerdict:output_type -> switchyard.review.v1.UndoVerdictResponse
+	32,  // 166: switchyard.review.v1.ReviewService.ListItems:output_type -> switchyard.review.v1.ListItemsResponse
+	34,  // 167: switchyard.review.v1.ReviewService.GetItem:output_type -> switchyard.review.v1.GetItemResponse
+	37,  // 168: switchyard.review.v1.ReviewService.ListSimilarItems:output_type -> switchyard.review.v1.ListSimilarItemsResponse
+	39,  // 169: switchyard.review.v1.ReviewService.ReopenItem:output_type -> switchyard.review.v1.ReopenItemResponse
+	41,  // 170: switchyard.review.v1.ReviewService.WithdrawItem:output_type -> switchyard.review.v1.WithdrawItemResponse
+	46,  // 171: switchyard.review.v1.ReviewService.SelectItems:output_type -> switchyard.review.v1.SelectItemsResponse
+	43,  // 172: switchyard.review.v1.ReviewService.PrioritiseItem:output_type -> switchyard.review.v1.PrioritiseItemResponse
+	48,  // 173: switchyard.review.v1.ReviewService.ListQueues:output_type -> switchyard.review.v1.ListQueuesResponse
+	50,  // 174: switchyard.review.v1.ReviewService.GetQueue:output_type -> switchyard.review.v1.GetQueueResponse
+	52,  // 175: switchyard.review.v1.ReviewService.UpdateQueue:output_type -> switchyard.review.v1.UpdateQueueResponse
+	54,  // 176: switchyard.review.v1.ReviewService.GetQueueStats:output_type -> switchyard.review.v1.GetQueueStatsResponse
+	58,  // 177: switchyard.review.v1.ReviewService.GetAgreement:output_type -> switchyard.review.v1.GetAgreementResponse
+	60,  // 178: switchyard.review.v1.ReviewService.WatchQueues:output_type -> switchyard.review.v1.WatchQueuesResponse
+	63,  // 179: switchyard.review.v1.ReviewService.CreateGoldItem:output_type -> switchyard.review.v1.CreateGoldItemResponse
+	65,  // 180: switchyard.review.v1.ReviewService.ListGoldItems:output_type -> switchyard.review.v1.ListGoldItemsResponse
+	67,  // 181: switchyard.review.v1.ReviewService.DeleteGoldItem:output_type -> switchyard.review.v1.DeleteGoldItemResponse
+	70,  // 182: switchyard.review.v1.ReviewService.ListReviewers:output_type -> switchyard.review.v1.ListReviewersResponse
+	72,  // 183: switchyard.review.v1.ReviewService.UpdateReviewer:output_type -> switchyard.review.v1.UpdateReviewerResponse
+	74,  // 184: switchyard.review.v1.ReviewService.SubmitFeedback:output_type -> switchyard.review.v1.SubmitFeedbackResponse
+	76,  // 185: switchyard.review.v1.ReviewService.ListFeedback:output_type -> switchyard.review.v1.ListFeedbackResponse
+	159, // [159:186] is the sub-list for method output_type
+	132, // [132:159] is the sub-list for method input_type
+	132, // [132:132] is the sub-list for extension type_name
+	132, // [132:132] is the sub-list for extension extendee
+	0,   // [0:132] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_review_v1_review_service_proto_init() }

@@ -2062,7 +2062,9 @@ type Schedule struct {
 	Cron string `protobuf:"bytes,3,opt,name=cron,proto3" json:"cron,omitempty"`
 	// Start when there are so many labels more than the last run of the deployment learned from; 0 for never.
 	NewLabels int64 `protobuf:"varint,4,opt,name=new_labels,json=newLabels,proto3" json:"new_labels,omitempty"`
-	// Start when the deployment lost its certificate or its automation was stopped.
+	// Start when the deployment lost its certificate or its automation was stopped. When audits stopped it, and spec.build has a query, spec.build.query.from is moved to the time of the stop, if it is before
+	// that, and stays there until the schedule is put anew: decisions before it do not speak for the traffic any more. With new_labels the run then waits until there are so many since the stop. The policy
+	// and everything else of spec stay as they are.
 	OnHalt bool `protobuf:"varint,5,opt,name=on_halt,json=onHalt,proto3" json:"on_halt,omitempty"`
 	// True to start nothing for the time being.
 	Paused bool `protobuf:"varint,6,opt,name=paused,proto3" json:"paused,omitempty"`

@@ -13,7 +13,7 @@ use Switchyard\Client\RpcException;
 interface DecisionClientInterface
 {
     /**
-     * GetDecision returns everything that is known of one decision. A decision can be read as soon as its answer was given, unless its deployment
+     * GetDecision returns everything that is known of one decision: its record, and what people and the application said of it. A decision can be read as soon as its answer was given, unless its deployment
      * records asynchronously; then some 20 ms later. Months later it holds the 8 most probable labels only.
      *
      * Fails with NOT_FOUND, INVALID_ARGUMENT (not an id of a decision) and DEPENDENCY_UNAVAILABLE.

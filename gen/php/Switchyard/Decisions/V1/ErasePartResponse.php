@@ -20,9 +20,14 @@ final class ErasePartResponse implements Message
 
     private const JSON = [
         'places' => 1,
+        'trainedModels' => 2,
+        'trained_models' => 2,
     ];
 
-    /** @param list<ErasedPlace> $places */
+    /**
+     * @param list<ErasedPlace> $places
+     * @param list<TrainedModel> $trainedModels
+     */
     public function __construct(
         /**
          * Where, and how much.
@@ -30,6 +35,12 @@ final class ErasePartResponse implements Message
          * @var list<ErasedPlace>
          */
         public readonly array $places = [],
+        /**
+         * Versions that came from the person's data, when this process keeps data sets.
+         *
+         * @var list<TrainedModel>
+         */
+        public readonly array $trainedModels = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -48,6 +59,11 @@ final class ErasePartResponse implements Message
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->trainedModels as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -58,6 +74,7 @@ final class ErasePartResponse implements Message
             throw DecodeException::depth('switchyard.decisions.v1.ErasePartResponse');
         }
         $f1 = [];
+        $f2 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -73,6 +90,15 @@ final class ErasePartResponse implements Message
                     $f1[] = ErasedPlace::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
+                case 18: // trained_models
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.decisions.v1.ErasePartResponse.trained_models');
+                    }
+                    $f2[] = TrainedModel::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -86,6 +112,7 @@ final class ErasePartResponse implements Message
 
         return new self(
             $f1,
+            $f2,
             $unknown,
         );
     }
@@ -96,6 +123,7 @@ final class ErasePartResponse implements Message
             throw DecodeException::depth('switchyard.decisions.v1.ErasePartResponse');
         }
         $f1 = [];
+        $f2 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.decisions.v1.ErasePartResponse') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -116,11 +144,17 @@ final class ErasePartResponse implements Message
                         $f1[] = ErasedPlace::readJson($y, $options, $depth - 1);
                     }
                     break;
+                case 2:
+                    foreach (JsonIn::list($x, 'switchyard.decisions.v1.ErasePartResponse.trained_models') as $y) {
+                        $f2[] = TrainedModel::readJson($y, $options, $depth - 1);
+                    }
+                    break;
             }
         }
 
         return new self(
             $f1,
+            $f2,
         );
     }
 
@@ -133,6 +167,13 @@ final class ErasePartResponse implements Message
                 $p .= ',' . $x->writeJson($options);
             }
             $j .= ',"places":' . '[' . \substr($p, 1) . ']';
+        }
+        if ([] !== $this->trainedModels || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->trainedModels as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ($options->protoNames ? ',"trained_models":' : ',"trainedModels":') . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -25,12 +25,15 @@ final class EraseSubjectResponse implements Message
         'places' => 1,
         'modelDigests' => 2,
         'time' => 3,
+        'trainedModels' => 4,
         'model_digests' => 2,
+        'trained_models' => 4,
     ];
 
     /**
      * @param list<ErasedPlace> $places
      * @param list<string> $modelDigests
+     * @param list<TrainedModel> $trainedModels
      */
     public function __construct(
         /**
@@ -40,13 +43,19 @@ final class EraseSubjectResponse implements Message
          */
         public readonly array $places = [],
         /**
-         * Digests of the models that decided about the person.
+         * Digests of the models that decided about the person, whatever they learned from.
          *
          * @var list<string>
          */
         public readonly array $modelDigests = [],
         /** When. */
         public readonly ?\DateTimeImmutable $time = null,
+        /**
+         * Versions in the registry that came from the person's data: person, data set, run, version, deployment. A repeated call names them too, for 30 days.
+         *
+         * @var list<TrainedModel>
+         */
+        public readonly array $trainedModels = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -75,6 +84,11 @@ final class EraseSubjectResponse implements Message
             $n = \strlen($v);
             $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->trainedModels as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -88,6 +102,7 @@ final class EraseSubjectResponse implements Message
         $f2 = [];
         $s3 = -1;
         $r3 = null;
+        $f4 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -126,6 +141,15 @@ final class EraseSubjectResponse implements Message
                     }
                     $i += $n;
                     break;
+                case 34: // trained_models
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.decisions.v1.EraseSubjectResponse.trained_models');
+                    }
+                    $f4[] = TrainedModel::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -142,6 +166,7 @@ final class EraseSubjectResponse implements Message
             $f1,
             $f2,
             $s3 < 0 ? null : (null === $r3 ? Timestamp::valueIn($b, $s3, $e3) : Timestamp::valueIn($r3, 0, \strlen($r3))),
+            $f4,
             $unknown,
         );
     }
@@ -154,6 +179,7 @@ final class EraseSubjectResponse implements Message
         $f1 = [];
         $f2 = [];
         $f3 = null;
+        $f4 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.decisions.v1.EraseSubjectResponse') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -182,6 +208,11 @@ final class EraseSubjectResponse implements Message
                 case 3:
                     $f3 = Timestamp::fromJsonValue($x, 'switchyard.decisions.v1.EraseSubjectResponse.time');
                     break;
+                case 4:
+                    foreach (JsonIn::list($x, 'switchyard.decisions.v1.EraseSubjectResponse.trained_models') as $y) {
+                        $f4[] = TrainedModel::readJson($y, $options, $depth - 1);
+                    }
+                    break;
             }
         }
 
@@ -189,6 +220,7 @@ final class EraseSubjectResponse implements Message
             $f1,
             $f2,
             $f3,
+            $f4,
         );
     }
 
@@ -211,6 +243,13 @@ final class EraseSubjectResponse implements Message
         }
         if (null !== $this->time) {
             $j .= ',"time":' . Timestamp::jsonOf($this->time);
+        }
+        if ([] !== $this->trainedModels || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->trainedModels as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ($options->protoNames ? ',"trained_models":' : ',"trainedModels":') . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -21,11 +21,14 @@ final class GetDecisionResponse implements Message
 
     private const JSON = [
         'record' => 1,
+        'review' => 2,
     ];
 
     public function __construct(
         /** The record that was kept of it. */
         public readonly ?DecisionRecord $record = null,
+        /** What people and the application said of it. Absent for callers who lack review:read. */
+        public readonly ?DecisionReview $review = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -44,6 +47,11 @@ final class GetDecisionResponse implements Message
             $n = \strlen($v);
             $b .= "\x0a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (null !== $v = $this->review) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -55,6 +63,8 @@ final class GetDecisionResponse implements Message
         }
         $s1 = -1;
         $r1 = null;
+        $s2 = -1;
+        $r2 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -75,6 +85,20 @@ final class GetDecisionResponse implements Message
                     }
                     $i += $n;
                     break;
+                case 18: // review
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.decisions.v1.GetDecisionResponse.review');
+                    }
+                    if ($s2 < 0) {
+                        $s2 = $i;
+                        $e2 = $i + $n;
+                    } else {
+                        Wire::merge($r2, $b, $s2, $e2, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -88,6 +112,7 @@ final class GetDecisionResponse implements Message
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? DecisionRecord::read($b, $s1, $e1, $depth - 1) : DecisionRecord::read($r1, 0, \strlen($r1), $depth - 1)),
+            $s2 < 0 ? null : (null === $r2 ? DecisionReview::read($b, $s2, $e2, $depth - 1) : DecisionReview::read($r2, 0, \strlen($r2), $depth - 1)),
             $unknown,
         );
     }
@@ -98,6 +123,7 @@ final class GetDecisionResponse implements Message
             throw DecodeException::depth('switchyard.decisions.v1.GetDecisionResponse');
         }
         $f1 = null;
+        $f2 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.decisions.v1.GetDecisionResponse') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -116,11 +142,15 @@ final class GetDecisionResponse implements Message
                 case 1:
                     $f1 = DecisionRecord::readJson($x, $options, $depth - 1);
                     break;
+                case 2:
+                    $f2 = DecisionReview::readJson($x, $options, $depth - 1);
+                    break;
             }
         }
 
         return new self(
             $f1,
+            $f2,
         );
     }
 
@@ -129,6 +159,9 @@ final class GetDecisionResponse implements Message
         $j = '';
         if (null !== $this->record) {
             $j .= ',"record":' . $this->record->writeJson($options);
+        }
+        if (null !== $this->review) {
+            $j .= ',"review":' . $this->review->writeJson($options);
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -24,6 +24,9 @@ final class FakeTaskClient implements TaskClientInterface
         'rejectTask' => 'unary',
         'extendTask' => 'unary',
         'getQueue' => 'unary',
+        'listDeadTasks' => 'unary',
+        'retryDeadTask' => 'unary',
+        'deleteDeadTask' => 'unary',
     ];
 
     public function publishTask(PublishTaskRequest $request, ?CallOptions $options = null): PublishTaskResponse
@@ -54,5 +57,20 @@ final class FakeTaskClient implements TaskClientInterface
     public function getQueue(GetQueueRequest $request, ?CallOptions $options = null): GetQueueResponse
     {
         return $this->answerUnary('getQueue', $request, $options);
+    }
+
+    public function listDeadTasks(ListDeadTasksRequest $request, ?CallOptions $options = null): ListDeadTasksResponse
+    {
+        return $this->answerUnary('listDeadTasks', $request, $options);
+    }
+
+    public function retryDeadTask(RetryDeadTaskRequest $request, ?CallOptions $options = null): RetryDeadTaskResponse
+    {
+        return $this->answerUnary('retryDeadTask', $request, $options);
+    }
+
+    public function deleteDeadTask(DeleteDeadTaskRequest $request, ?CallOptions $options = null): DeleteDeadTaskResponse
+    {
+        return $this->answerUnary('deleteDeadTask', $request, $options);
     }
 }

@@ -88,4 +88,40 @@ final class TaskClient implements TaskClientInterface
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
+
+    public function listDeadTasks(ListDeadTasksRequest $request, ?CallOptions $options = null): ListDeadTasksResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.jobs.v1.TaskService/ListDeadTasks',
+            ListDeadTasksResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'jobs:read',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function retryDeadTask(RetryDeadTaskRequest $request, ?CallOptions $options = null): RetryDeadTaskResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.jobs.v1.TaskService/RetryDeadTask',
+            RetryDeadTaskResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'jobs:submit',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function deleteDeadTask(DeleteDeadTaskRequest $request, ?CallOptions $options = null): DeleteDeadTaskResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.jobs.v1.TaskService/DeleteDeadTask',
+            DeleteDeadTaskResponse::class,
+            timeoutMillis: 5000,
+            idempotent: true,
+            scope: 'jobs:submit',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
 }

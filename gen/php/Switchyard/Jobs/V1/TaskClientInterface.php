@@ -82,4 +82,36 @@ interface TaskClientInterface
      * @throws RpcException
      */
     public function getQueue(GetQueueRequest $request, ?CallOptions $options = null): GetQueueResponse;
+
+    /**
+     * ListDeadTasks lists the tasks of a queue that were given up, the last one first. Pages neither repeat nor leave out a task that stays dead meanwhile.
+     *
+     * A page may hold fewer tasks than asked for, even none, and still have a next_token: the search ends after a bounded amount of work and goes on with the next page.
+     *
+     * Scope jobs:read; deadline 5000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function listDeadTasks(ListDeadTasksRequest $request, ?CallOptions $options = null): ListDeadTasksResponse;
+
+    /**
+     * RetryDeadTask makes a task that was given up due again, as if it had just been published: its attempts count from 1. A task that waits or is with somebody, because it was retried
+     * before, stays as it is.
+     *
+     * Fails with NOT_FOUND (also for a task that is done) and INVALID_ARGUMENT (its body was erased).
+     *
+     * Scope jobs:submit; deadline 5000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function retryDeadTask(RetryDeadTaskRequest $request, ?CallOptions $options = null): RetryDeadTaskResponse;
+
+    /**
+     * DeleteDeadTask forgets a task that was given up, with its body and its id. A task that is not dead stays as it is.
+     *
+     * Scope jobs:submit; deadline 5000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function deleteDeadTask(DeleteDeadTaskRequest $request, ?CallOptions $options = null): DeleteDeadTaskResponse;
 }

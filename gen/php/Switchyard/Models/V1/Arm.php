@@ -25,11 +25,19 @@ final class Arm implements Message
         'automated' => 3,
         'times' => 4,
         'labels' => 5,
+        'audits' => 6,
+        'auditedError' => 7,
+        'auditedErrorLower' => 8,
+        'auditedErrorUpper' => 9,
+        'audited_error' => 7,
+        'audited_error_lower' => 8,
+        'audited_error_upper' => 9,
     ];
 
     /**
      * @param list<int> $times
      * @param array<string, int> $labels
+     * @param list<AuditCount> $audits
      */
     public function __construct(
         /** Inputs that it scored. */
@@ -50,6 +58,18 @@ final class Arm implements Message
          * @var array<string, int>
          */
         public readonly array $labels = [],
+        /**
+         * Audits of what it automated since both versions answer, by the probability that they were drawn with. In reports: all so far.
+         *
+         * @var list<AuditCount>
+         */
+        public readonly array $audits = [],
+        /** Share of what it automates that people disagree with, from its audits, each weighted by 1/propensity, 0 to 1. Absent in reports, as are the two that follow. */
+        public readonly float $auditedError = 0.0,
+        /** Lower bound of audited_error. Bounds hold at all times together, so they may be looked at after every audit. */
+        public readonly float $auditedErrorLower = 0.0,
+        /** Upper bound of audited_error; 1 while nothing is audited. */
+        public readonly float $auditedErrorUpper = 0.0,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -83,6 +103,20 @@ final class Arm implements Message
             $p = "\x0a" . Wire::text((string) $k, 'switchyard.models.v1.Arm.labels') . "\x10" . ($x >= 0 && $x < 0x4000 ? ($x < 0x80 ? \chr($x) : \chr($x | 0x80) . \chr($x >> 7)) : Wire::varint($x));
             $b .= "\x2a" . Wire::bytes($p);
         }
+        foreach ($this->audits as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->auditedError)) {
+            $b .= "\x39" . $v;
+        }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->auditedErrorLower)) {
+            $b .= "\x41" . $v;
+        }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->auditedErrorUpper)) {
+            $b .= "\x49" . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -97,6 +131,10 @@ final class Arm implements Message
         $f3 = 0;
         $f4 = [];
         $f5 = [];
+        $f6 = [];
+        $f7 = 0.0;
+        $f8 = 0.0;
+        $f9 = 0.0;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -210,6 +248,36 @@ final class Arm implements Message
                     }
                     $f5[$k] = $x;
                     break;
+                case 50: // audits
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Arm.audits');
+                    }
+                    $f6[] = AuditCount::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
+                case 57: // audited_error
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Arm.audited_error');
+                    }
+                    $f7 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
+                case 65: // audited_error_lower
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Arm.audited_error_lower');
+                    }
+                    $f8 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
+                case 73: // audited_error_upper
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Arm.audited_error_upper');
+                    }
+                    $f9 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -227,6 +295,10 @@ final class Arm implements Message
             $f3,
             $f4,
             $f5,
+            $f6,
+            $f7,
+            $f8,
+            $f9,
             $unknown,
         );
     }
@@ -241,6 +313,10 @@ final class Arm implements Message
         $f3 = 0;
         $f4 = [];
         $f5 = [];
+        $f6 = [];
+        $f7 = 0.0;
+        $f8 = 0.0;
+        $f9 = 0.0;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Arm') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -275,6 +351,20 @@ final class Arm implements Message
                         $f5[(string) $k] = JsonIn::int64($y, 'switchyard.models.v1.Arm.labels');
                     }
                     break;
+                case 6:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Arm.audits') as $y) {
+                        $f6[] = AuditCount::readJson($y, $options, $depth - 1);
+                    }
+                    break;
+                case 7:
+                    $f7 = JsonIn::double($x, 'switchyard.models.v1.Arm.audited_error');
+                    break;
+                case 8:
+                    $f8 = JsonIn::double($x, 'switchyard.models.v1.Arm.audited_error_lower');
+                    break;
+                case 9:
+                    $f9 = JsonIn::double($x, 'switchyard.models.v1.Arm.audited_error_upper');
+                    break;
             }
         }
 
@@ -284,6 +374,10 @@ final class Arm implements Message
             $f3,
             $f4,
             $f5,
+            $f6,
+            $f7,
+            $f8,
+            $f9,
         );
     }
 
@@ -312,6 +406,22 @@ final class Arm implements Message
                 $p .= ',' . JsonOut::string((string) $k, 'switchyard.models.v1.Arm.labels') . ':' . JsonOut::int64($x);
             }
             $j .= ',"labels":' . '{' . \substr($p, 1) . '}';
+        }
+        if ([] !== $this->audits || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->audits as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ',"audits":' . '[' . \substr($p, 1) . ']';
+        }
+        if (0.0 !== $this->auditedError || \fdiv(1.0, $this->auditedError) < 0 || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"audited_error":' : ',"auditedError":') . JsonOut::double($this->auditedError);
+        }
+        if (0.0 !== $this->auditedErrorLower || \fdiv(1.0, $this->auditedErrorLower) < 0 || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"audited_error_lower":' : ',"auditedErrorLower":') . JsonOut::double($this->auditedErrorLower);
+        }
+        if (0.0 !== $this->auditedErrorUpper || \fdiv(1.0, $this->auditedErrorUpper) < 0 || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"audited_error_upper":' : ',"auditedErrorUpper":') . JsonOut::double($this->auditedErrorUpper);
         }
 
         return '{' . \substr($j, 1) . '}';

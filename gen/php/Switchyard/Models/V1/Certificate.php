@@ -35,11 +35,13 @@ final class Certificate implements Message
         'certified' => 11,
         'labelsNeeded' => 12,
         'createTime' => 13,
+        'reviewerError' => 14,
         'certificate_id' => 1,
         'max_error' => 3,
         'p_value' => 9,
         'labels_needed' => 12,
         'create_time' => 13,
+        'reviewer_error' => 14,
     ];
 
     public function __construct(
@@ -59,7 +61,7 @@ final class Certificate implements Message
         public readonly int $accepted = 0,
         /** Wrong ones among them. */
         public readonly int $errors = 0,
-        /** Exact binomial p-value at the threshold. */
+        /** Exact binomial p-value at the threshold, of the stricter limit where reviewer_error is allowed for. */
         public readonly float $pValue = 0.0,
         /** Share of the rows that is automated, 0 to 1. */
         public readonly float $coverage = 0.0,
@@ -69,6 +71,8 @@ final class Certificate implements Message
         public readonly int $labelsNeeded = 0,
         /** When it was computed. */
         public readonly ?\DateTimeImmutable $createTime = null,
+        /** The certificate holds though those who labelled its rows err this often, 0 to 1; 0 where the labels are taken as the truth. */
+        public readonly float $reviewerError = 0.0,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -127,6 +131,9 @@ final class Certificate implements Message
             $n = \strlen($v);
             $b .= "\x6a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->reviewerError)) {
+            $b .= "\x71" . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -150,6 +157,7 @@ final class Certificate implements Message
         $f12 = 0;
         $s13 = -1;
         $r13 = null;
+        $f14 = 0.0;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -280,6 +288,13 @@ final class Certificate implements Message
                     }
                     $i += $n;
                     break;
+                case 113: // reviewer_error
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Certificate.reviewer_error');
+                    }
+                    $f14 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -307,6 +322,7 @@ final class Certificate implements Message
             $f11,
             $f12,
             $s13 < 0 ? null : (null === $r13 ? Timestamp::valueIn($b, $s13, $e13) : Timestamp::valueIn($r13, 0, \strlen($r13))),
+            $f14,
             $unknown,
         );
     }
@@ -329,6 +345,7 @@ final class Certificate implements Message
         $f11 = false;
         $f12 = 0;
         $f13 = null;
+        $f14 = 0.0;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Certificate') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -383,6 +400,9 @@ final class Certificate implements Message
                 case 13:
                     $f13 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Certificate.create_time');
                     break;
+                case 14:
+                    $f14 = JsonIn::double($x, 'switchyard.models.v1.Certificate.reviewer_error');
+                    break;
             }
         }
 
@@ -400,6 +420,7 @@ final class Certificate implements Message
             $f11,
             $f12,
             $f13,
+            $f14,
         );
     }
 
@@ -444,6 +465,9 @@ final class Certificate implements Message
         }
         if (null !== $this->createTime) {
             $j .= ($options->protoNames ? ',"create_time":' : ',"createTime":') . Timestamp::jsonOf($this->createTime);
+        }
+        if (0.0 !== $this->reviewerError || \fdiv(1.0, $this->reviewerError) < 0 || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"reviewer_error":' : ',"reviewerError":') . JsonOut::double($this->reviewerError);
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -30,6 +30,7 @@ final class CertificationSample implements Message
         'side' => 1,
         'scores' => 2,
         'correct' => 3,
+        'reviewed' => 4,
     ];
 
     /**
@@ -51,6 +52,8 @@ final class CertificationSample implements Message
          * @var list<bool>
          */
         public readonly array $correct = [],
+        /** How many of the rows reviewers labelled, who may err; the other labels are taken as the truth. A certificate from a sample that has any of them allows for their errors. */
+        public readonly int $reviewed = 0,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -83,6 +86,9 @@ final class CertificationSample implements Message
             }
             $b .= "\x1a" . Wire::bytes($p);
         }
+        if (0 !== $v = $this->reviewed) {
+            $b .= "\x20" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
+        }
 
         return $b . $this->unknownFields;
     }
@@ -95,6 +101,7 @@ final class CertificationSample implements Message
         $f1 = '';
         $f2 = [];
         $f3 = [];
+        $f4 = 0;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -163,6 +170,17 @@ final class CertificationSample implements Message
                     }
                     $f3[] = 0 !== $v;
                     break;
+                case 32: // reviewed
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f4 = $v;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -179,6 +197,7 @@ final class CertificationSample implements Message
             $f1,
             $f2,
             $f3,
+            $f4,
             $unknown,
         );
     }
@@ -191,6 +210,7 @@ final class CertificationSample implements Message
         $f1 = '';
         $f2 = [];
         $f3 = [];
+        $f4 = 0;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.CertificationSample') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -219,6 +239,9 @@ final class CertificationSample implements Message
                         $f3[] = JsonIn::bool($y, 'switchyard.models.v1.CertificationSample.correct');
                     }
                     break;
+                case 4:
+                    $f4 = JsonIn::int64($x, 'switchyard.models.v1.CertificationSample.reviewed');
+                    break;
             }
         }
 
@@ -226,6 +249,7 @@ final class CertificationSample implements Message
             $f1,
             $f2,
             $f3,
+            $f4,
         );
     }
 
@@ -248,6 +272,9 @@ final class CertificationSample implements Message
                 $p .= ',' . ($x ? 'true' : 'false');
             }
             $j .= ',"correct":' . '[' . \substr($p, 1) . ']';
+        }
+        if (0 !== $this->reviewed || $options->emitDefaults) {
+            $j .= ',"reviewed":' . JsonOut::int64($this->reviewed);
         }
 
         return '{' . \substr($j, 1) . '}';

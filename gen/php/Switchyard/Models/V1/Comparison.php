@@ -40,6 +40,11 @@ final class Comparison implements Message
         'examples' => 15,
         'startTime' => 16,
         'updateTime' => 17,
+        'trialTime' => 18,
+        'errorChange' => 19,
+        'errorChangeLower' => 20,
+        'errorChangeUpper' => 21,
+        'confidence' => 22,
         'champion_digest' => 4,
         'challenger_digest' => 5,
         'same_labels' => 7,
@@ -48,6 +53,10 @@ final class Comparison implements Message
         'automated_challenger' => 10,
         'start_time' => 16,
         'update_time' => 17,
+        'trial_time' => 18,
+        'error_change' => 19,
+        'error_change_lower' => 20,
+        'error_change_upper' => 21,
     ];
 
     /** @param list<Flip> $examples */
@@ -90,6 +99,19 @@ final class Comparison implements Message
         public readonly ?\DateTimeImmutable $startTime = null,
         /** When the last report came; absent in reports. */
         public readonly ?\DateTimeImmutable $updateTime = null,
+        /** When the trial began that this is about: counts of an earlier trial of the same versions are not among them. Absent in reports of earlier releases. */
+        public readonly ?\DateTimeImmutable $trialTime = null,
+        /**
+         * How much more of what the challenger automates people disagree with: its audited_error less the champion's, -1 to 1. What reviewers themselves do wrong is in both alike: it makes the difference
+         * smaller, and never changes its sign. Absent in reports, as are the three that follow.
+         */
+        public readonly float $errorChange = 0.0,
+        /** Lower bound of error_change, at all times together: above 0, the challenger is worse. */
+        public readonly float $errorChangeLower = 0.0,
+        /** Upper bound of error_change: below 0, the challenger is better. */
+        public readonly float $errorChangeUpper = 0.0,
+        /** How sure each interval of audited errors is, and that of their difference, 0 to 1: the confidence of the policy. */
+        public readonly float $confidence = 0.0,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -170,6 +192,23 @@ final class Comparison implements Message
             $n = \strlen($v);
             $b .= "\x8a\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (null !== $v = $this->trialTime) {
+            $v = Timestamp::bytesOf($v);
+            $n = \strlen($v);
+            $b .= "\x92\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->errorChange)) {
+            $b .= "\x99\x01" . $v;
+        }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->errorChangeLower)) {
+            $b .= "\xa1\x01" . $v;
+        }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->errorChangeUpper)) {
+            $b .= "\xa9\x01" . $v;
+        }
+        if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->confidence)) {
+            $b .= "\xb1\x01" . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -200,6 +239,12 @@ final class Comparison implements Message
         $r16 = null;
         $s17 = -1;
         $r17 = null;
+        $s18 = -1;
+        $r18 = null;
+        $f19 = 0.0;
+        $f20 = 0.0;
+        $f21 = 0.0;
+        $f22 = 0.0;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -399,6 +444,48 @@ final class Comparison implements Message
                     }
                     $i += $n;
                     break;
+                case -146: // trial_time
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Comparison.trial_time');
+                    }
+                    if ($s18 < 0) {
+                        $s18 = $i;
+                        $e18 = $i + $n;
+                    } else {
+                        Wire::merge($r18, $b, $s18, $e18, $i, $n);
+                    }
+                    $i += $n;
+                    break;
+                case -153: // error_change
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Comparison.error_change');
+                    }
+                    $f19 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
+                case -161: // error_change_lower
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Comparison.error_change_lower');
+                    }
+                    $f20 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
+                case -169: // error_change_upper
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Comparison.error_change_upper');
+                    }
+                    $f21 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
+                case -177: // confidence
+                    if (8 > $end - $i) {
+                        throw DecodeException::truncated('switchyard.models.v1.Comparison.confidence');
+                    }
+                    $f22 = \unpack('e', $b, $i)[1];
+                    $i += 8;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -436,6 +523,11 @@ final class Comparison implements Message
             $f15,
             $s16 < 0 ? null : (null === $r16 ? Timestamp::valueIn($b, $s16, $e16) : Timestamp::valueIn($r16, 0, \strlen($r16))),
             $s17 < 0 ? null : (null === $r17 ? Timestamp::valueIn($b, $s17, $e17) : Timestamp::valueIn($r17, 0, \strlen($r17))),
+            $s18 < 0 ? null : (null === $r18 ? Timestamp::valueIn($b, $s18, $e18) : Timestamp::valueIn($r18, 0, \strlen($r18))),
+            $f19,
+            $f20,
+            $f21,
+            $f22,
             $unknown,
         );
     }
@@ -462,6 +554,11 @@ final class Comparison implements Message
         $f15 = [];
         $f16 = null;
         $f17 = null;
+        $f18 = null;
+        $f19 = 0.0;
+        $f20 = 0.0;
+        $f21 = 0.0;
+        $f22 = 0.0;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Comparison') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -530,6 +627,21 @@ final class Comparison implements Message
                 case 17:
                     $f17 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Comparison.update_time');
                     break;
+                case 18:
+                    $f18 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Comparison.trial_time');
+                    break;
+                case 19:
+                    $f19 = JsonIn::double($x, 'switchyard.models.v1.Comparison.error_change');
+                    break;
+                case 20:
+                    $f20 = JsonIn::double($x, 'switchyard.models.v1.Comparison.error_change_lower');
+                    break;
+                case 21:
+                    $f21 = JsonIn::double($x, 'switchyard.models.v1.Comparison.error_change_upper');
+                    break;
+                case 22:
+                    $f22 = JsonIn::double($x, 'switchyard.models.v1.Comparison.confidence');
+                    break;
             }
         }
 
@@ -551,6 +663,11 @@ final class Comparison implements Message
             $f15,
             $f16,
             $f17,
+            $f18,
+            $f19,
+            $f20,
+            $f21,
+            $f22,
         );
     }
 
@@ -611,6 +728,21 @@ final class Comparison implements Message
         }
         if (null !== $this->updateTime) {
             $j .= ($options->protoNames ? ',"update_time":' : ',"updateTime":') . Timestamp::jsonOf($this->updateTime);
+        }
+        if (null !== $this->trialTime) {
+            $j .= ($options->protoNames ? ',"trial_time":' : ',"trialTime":') . Timestamp::jsonOf($this->trialTime);
+        }
+        if (0.0 !== $this->errorChange || \fdiv(1.0, $this->errorChange) < 0 || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"error_change":' : ',"errorChange":') . JsonOut::double($this->errorChange);
+        }
+        if (0.0 !== $this->errorChangeLower || \fdiv(1.0, $this->errorChangeLower) < 0 || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"error_change_lower":' : ',"errorChangeLower":') . JsonOut::double($this->errorChangeLower);
+        }
+        if (0.0 !== $this->errorChangeUpper || \fdiv(1.0, $this->errorChangeUpper) < 0 || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"error_change_upper":' : ',"errorChangeUpper":') . JsonOut::double($this->errorChangeUpper);
+        }
+        if (0.0 !== $this->confidence || \fdiv(1.0, $this->confidence) < 0 || $options->emitDefaults) {
+            $j .= ',"confidence":' . JsonOut::double($this->confidence);
         }
 
         return '{' . \substr($j, 1) . '}';

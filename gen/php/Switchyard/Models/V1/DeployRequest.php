@@ -37,7 +37,7 @@ final class DeployRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Name of the deployment. */
         public readonly string $deployment = '',
-        /** Name of the model. Moderation may leave it empty: rules decide then, and people decide what no rule matches. */
+        /** Name of the model, or "model@alias" with version 0. Moderation may leave it empty: rules decide then, and people decide what no rule matches. */
         public readonly string $model = '',
         /** Number of the version; 0 means the newest. */
         public readonly int $version = 0,

@@ -37,14 +37,19 @@ final class Deployment implements Message
         'challengers' => 20,
         'previous' => 21,
         'probation' => 22,
+        'championTime' => 23,
+        'previousCertificates' => 24,
         'policy_digest' => 6,
         'update_time' => 10,
+        'champion_time' => 23,
+        'previous_certificates' => 24,
     ];
 
     /**
      * @param list<Certificate> $certificates
      * @param list<Halt> $halts
      * @param list<Challenger> $challengers
+     * @param list<Certificate> $previousCertificates
      */
     public function __construct(
         /** The project that owns it. */
@@ -87,6 +92,14 @@ final class Deployment implements Message
         public readonly ?ModelVersion $previous = null,
         /** What takes the champion back, while it is new; absent for a champion that was not promoted, and when it has shown itself. */
         public readonly ?Guardrails $probation = null,
+        /** Since when the champion answers; absent where an earlier release let it. */
+        public readonly ?\DateTimeImmutable $championTime = null,
+        /**
+         * While the champion is on probation: the certificates of the one before under the policy, by which it would automate, and will when it is taken back to.
+         *
+         * @var list<Certificate>
+         */
+        public readonly array $previousCertificates = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -164,6 +177,16 @@ final class Deployment implements Message
             $n = \strlen($v);
             $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (null !== $v = $this->championTime) {
+            $v = Timestamp::bytesOf($v);
+            $n = \strlen($v);
+            $b .= "\xba\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        foreach ($this->previousCertificates as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\xc2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -192,6 +215,9 @@ final class Deployment implements Message
         $r21 = null;
         $s22 = -1;
         $r22 = null;
+        $s23 = -1;
+        $r23 = null;
+        $f24 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -357,6 +383,29 @@ final class Deployment implements Message
                     }
                     $i += $n;
                     break;
+                case -186: // champion_time
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.champion_time');
+                    }
+                    if ($s23 < 0) {
+                        $s23 = $i;
+                        $e23 = $i + $n;
+                    } else {
+                        Wire::merge($r23, $b, $s23, $e23, $i, $n);
+                    }
+                    $i += $n;
+                    break;
+                case -194: // previous_certificates
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.previous_certificates');
+                    }
+                    $f24[] = Certificate::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -391,6 +440,8 @@ final class Deployment implements Message
             $f20,
             $s21 < 0 ? null : (null === $r21 ? ModelVersion::read($b, $s21, $e21, $depth - 1) : ModelVersion::read($r21, 0, \strlen($r21), $depth - 1)),
             $s22 < 0 ? null : (null === $r22 ? Guardrails::read($b, $s22, $e22, $depth - 1) : Guardrails::read($r22, 0, \strlen($r22), $depth - 1)),
+            $s23 < 0 ? null : (null === $r23 ? Timestamp::valueIn($b, $s23, $e23) : Timestamp::valueIn($r23, 0, \strlen($r23))),
+            $f24,
             $unknown,
         );
     }
@@ -414,6 +465,8 @@ final class Deployment implements Message
         $f20 = [];
         $f21 = null;
         $f22 = null;
+        $f23 = null;
+        $f24 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Deployment') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -477,6 +530,14 @@ final class Deployment implements Message
                 case 22:
                     $f22 = Guardrails::readJson($x, $options, $depth - 1);
                     break;
+                case 23:
+                    $f23 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Deployment.champion_time');
+                    break;
+                case 24:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Deployment.previous_certificates') as $y) {
+                        $f24[] = Certificate::readJson($y, $options, $depth - 1);
+                    }
+                    break;
             }
         }
 
@@ -495,6 +556,8 @@ final class Deployment implements Message
             $f20,
             $f21,
             $f22,
+            $f23,
+            $f24,
         );
     }
 
@@ -554,6 +617,16 @@ final class Deployment implements Message
         }
         if (null !== $this->probation) {
             $j .= ',"probation":' . $this->probation->writeJson($options);
+        }
+        if (null !== $this->championTime) {
+            $j .= ($options->protoNames ? ',"champion_time":' : ',"championTime":') . Timestamp::jsonOf($this->championTime);
+        }
+        if ([] !== $this->previousCertificates || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->previousCertificates as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ($options->protoNames ? ',"previous_certificates":' : ',"previousCertificates":') . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';

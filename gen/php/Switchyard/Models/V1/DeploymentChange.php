@@ -43,6 +43,7 @@ final class DeploymentChange implements Message
         'previousHash' => 18,
         'hash' => 19,
         'state' => 20,
+        'trial' => 21,
         'record_time' => 3,
         'revision_before' => 7,
         'restored_revision' => 9,
@@ -66,7 +67,7 @@ final class DeploymentChange implements Message
         public readonly ?\DateTimeImmutable $recordTime = null,
         /** What the deployment answers. */
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
-        /** Name of the deployment. */
+        /** Name of the deployment; of an alias "model@alias". */
         public readonly string $deployment = '',
         /** What was changed. */
         public readonly DeploymentChangeKind|int $kind = DeploymentChangeKind::UNSPECIFIED,
@@ -76,9 +77,9 @@ final class DeploymentChange implements Message
         public readonly int $revision = 0,
         /** A rollback: the revision that answers again; else 0. */
         public readonly int $restoredRevision = 0,
-        /** Name of the model that answers after it; empty when moderation goes by rules alone. */
+        /** Name of the model that answers after it; empty when moderation goes by rules alone. A trial: of the version on trial. */
         public readonly string $model = '',
-        /** Number of the version that answers after it. */
+        /** Number of the version that answers after it. A trial: of the version on trial. */
         public readonly int $version = 0,
         /** "sha256:" and the hex digest of that version's artifact. */
         public readonly string $versionDigest = '',
@@ -94,7 +95,7 @@ final class DeploymentChange implements Message
         public readonly string $actor = '',
         /** Why, where somebody said so. */
         public readonly string $reason = '',
-        /** SHA-256 of the whole deployment after it, as the registry keeps it. */
+        /** SHA-256 of the whole deployment, or alias, after it, as the registry keeps it. */
         public readonly string $stateSha256 = '',
         /** Hash of the entry before; empty for the first. */
         public readonly string $previousHash = '',
@@ -105,6 +106,11 @@ final class DeploymentChange implements Message
          * GetDeployment with the revision returns all of it.
          */
         public readonly ?Deployment $state = null,
+        /**
+         * True when the change is about a trial, so that model, version and version_digest are those of the version on trial; the champion goes on as before. Entries of earlier releases name the
+         * champion and say false. In the hash, restored_revision is -1 where it is true.
+         */
+        public readonly bool $trial = false,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -195,6 +201,9 @@ final class DeploymentChange implements Message
             $n = \strlen($v);
             $b .= "\xa2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if ($this->trial) {
+            $b .= "\xa8\x01\x01";
+        }
 
         return $b . $this->unknownFields;
     }
@@ -226,6 +235,7 @@ final class DeploymentChange implements Message
         $f19 = '';
         $s20 = -1;
         $r20 = null;
+        $f21 = false;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -443,6 +453,17 @@ final class DeploymentChange implements Message
                     }
                     $i += $n;
                     break;
+                case -168: // trial
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f21 = 0 !== $v;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -483,6 +504,7 @@ final class DeploymentChange implements Message
             $f18,
             $f19,
             $s20 < 0 ? null : (null === $r20 ? Deployment::read($b, $s20, $e20, $depth - 1) : Deployment::read($r20, 0, \strlen($r20), $depth - 1)),
+            $f21,
             $unknown,
         );
     }
@@ -512,6 +534,7 @@ final class DeploymentChange implements Message
         $f18 = '';
         $f19 = '';
         $f20 = null;
+        $f21 = false;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.DeploymentChange') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -589,6 +612,9 @@ final class DeploymentChange implements Message
                 case 20:
                     $f20 = Deployment::readJson($x, $options, $depth - 1);
                     break;
+                case 21:
+                    $f21 = JsonIn::bool($x, 'switchyard.models.v1.DeploymentChange.trial');
+                    break;
             }
         }
 
@@ -613,6 +639,7 @@ final class DeploymentChange implements Message
             $f18,
             $f19,
             $f20,
+            $f21,
         );
     }
 
@@ -682,6 +709,9 @@ final class DeploymentChange implements Message
         }
         if (null !== $this->state) {
             $j .= ',"state":' . $this->state->writeJson($options);
+        }
+        if ($this->trial || $options->emitDefaults) {
+            $j .= ',"trial":' . ($this->trial ? 'true' : 'false');
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -23,7 +23,7 @@ enum DeploymentChangeKind: int implements ProtoEnum
     case HALT = 4;
     /** Automation goes on. */
     case RESUME = 5;
-    /** An alias of a version that the deployment follows was moved. */
+    /** An alias of a model was moved or deleted. The entry has "model@alias" in the place of the deployment's name, the revisions of the alias, and the version that it stands for after it. */
     case ALIAS = 6;
     /** A challenger was put on trial, or its trial was changed or ended by somebody. */
     case CHALLENGER = 7;

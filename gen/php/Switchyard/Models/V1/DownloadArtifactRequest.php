@@ -27,9 +27,9 @@ final class DownloadArtifactRequest implements Message
     ];
 
     public function __construct(
-        /** Name of the model. */
+        /** Name of the model, or "model@alias" with version 0. */
         public readonly string $model = '',
-        /** Number of the version. */
+        /** Number of the version; 0 with an alias. */
         public readonly int $version = 0,
         /** Owner of the model: empty for the caller's own project; another one only with the scope "platform:serve". */
         public readonly string $project = '',

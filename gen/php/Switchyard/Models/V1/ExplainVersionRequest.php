@@ -31,9 +31,9 @@ final class ExplainVersionRequest implements Message
     ];
 
     public function __construct(
-        /** Name of the model. */
+        /** Name of the model, or "model@alias" with version 0. */
         public readonly string $model = '',
-        /** Number of the version. */
+        /** Number of the version; 0 with an alias. */
         public readonly int $version = 0,
         /** The input, as it stands in the record of a decision: title and text, or the fields of a record. */
         public readonly ?RecordedInput $input = null,

@@ -24,6 +24,8 @@ final class FakeModelClient implements ModelClientInterface
         'listModels' => 'unary',
         'listVersions' => 'unary',
         'getVersion' => 'unary',
+        'setAlias' => 'unary',
+        'tagVersion' => 'unary',
         'downloadArtifact' => 'server_stream',
         'explainVersion' => 'unary',
         'deploy' => 'unary',
@@ -62,6 +64,16 @@ final class FakeModelClient implements ModelClientInterface
     public function getVersion(GetVersionRequest $request, ?CallOptions $options = null): GetVersionResponse
     {
         return $this->answerUnary('getVersion', $request, $options);
+    }
+
+    public function setAlias(SetAliasRequest $request, ?CallOptions $options = null): SetAliasResponse
+    {
+        return $this->answerUnary('setAlias', $request, $options);
+    }
+
+    public function tagVersion(TagVersionRequest $request, ?CallOptions $options = null): TagVersionResponse
+    {
+        return $this->answerUnary('tagVersion', $request, $options);
     }
 
     /** @return ServerStreamCall<DownloadArtifactResponse> */

@@ -33,7 +33,7 @@ final class GetComparisonRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Name of the deployment. */
         public readonly string $deployment = '',
-        /** Name of the model; empty for the champion against the one before. */
+        /** Name of the model, or "model@alias" with version 0; empty for the champion against the one before. */
         public readonly string $model = '',
         /** Number of the version; 0 with an empty model. */
         public readonly int $version = 0,

@@ -26,9 +26,9 @@ final class GetVersionRequest implements Message
     ];
 
     public function __construct(
-        /** Name of the model. */
+        /** Name of the model, or "model@alias" with version 0. */
         public readonly string $model = '',
-        /** Number of the version. */
+        /** Number of the version; 0 with an alias. */
         public readonly int $version = 0,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',

@@ -37,7 +37,7 @@ final class HaltAutomationRequest implements Message
         public readonly string $deployment = '',
         /** Why, for people; 1 to 500 characters. */
         public readonly string $reason = '',
-        /** Only what this certificate automates, and only while it is in force; empty for everything. */
+        /** Only what this certificate automates, and only while it is in force; empty for everything. The certificate of a version on trial: its trial ends, and the champion answers everything. */
         public readonly string $certificateId = '',
         /** Owner of the deployment: empty for the caller's own project; another one only with the scope "platform:serve". */
         public readonly string $project = '',

@@ -37,11 +37,11 @@ final class ListDeploymentChangesRequest implements Message
     public function __construct(
         /** Only deployments of this operation. */
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
-        /** Only the deployment of this name. */
+        /** Only the deployment of this name, or the alias "model@alias". */
         public readonly string $deployment = '',
         /** Only changes of this kind. */
         public readonly DeploymentChangeKind|int $kind = DeploymentChangeKind::UNSPECIFIED,
-        /** Only changes after which this model answered. */
+        /** Only changes after which this model answered, and those of trials of its versions and of its aliases. */
         public readonly string $model = '',
         /** Recorded at or after this time. */
         public readonly ?\DateTimeImmutable $from = null,

@@ -24,13 +24,21 @@ final class ListVersionsRequest implements Message
     private const JSON = [
         'model' => 1,
         'page' => 2,
+        'tags' => 3,
     ];
 
+    /** @param list<string> $tags */
     public function __construct(
         /** Name of the model. */
         public readonly string $model = '',
         /** Which part of the list. */
         public readonly ?PageRequest $page = null,
+        /**
+         * Only versions that have all of these tags, each as "key" or "key=value"; at most 8.
+         *
+         * @var list<string>
+         */
+        public readonly array $tags = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -43,7 +51,8 @@ final class ListVersionsRequest implements Message
 
     public function encode(): string
     {
-        '' === $this->model || (\extension_loaded('mbstring') ? \mb_check_encoding($this->model, 'UTF-8') : Wire::utf8($this->model)) || throw EncodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $this->model]);
+        $v = $this->model . "\0" . \implode("\0", $this->tags);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $this->model, 'switchyard.models.v1.ListVersionsRequest.tags' => \implode("\0", $this->tags)]);
         $b = '';
         if ('' !== $v = $this->model) {
             $n = \strlen($v);
@@ -53,6 +62,10 @@ final class ListVersionsRequest implements Message
             $v = $v->encode();
             $n = \strlen($v);
             $b .= "\x12" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        foreach ($this->tags as $x) {
+            $n = \strlen($x);
+            $b .= "\x1a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
         }
 
         return $b . $this->unknownFields;
@@ -66,6 +79,7 @@ final class ListVersionsRequest implements Message
         $f1 = '';
         $s2 = -1;
         $r2 = null;
+        $f3 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -96,6 +110,15 @@ final class ListVersionsRequest implements Message
                     }
                     $i += $n;
                     break;
+                case 26: // tags
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.ListVersionsRequest.tags');
+                    }
+                    $f3[] = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -106,11 +129,13 @@ final class ListVersionsRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        '' === $f1 || (\extension_loaded('mbstring') ? \mb_check_encoding($f1, 'UTF-8') : Wire::utf8($f1)) || throw DecodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $f1]);
+        $v = $f1 . "\0" . \implode("\0", $f3);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ListVersionsRequest.model' => $f1, 'switchyard.models.v1.ListVersionsRequest.tags' => \implode("\0", $f3)]);
 
         return new self(
             $f1,
             $s2 < 0 ? null : (null === $r2 ? PageRequest::read($b, $s2, $e2, $depth - 1) : PageRequest::read($r2, 0, \strlen($r2), $depth - 1)),
+            $f3,
             $unknown,
         );
     }
@@ -122,6 +147,7 @@ final class ListVersionsRequest implements Message
         }
         $f1 = '';
         $f2 = null;
+        $f3 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.ListVersionsRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -143,12 +169,18 @@ final class ListVersionsRequest implements Message
                 case 2:
                     $f2 = PageRequest::readJson($x, $options, $depth - 1);
                     break;
+                case 3:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.ListVersionsRequest.tags') as $y) {
+                        $f3[] = JsonIn::string($y, 'switchyard.models.v1.ListVersionsRequest.tags');
+                    }
+                    break;
             }
         }
 
         return new self(
             $f1,
             $f2,
+            $f3,
         );
     }
 
@@ -160,6 +192,13 @@ final class ListVersionsRequest implements Message
         }
         if (null !== $this->page) {
             $j .= ',"page":' . $this->page->writeJson($options);
+        }
+        if ([] !== $this->tags || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->tags as $x) {
+                $p .= ',' . JsonOut::string($x, 'switchyard.models.v1.ListVersionsRequest.tags');
+            }
+            $j .= ',"tags":' . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -27,10 +27,12 @@ final class Model implements Message
         'operation' => 2,
         'latestVersion' => 3,
         'createTime' => 4,
+        'aliases' => 5,
         'latest_version' => 3,
         'create_time' => 4,
     ];
 
+    /** @param list<ModelAlias> $aliases */
     public function __construct(
         /** Name, unique in the project. */
         public readonly string $name = '',
@@ -40,6 +42,12 @@ final class Model implements Message
         public readonly int $latestVersion = 0,
         /** When the first version was registered. */
         public readonly ?\DateTimeImmutable $createTime = null,
+        /**
+         * Its aliases by name, at most 64.
+         *
+         * @var list<ModelAlias>
+         */
+        public readonly array $aliases = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -69,6 +77,11 @@ final class Model implements Message
             $n = \strlen($v);
             $b .= "\x22" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->aliases as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -83,6 +96,7 @@ final class Model implements Message
         $f3 = 0;
         $s4 = -1;
         $r4 = null;
+        $f5 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -135,6 +149,15 @@ final class Model implements Message
                     }
                     $i += $n;
                     break;
+                case 42: // aliases
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Model.aliases');
+                    }
+                    $f5[] = ModelAlias::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -152,6 +175,7 @@ final class Model implements Message
             $f2,
             $f3,
             $s4 < 0 ? null : (null === $r4 ? Timestamp::valueIn($b, $s4, $e4) : Timestamp::valueIn($r4, 0, \strlen($r4))),
+            $f5,
             $unknown,
         );
     }
@@ -165,6 +189,7 @@ final class Model implements Message
         $f2 = Operation::UNSPECIFIED;
         $f3 = 0;
         $f4 = null;
+        $f5 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Model') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -192,6 +217,11 @@ final class Model implements Message
                 case 4:
                     $f4 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Model.create_time');
                     break;
+                case 5:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Model.aliases') as $y) {
+                        $f5[] = ModelAlias::readJson($y, $options, $depth - 1);
+                    }
+                    break;
             }
         }
 
@@ -200,6 +230,7 @@ final class Model implements Message
             $f2,
             $f3,
             $f4,
+            $f5,
         );
     }
 
@@ -217,6 +248,13 @@ final class Model implements Message
         }
         if (null !== $this->createTime) {
             $j .= ($options->protoNames ? ',"create_time":' : ',"createTime":') . Timestamp::jsonOf($this->createTime);
+        }
+        if ([] !== $this->aliases || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->aliases as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ',"aliases":' . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';

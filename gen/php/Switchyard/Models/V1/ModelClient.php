@@ -68,6 +68,30 @@ final class ModelClient implements ModelClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function setAlias(SetAliasRequest $request, ?CallOptions $options = null): SetAliasResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/SetAlias',
+            SetAliasResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
+    public function tagVersion(TagVersionRequest $request, ?CallOptions $options = null): TagVersionResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/TagVersion',
+            TagVersionResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     /** @return ServerStreamCall<DownloadArtifactResponse> */
     public function downloadArtifact(DownloadArtifactRequest $request, ?CallOptions $options = null): ServerStreamCall
     {

@@ -60,6 +60,30 @@ interface ModelClientInterface
     public function getVersion(GetVersionRequest $request, ?CallOptions $options = null): GetVersionResponse;
 
     /**
+     * SetAlias lets a name stand for a version of a model, such as "candidate" or "last-good", or for none any more. Wherever a request names a model and a version, the model may be written
+     * as "support@candidate" and the version left at 0: it is then the one that the alias stands for at that moment. What is deployed stays when the alias moves on. Every move is an entry of the ledger of
+     * deployments, with who and why.
+     *
+     * Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, NOT_FOUND (the alias that is to be deleted never was), VERSION_CONFLICT (names who was first) and QUOTA_EXCEEDED (64 aliases).
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function setAlias(SetAliasRequest $request, ?CallOptions $options = null): SetAliasResponse;
+
+    /**
+     * TagVersion changes the tags and notes of a version. They say what people think of it; the version, its digest and what is deployed stay as they are.
+     *
+     * Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT and QUOTA_EXCEEDED (32 tags).
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function tagVersion(TagVersionRequest $request, ?CallOptions $options = null): TagVersionResponse;
+
+    /**
      * DownloadArtifact sends the artifact of a version in pieces of at most 1 MiB.
      *
      * Fails with MODEL_NOT_FOUND and VERSION_NOT_FOUND.
@@ -168,7 +192,8 @@ interface ModelClientInterface
     public function promote(PromoteRequest $request, ?CallOptions $options = null): PromoteResponse;
 
     /**
-     * GetComparison returns how a version on trial, or the champion against the one before, has done so far.
+     * GetComparison returns how a version on trial, or the champion against the one before, has done so far. Where both answer, it compares what people found in audits of each, with bounds that may be
+     * looked at any time.
      *
      * Fails with DEPLOYMENT_NOT_FOUND and NOT_FOUND (nothing was compared).
      *
@@ -210,7 +235,7 @@ interface ModelClientInterface
 
     /**
      * HaltAutomation lets people decide what a deployment would automate: from now on such answers say REVIEW with the reason HALTED and the model's suggestion.
-     * The service that watches the live error calls it by itself when audits prove that the promise is broken. Rules go on to decide. Halting what is halted
+     * The service that watches the live error calls it by itself when audits prove that the promise is broken; of a version on trial it ends the trial. Rules go on to decide. Halting what is halted
      * changes nothing.
      *
      * Fails with DEPLOYMENT_NOT_FOUND.

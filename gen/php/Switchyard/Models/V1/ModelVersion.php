@@ -37,16 +37,23 @@ final class ModelVersion implements Message
         'lineage' => 12,
         'createTime' => 13,
         'fingerprint' => 14,
+        'tags' => 15,
+        'notes' => 16,
+        'aliases' => 17,
+        'notesRevision' => 18,
         'multi_label' => 7,
         'out_of_scope_label' => 8,
         'harmless_labels' => 9,
         'size_bytes' => 10,
         'create_time' => 13,
+        'notes_revision' => 18,
     ];
 
     /**
      * @param list<string> $labels
      * @param list<string> $harmlessLabels
+     * @param array<string, string> $tags
+     * @param list<string> $aliases
      */
     public function __construct(
         /** Name of the model. */
@@ -88,6 +95,22 @@ final class ModelVersion implements Message
          * earlier releases.
          */
         public readonly string $fingerprint = '',
+        /**
+         * What people have tagged it with, at most 32: keys of 1 to 63 bytes, values of at most 255. Only in GetVersion, ListVersions and TagVersion, as are the three that follow.
+         *
+         * @var array<string, string>
+         */
+        public readonly array $tags = [],
+        /** What people note about it. */
+        public readonly string $notes = '',
+        /**
+         * The aliases that stand for it, by name.
+         *
+         * @var list<string>
+         */
+        public readonly array $aliases = [],
+        /** Counts the changes of tags and notes; 0 when there was none. */
+        public readonly int $notesRevision = 0,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -100,8 +123,8 @@ final class ModelVersion implements Message
 
     public function encode(): string
     {
-        $v = "{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}\0{$this->fingerprint}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels), 'switchyard.models.v1.ModelVersion.fingerprint' => $this->fingerprint]);
+        $v = "{$this->model}\0{$this->digest}\0{$this->kind}\0{$this->outOfScopeLabel}\0{$this->fingerprint}\0{$this->notes}" . "\0" . \implode("\0", $this->labels) . "\0" . \implode("\0", $this->harmlessLabels) . "\0" . \implode("\0", $this->aliases);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $this->model, 'switchyard.models.v1.ModelVersion.digest' => $this->digest, 'switchyard.models.v1.ModelVersion.kind' => $this->kind, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $this->labels), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $this->outOfScopeLabel, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $this->harmlessLabels), 'switchyard.models.v1.ModelVersion.fingerprint' => $this->fingerprint, 'switchyard.models.v1.ModelVersion.notes' => $this->notes, 'switchyard.models.v1.ModelVersion.aliases' => \implode("\0", $this->aliases)]);
         $b = '';
         if ('' !== $v = $this->model) {
             $n = \strlen($v);
@@ -158,6 +181,21 @@ final class ModelVersion implements Message
             $n = \strlen($v);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->tags as $k => $x) {
+            $p = "\x0a" . Wire::text((string) $k, 'switchyard.models.v1.ModelVersion.tags') . "\x12" . Wire::text($x, 'switchyard.models.v1.ModelVersion.tags');
+            $b .= "\x7a" . Wire::bytes($p);
+        }
+        if ('' !== $v = $this->notes) {
+            $n = \strlen($v);
+            $b .= "\x82\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        foreach ($this->aliases as $x) {
+            $n = \strlen($x);
+            $b .= "\x8a\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $x;
+        }
+        if (0 !== $v = $this->notesRevision) {
+            $b .= "\x90\x01" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
+        }
 
         return $b . $this->unknownFields;
     }
@@ -184,6 +222,10 @@ final class ModelVersion implements Message
         $s13 = -1;
         $r13 = null;
         $f14 = '';
+        $f15 = [];
+        $f16 = '';
+        $f17 = [];
+        $f18 = 0;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -344,18 +386,98 @@ final class ModelVersion implements Message
                     $f14 = \substr($b, $i, $n);
                     $i += $n;
                     break;
+                case 122: // tags
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.ModelVersion.tags');
+                    }
+                    $stop = $i + $n;
+                    $k = '';
+                    $x = '';
+                    while ($i < $stop) {
+                        if ($i < $stop && ($tag = \ord($b[$i])) < 0x80) {
+                            ++$i;
+                        } elseif ($i + 1 < $stop && ($n = \ord($b[$i + 1])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            $i += 2;
+                        } else {
+                            $tag = Wire::readVarint($b, $i, $stop);
+                        }
+                        if (10 === $tag) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
+                                ++$i;
+                            } else {
+                                $n = Wire::readLength($b, $i, $stop, 'switchyard.models.v1.ModelVersion.tags');
+                            }
+                            $v = \substr($b, $i, $n);
+                            Wire::checkText($v, 'switchyard.models.v1.ModelVersion.tags');
+                            $k = $v;
+                            $i += $n;
+                        } elseif (18 === $tag) {
+                            if ($i < $stop && ($n = \ord($b[$i])) < 0x80 && $n < $stop - $i) {
+                                ++$i;
+                            } else {
+                                $n = Wire::readLength($b, $i, $stop, 'switchyard.models.v1.ModelVersion.tags');
+                            }
+                            $v = \substr($b, $i, $n);
+                            Wire::checkText($v, 'switchyard.models.v1.ModelVersion.tags');
+                            $x = $v;
+                            $i += $n;
+                        } else {
+                            $i = Wire::skip($b, $i, $stop, $tag);
+                        }
+                    }
+                    $f15[$k] = $x;
+                    break;
+                case -130: // notes
+                    $f16 && Wire::checkText($f16, 'switchyard.models.v1.ModelVersion.notes');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.ModelVersion.notes');
+                    }
+                    $f16 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
+                case -138: // aliases
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.ModelVersion.aliases');
+                    }
+                    $f17[] = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
+                case -144: // notes_revision
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f18 = $v;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
-                        $i = $start;
-                        $tag = Wire::readVarint($b, $i, $end);
+                        if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
+                            $tag = $tag & 0x7F | $n << 7;
+                            ++$i;
+                        } else {
+                            $i = $start;
+                            $tag = Wire::readVarint($b, $i, $end);
+                        }
+                        $tag = $tag > 0x7F ? -$tag : \max(0, $tag);
                         goto read;
                     }
-                    $i = Wire::skip($b, $i, $end, $tag);
+                    $i = Wire::skip($b, $i, $end, \abs($tag));
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f1}\0{$f3}\0{$f5}\0{$f8}\0{$f14}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9), 'switchyard.models.v1.ModelVersion.fingerprint' => $f14]);
+        $v = "{$f1}\0{$f3}\0{$f5}\0{$f8}\0{$f14}\0{$f16}" . "\0" . \implode("\0", $f6) . "\0" . \implode("\0", $f9) . "\0" . \implode("\0", $f17);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.ModelVersion.model' => $f1, 'switchyard.models.v1.ModelVersion.digest' => $f3, 'switchyard.models.v1.ModelVersion.kind' => $f5, 'switchyard.models.v1.ModelVersion.labels' => \implode("\0", $f6), 'switchyard.models.v1.ModelVersion.out_of_scope_label' => $f8, 'switchyard.models.v1.ModelVersion.harmless_labels' => \implode("\0", $f9), 'switchyard.models.v1.ModelVersion.fingerprint' => $f14, 'switchyard.models.v1.ModelVersion.notes' => $f16, 'switchyard.models.v1.ModelVersion.aliases' => \implode("\0", $f17)]);
 
         return new self(
             $f1,
@@ -372,6 +494,10 @@ final class ModelVersion implements Message
             $s12 < 0 ? null : (null === $r12 ? Lineage::read($b, $s12, $e12, $depth - 1) : Lineage::read($r12, 0, \strlen($r12), $depth - 1)),
             $s13 < 0 ? null : (null === $r13 ? Timestamp::valueIn($b, $s13, $e13) : Timestamp::valueIn($r13, 0, \strlen($r13))),
             $f14,
+            $f15,
+            $f16,
+            $f17,
+            $f18,
             $unknown,
         );
     }
@@ -395,6 +521,10 @@ final class ModelVersion implements Message
         $f12 = null;
         $f13 = null;
         $f14 = '';
+        $f15 = [];
+        $f16 = '';
+        $f17 = [];
+        $f18 = 0;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.ModelVersion') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -456,6 +586,22 @@ final class ModelVersion implements Message
                 case 14:
                     $f14 = JsonIn::string($x, 'switchyard.models.v1.ModelVersion.fingerprint');
                     break;
+                case 15:
+                    foreach (JsonIn::object($x, 'switchyard.models.v1.ModelVersion.tags') as $k => $y) {
+                        $f15[(string) $k] = JsonIn::string($y, 'switchyard.models.v1.ModelVersion.tags');
+                    }
+                    break;
+                case 16:
+                    $f16 = JsonIn::string($x, 'switchyard.models.v1.ModelVersion.notes');
+                    break;
+                case 17:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.ModelVersion.aliases') as $y) {
+                        $f17[] = JsonIn::string($y, 'switchyard.models.v1.ModelVersion.aliases');
+                    }
+                    break;
+                case 18:
+                    $f18 = JsonIn::int64($x, 'switchyard.models.v1.ModelVersion.notes_revision');
+                    break;
             }
         }
 
@@ -474,6 +620,10 @@ final class ModelVersion implements Message
             $f12,
             $f13,
             $f14,
+            $f15,
+            $f16,
+            $f17,
+            $f18,
         );
     }
 
@@ -529,6 +679,26 @@ final class ModelVersion implements Message
         }
         if ('' !== $this->fingerprint || $options->emitDefaults) {
             $j .= ',"fingerprint":' . JsonOut::string($this->fingerprint, 'switchyard.models.v1.ModelVersion.fingerprint');
+        }
+        if ([] !== $this->tags || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->tags as $k => $x) {
+                $p .= ',' . JsonOut::string((string) $k, 'switchyard.models.v1.ModelVersion.tags') . ':' . JsonOut::string($x, 'switchyard.models.v1.ModelVersion.tags');
+            }
+            $j .= ',"tags":' . '{' . \substr($p, 1) . '}';
+        }
+        if ('' !== $this->notes || $options->emitDefaults) {
+            $j .= ',"notes":' . JsonOut::string($this->notes, 'switchyard.models.v1.ModelVersion.notes');
+        }
+        if ([] !== $this->aliases || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->aliases as $x) {
+                $p .= ',' . JsonOut::string($x, 'switchyard.models.v1.ModelVersion.aliases');
+            }
+            $j .= ',"aliases":' . '[' . \substr($p, 1) . ']';
+        }
+        if (0 !== $this->notesRevision || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"notes_revision":' : ',"notesRevision":') . JsonOut::int64($this->notesRevision);
         }
 
         return '{' . \substr($j, 1) . '}';

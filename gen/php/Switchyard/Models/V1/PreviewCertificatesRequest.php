@@ -28,9 +28,9 @@ final class PreviewCertificatesRequest implements Message
     ];
 
     public function __construct(
-        /** Name of the model. */
+        /** Name of the model, or "model@alias" with version 0. */
         public readonly string $model = '',
-        /** Number of the version. */
+        /** Number of the version; 0 with an alias. */
         public readonly int $version = 0,
         /** The promise; fields left at 0 take their defaults. */
         public readonly ?Policy $policy = null,

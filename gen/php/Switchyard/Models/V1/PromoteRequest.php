@@ -38,9 +38,9 @@ final class PromoteRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Name of the deployment. */
         public readonly string $deployment = '',
-        /** Name of the model. */
+        /** Name of the model, or "model@alias" with version 0. */
         public readonly string $model = '',
-        /** Number of the version. */
+        /** Number of the version; 0 with an alias. */
         public readonly int $version = 0,
         /** Why, 1 to 500 characters; it stays in the history. */
         public readonly string $reason = '',

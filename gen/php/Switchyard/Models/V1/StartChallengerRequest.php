@@ -41,7 +41,7 @@ final class StartChallengerRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Name of the deployment. */
         public readonly string $deployment = '',
-        /** Name of the model. */
+        /** Name of the model, or "model@alias" with version 0. */
         public readonly string $model = '',
         /** Number of the version; 0 means the newest. */
         public readonly int $version = 0,

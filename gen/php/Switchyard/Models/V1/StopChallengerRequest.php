@@ -36,9 +36,9 @@ final class StopChallengerRequest implements Message
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
         /** Name of the deployment. */
         public readonly string $deployment = '',
-        /** Name of the model. */
+        /** Name of the model, or "model@alias" with version 0. */
         public readonly string $model = '',
-        /** Number of the version. */
+        /** Number of the version; 0 with an alias. */
         public readonly int $version = 0,
         /** Why, up to 500 characters. */
         public readonly string $reason = '',

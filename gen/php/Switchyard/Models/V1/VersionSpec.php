@@ -30,6 +30,7 @@ final class VersionSpec implements Message
         'lineage' => 6,
         'samples' => 7,
         'evaluationJson' => 8,
+        'reviewers' => 9,
         'harmless_labels' => 4,
         'evaluation_json' => 8,
     ];
@@ -63,6 +64,8 @@ final class VersionSpec implements Message
         public readonly array $samples = [],
         /** The whole evaluation as JSON, as `train --json` prints it; at most 2 MiB. */
         public readonly string $evaluationJson = '',
+        /** How often those err who labelled reviewed rows of the samples; absent for the usual assumption. */
+        public readonly ?ReviewerRecord $reviewers = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -112,6 +115,11 @@ final class VersionSpec implements Message
             $n = \strlen($v);
             $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (null !== $v = $this->reviewers) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\x4a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -131,6 +139,8 @@ final class VersionSpec implements Message
         $r6 = null;
         $f7 = [];
         $f8 = '';
+        $s9 = -1;
+        $r9 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -224,6 +234,20 @@ final class VersionSpec implements Message
                     $f8 = \substr($b, $i, $n);
                     $i += $n;
                     break;
+                case 74: // reviewers
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.VersionSpec.reviewers');
+                    }
+                    if ($s9 < 0) {
+                        $s9 = $i;
+                        $e9 = $i + $n;
+                    } else {
+                        Wire::merge($r9, $b, $s9, $e9, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -246,6 +270,7 @@ final class VersionSpec implements Message
             $s6 < 0 ? null : (null === $r6 ? Lineage::read($b, $s6, $e6, $depth - 1) : Lineage::read($r6, 0, \strlen($r6), $depth - 1)),
             $f7,
             $f8,
+            $s9 < 0 ? null : (null === $r9 ? ReviewerRecord::read($b, $s9, $e9, $depth - 1) : ReviewerRecord::read($r9, 0, \strlen($r9), $depth - 1)),
             $unknown,
         );
     }
@@ -263,6 +288,7 @@ final class VersionSpec implements Message
         $f6 = null;
         $f7 = [];
         $f8 = '';
+        $f9 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.VersionSpec') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -306,6 +332,9 @@ final class VersionSpec implements Message
                 case 8:
                     $f8 = JsonIn::string($x, 'switchyard.models.v1.VersionSpec.evaluation_json');
                     break;
+                case 9:
+                    $f9 = ReviewerRecord::readJson($x, $options, $depth - 1);
+                    break;
             }
         }
 
@@ -318,6 +347,7 @@ final class VersionSpec implements Message
             $f6,
             $f7,
             $f8,
+            $f9,
         );
     }
 
@@ -355,6 +385,9 @@ final class VersionSpec implements Message
         }
         if ('' !== $this->evaluationJson || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"evaluation_json":' : ',"evaluationJson":') . JsonOut::string($this->evaluationJson, 'switchyard.models.v1.VersionSpec.evaluation_json');
+        }
+        if (null !== $this->reviewers) {
+            $j .= ',"reviewers":' . $this->reviewers->writeJson($options);
         }
 
         return '{' . \substr($j, 1) . '}';

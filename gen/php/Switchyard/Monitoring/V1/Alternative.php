@@ -11,6 +11,7 @@ use Switchyard\Client\Json\JsonOptions;
 use Switchyard\Client\Json\JsonOut;
 use Switchyard\Client\Message\Codec;
 use Switchyard\Client\Message\DecodeException;
+use Switchyard\Client\Message\EncodeException;
 use Switchyard\Client\Message\Message;
 use Switchyard\Client\Wire\Wire;
 
@@ -27,6 +28,7 @@ final class Alternative implements Message
         'thresholds' => 5,
         'version' => 6,
         'errorMicros' => 7,
+        'alias' => 8,
         'max_error' => 1,
         'remove_max_error' => 3,
         'allow_max_error' => 4,
@@ -53,6 +55,8 @@ final class Alternative implements Message
         public readonly int $version = 0,
         /** Price of a wrong automated decision, in millionths of the policy's currency: what the alternative would have cost is told with it. */
         public readonly int $errorMicros = 0,
+        /** An alias of the model that answers, in the place of version. */
+        public readonly string $alias = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -65,6 +69,7 @@ final class Alternative implements Message
 
     public function encode(): string
     {
+        '' === $this->alias || (\extension_loaded('mbstring') ? \mb_check_encoding($this->alias, 'UTF-8') : Wire::utf8($this->alias)) || throw EncodeException::utf8In(['switchyard.monitoring.v1.Alternative.alias' => $this->alias]);
         $b = '';
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->maxError)) {
             $b .= "\x09" . $v;
@@ -88,6 +93,10 @@ final class Alternative implements Message
         if (0 !== $v = $this->errorMicros) {
             $b .= "\x38" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
+        if ('' !== $v = $this->alias) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -104,6 +113,7 @@ final class Alternative implements Message
         $f5 = [];
         $f6 = 0;
         $f7 = 0;
+        $f8 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -200,6 +210,16 @@ final class Alternative implements Message
                     }
                     $f7 = $v;
                     break;
+                case 66: // alias
+                    $f8 && Wire::checkText($f8, 'switchyard.monitoring.v1.Alternative.alias');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.monitoring.v1.Alternative.alias');
+                    }
+                    $f8 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -210,6 +230,7 @@ final class Alternative implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f8 || (\extension_loaded('mbstring') ? \mb_check_encoding($f8, 'UTF-8') : Wire::utf8($f8)) || throw DecodeException::utf8In(['switchyard.monitoring.v1.Alternative.alias' => $f8]);
 
         return new self(
             $f1,
@@ -219,6 +240,7 @@ final class Alternative implements Message
             $f5,
             $f6,
             $f7,
+            $f8,
             $unknown,
         );
     }
@@ -235,6 +257,7 @@ final class Alternative implements Message
         $f5 = [];
         $f6 = 0;
         $f7 = 0;
+        $f8 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.monitoring.v1.Alternative') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -273,6 +296,9 @@ final class Alternative implements Message
                 case 7:
                     $f7 = JsonIn::int64($x, 'switchyard.monitoring.v1.Alternative.error_micros');
                     break;
+                case 8:
+                    $f8 = JsonIn::string($x, 'switchyard.monitoring.v1.Alternative.alias');
+                    break;
             }
         }
 
@@ -284,6 +310,7 @@ final class Alternative implements Message
             $f5,
             $f6,
             $f7,
+            $f8,
         );
     }
 
@@ -314,6 +341,9 @@ final class Alternative implements Message
         }
         if (0 !== $this->errorMicros || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"error_micros":' : ',"errorMicros":') . JsonOut::int64($this->errorMicros);
+        }
+        if ('' !== $this->alias || $options->emitDefaults) {
+            $j .= ',"alias":' . JsonOut::string($this->alias, 'switchyard.monitoring.v1.Alternative.alias');
         }
 
         return '{' . \substr($j, 1) . '}';

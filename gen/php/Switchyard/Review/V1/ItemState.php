@@ -23,6 +23,11 @@ enum ItemState: int implements ProtoEnum
     case CLOSED = 4;
     /** It was taken out without a verdict. */
     case WITHDRAWN = 5;
+    /**
+     * It was closed or withdrawn longer ago than the project keeps such items (review.retention). The queue only knows that it was there; its verdicts are in the lake. GetItem
+     * alone answers with this state, and with no more than operation, deployment, kind, round and times.
+     */
+    case RETIRED = 6;
 
     public static function typeName(): string
     {
@@ -38,6 +43,7 @@ enum ItemState: int implements ProtoEnum
             3 => 'ITEM_STATE_DECIDED',
             4 => 'ITEM_STATE_CLOSED',
             5 => 'ITEM_STATE_WITHDRAWN',
+            6 => 'ITEM_STATE_RETIRED',
         };
     }
 
@@ -50,6 +56,7 @@ enum ItemState: int implements ProtoEnum
             'ITEM_STATE_DECIDED' => self::DECIDED,
             'ITEM_STATE_CLOSED' => self::CLOSED,
             'ITEM_STATE_WITHDRAWN' => self::WITHDRAWN,
+            'ITEM_STATE_RETIRED' => self::RETIRED,
             default => null,
         };
     }

@@ -60,6 +60,7 @@ final class ReviewItem implements Message
         'round' => 29,
         'opinions' => 30,
         'gold' => 31,
+        'retireTime' => 32,
         'item_id' => 1,
         'decide_time' => 6,
         'create_time' => 7,
@@ -72,6 +73,7 @@ final class ReviewItem implements Message
         'model_version' => 22,
         'undo_until' => 27,
         'close_time' => 28,
+        'retire_time' => 32,
     ];
 
     /**
@@ -164,6 +166,8 @@ final class ReviewItem implements Message
         public readonly array $opinions = [],
         /** True for the copy of a test item; shown only to callers who hold review:write. */
         public readonly bool $gold = false,
+        /** When it was taken out of the queue's tables; absent before. */
+        public readonly ?\DateTimeImmutable $retireTime = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -299,6 +303,11 @@ final class ReviewItem implements Message
         if ($this->gold) {
             $b .= "\xf8\x01\x01";
         }
+        if (null !== $v = $this->retireTime) {
+            $v = Timestamp::bytesOf($v);
+            $n = \strlen($v);
+            $b .= "\x82\x02" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -347,6 +356,8 @@ final class ReviewItem implements Message
         $f29 = 0;
         $f30 = [];
         $f31 = false;
+        $s32 = -1;
+        $r32 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -696,6 +707,20 @@ final class ReviewItem implements Message
                     }
                     $f31 = 0 !== $v;
                     break;
+                case -258: // retire_time
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.review.v1.ReviewItem.retire_time');
+                    }
+                    if ($s32 < 0) {
+                        $s32 = $i;
+                        $e32 = $i + $n;
+                    } else {
+                        Wire::merge($r32, $b, $s32, $e32, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -747,6 +772,7 @@ final class ReviewItem implements Message
             $f29,
             $f30,
             $f31,
+            $s32 < 0 ? null : (null === $r32 ? Timestamp::valueIn($b, $s32, $e32) : Timestamp::valueIn($r32, 0, \strlen($r32))),
             $unknown,
         );
     }
@@ -787,6 +813,7 @@ final class ReviewItem implements Message
         $f29 = 0;
         $f30 = [];
         $f31 = false;
+        $f32 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.review.v1.ReviewItem') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -905,6 +932,9 @@ final class ReviewItem implements Message
                 case 31:
                     $f31 = JsonIn::bool($x, 'switchyard.review.v1.ReviewItem.gold');
                     break;
+                case 32:
+                    $f32 = Timestamp::fromJsonValue($x, 'switchyard.review.v1.ReviewItem.retire_time');
+                    break;
             }
         }
 
@@ -940,6 +970,7 @@ final class ReviewItem implements Message
             $f29,
             $f30,
             $f31,
+            $f32,
         );
     }
 
@@ -1058,6 +1089,9 @@ final class ReviewItem implements Message
         }
         if ($this->gold || $options->emitDefaults) {
             $j .= ',"gold":' . ($this->gold ? 'true' : 'false');
+        }
+        if (null !== $this->retireTime) {
+            $j .= ($options->protoNames ? ',"retire_time":' : ',"retireTime":') . Timestamp::jsonOf($this->retireTime);
         }
 
         return '{' . \substr($j, 1) . '}';

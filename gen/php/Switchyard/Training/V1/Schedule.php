@@ -49,7 +49,11 @@ final class Schedule implements Message
         public readonly string $cron = '',
         /** Start when there are so many labels more than the last run of the deployment learned from; 0 for never. */
         public readonly int $newLabels = 0,
-        /** Start when the deployment lost its certificate or its automation was stopped. */
+        /**
+         * Start when the deployment lost its certificate or its automation was stopped. When audits stopped it, and spec.build has a query, spec.build.query.from is moved to the time of the stop, if it is before
+         * that, and stays there until the schedule is put anew: decisions before it do not speak for the traffic any more. With new_labels the run then waits until there are so many since the stop. The policy
+         * and everything else of spec stay as they are.
+         */
         public readonly bool $onHalt = false,
         /** True to start nothing for the time being. */
         public readonly bool $paused = false,

@@ -10,16 +10,22 @@ use Switchyard\Client\RpcException;
 use Switchyard\Client\StatusCode;
 use Switchyard\Jobs\V1\AckTaskRequest;
 use Switchyard\Jobs\V1\AckTaskResponse;
+use Switchyard\Jobs\V1\DeleteDeadTaskRequest;
+use Switchyard\Jobs\V1\DeleteDeadTaskResponse;
 use Switchyard\Jobs\V1\ExtendTaskRequest;
 use Switchyard\Jobs\V1\ExtendTaskResponse;
 use Switchyard\Jobs\V1\GetQueueRequest;
 use Switchyard\Jobs\V1\GetQueueResponse;
+use Switchyard\Jobs\V1\ListDeadTasksRequest;
+use Switchyard\Jobs\V1\ListDeadTasksResponse;
 use Switchyard\Jobs\V1\PublishTaskRequest;
 use Switchyard\Jobs\V1\PublishTaskResponse;
 use Switchyard\Jobs\V1\PullTasksRequest;
 use Switchyard\Jobs\V1\PullTasksResponse;
 use Switchyard\Jobs\V1\RejectTaskRequest;
 use Switchyard\Jobs\V1\RejectTaskResponse;
+use Switchyard\Jobs\V1\RetryDeadTaskRequest;
+use Switchyard\Jobs\V1\RetryDeadTaskResponse;
 use Switchyard\Jobs\V1\TaskClientInterface;
 
 /** A real connection that breaks when the test says so: before the server hears of a call, or after it has answered. */
@@ -62,6 +68,21 @@ final class Failing implements TaskClientInterface
     public function getQueue(GetQueueRequest $request, ?CallOptions $options = null): GetQueueResponse
     {
         return $this->call(fn () => $this->client->getQueue($request, $options));
+    }
+
+    public function listDeadTasks(ListDeadTasksRequest $request, ?CallOptions $options = null): ListDeadTasksResponse
+    {
+        return $this->call(fn () => $this->client->listDeadTasks($request, $options));
+    }
+
+    public function retryDeadTask(RetryDeadTaskRequest $request, ?CallOptions $options = null): RetryDeadTaskResponse
+    {
+        return $this->call(fn () => $this->client->retryDeadTask($request, $options));
+    }
+
+    public function deleteDeadTask(DeleteDeadTaskRequest $request, ?CallOptions $options = null): DeleteDeadTaskResponse
+    {
+        return $this->call(fn () => $this->client->deleteDeadTask($request, $options));
     }
 
     /**
