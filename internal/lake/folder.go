@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/switchyard-ai/switchyard/internal/writeback"
 )
 
 // Folder keeps objects as files. Several processes may share one folder.
@@ -89,8 +91,7 @@ func (f *Folder) write(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(data)
-	if err == nil {
+	if err = writeback.Write(file, data); err == nil {
 		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/switchyard-ai/switchyard/internal/writeback"
 )
 
 // A file of a job is a row of frames, each compressed and checksummed: a head of 12 bytes (length, CRC-32C, number of entries; little-endian),
@@ -110,6 +112,7 @@ func (f *frames) add(entries [][]byte, moved int64) error {
 		// Half a frame must not stay: the next one would follow it.
 		return errors.Join(err, f.file.Truncate(f.end), seekTo(f.file, f.end))
 	}
+	writeback.Start(f.file, f.end, int64(n))
 	f.end += int64(n)
 	return nil
 }
