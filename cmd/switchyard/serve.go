@@ -112,11 +112,11 @@ Without any configuration it keeps its data in ./switchyard-data and listens on 
 			if err != nil {
 				return err
 			}
-			cores.Spare()
 			a, err := app.Start(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr()})
 			if err != nil {
 				return err
 			}
+			cores.Spare()
 			collectLess(c.Context())
 			announce(c, a, cfg)
 			settled := time.AfterFunc(settleTime, settle)
