@@ -209,12 +209,13 @@ func TestAnErasureNamesTheModelsThatCameFromThePerson(t *testing.T) {
 		asked[i*25].Person = "jane"
 	}
 	s.route(asked)
-	built := s.built(&trainingv1.BuildDatasetRequest{Name: "asked", Query: &trainingv1.DatasetQuery{Operation: routing, Deployment: "support"}}, int64(len(asked)), nil)
+	built := s.built(&trainingv1.BuildDatasetRequest{Name: "asked", Query: &trainingv1.DatasetQuery{Operation: routing, Deployment: "support", FeedbackComplete: true}}, int64(len(asked)), nil)
 	spec := onDataset("others", 0)
 	s.add("others", lines(tickets(2400, 5)))
 	spec.Golden, spec.RegisterOnly, spec.Gates = &trainingv1.DatasetRef{Name: "asked"}, true, lenient
 	second := s.run(spec)
 	spec = onDataset("asked", 0)
+	spec.Deployment = "another"
 	spec.RegisterOnly, spec.Gates = true, lenient
 	third := s.run(spec)
 	for _, r := range []*trainingv1.Run{second, third} {
