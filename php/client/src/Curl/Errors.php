@@ -50,6 +50,9 @@ final class Errors
         if (self::TIMED_OUT === $errno) {
             return $deadlinePassed ? self::deadline($method) : self::unreachable($endpoint, 'no connection in time');
         }
+        if ($deadlinePassed && self::stale($errno)) {
+            return self::deadline($method); // the server keeps the same time, and resets a stream whose time is over
+        }
         if (\in_array($errno, self::NO_CONNECTION, true)) {
             return self::unreachable($endpoint, self::why($text, (int) \curl_getinfo($handle, \CURLINFO_OS_ERRNO), $endpoint));
         }
