@@ -25,8 +25,9 @@ func newWorker() *cobra.Command {
 		Short: "Carry out training steps of a server in this process, on this machine",
 		Long: `Carry out training steps of a server whose training.execution is "external" or "both", until told to stop
 (SIGTERM, Ctrl-C): then the steps in work are given back, and other workers go on with them. Restarts of the
-server are waited for. Nothing is kept on this machine. The key needs the scope platform:train and no other.`,
-		Example: `  switchyard keys create trainer-1 --scope platform:train > trainer-1.key
+server are waited for. Nothing is kept on this machine. The key needs one scope: training:work for the runs of its own
+project, platform:train for those of all projects of the installation.`,
+		Example: `  switchyard keys create trainer-1 --scope training:work > trainer-1.key
   switchyard worker --server switchyard.example:9090 --ca-file ca.pem --key-file trainer-1.key --slots 2`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

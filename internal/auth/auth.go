@@ -20,7 +20,7 @@ var Scopes = []string{
 	"feedback:write",
 	"events:read", "events:write",
 	"models:read", "models:write",
-	"training:read", "training:write",
+	"training:read", "training:write", "training:work",
 	"monitoring:read",
 	"identity:read", "identity:write",
 	"platform:admin", "platform:serve", "platform:train",
@@ -30,6 +30,9 @@ const (
 	wildcard       = "*"
 	platformPrefix = "platform:"
 )
+
+// beyond names the scopes that allow in every project what another scope allows in the key's own. How far such a call reaches is the service's matter: it asks for the wider scope.
+var beyond = map[string]string{"training:work": "platform:train"}
 
 // Caller is who calls. It is shared between calls and must not be changed.
 type Caller struct {
@@ -48,13 +51,16 @@ type Caller struct {
 	Expire time.Time
 }
 
-// Has reports whether the caller holds the scope. "*" covers all scopes but those of the platform, which cross projects. A nil
-// caller holds none.
+// Has reports whether the caller holds the scope. "*" covers all scopes but those of the platform, which cross projects; "platform:train"
+// covers "training:work". A nil caller holds none.
 func (c *Caller) Has(scope string) bool {
 	if c == nil || scope == "" {
 		return false
 	}
 	if c.System || slices.Contains(c.Scopes, scope) {
+		return true
+	}
+	if wider := beyond[scope]; wider != "" && slices.Contains(c.Scopes, wider) {
 		return true
 	}
 	return !strings.HasPrefix(scope, platformPrefix) && slices.Contains(c.Scopes, wildcard)

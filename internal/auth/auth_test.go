@@ -26,6 +26,9 @@ func TestHas(t *testing.T) {
 		"star is more than one":    {&auth.Caller{Scopes: []string{"models:read"}}, "*", false},
 		"system":                   {auth.System(), "platform:serve", true},
 		"no scope":                 {&auth.Caller{Scopes: []string{"*"}}, "", false},
+		"work of all projects":     {&auth.Caller{Scopes: []string{"platform:train"}}, "training:work", true},
+		"work of one project":      {&auth.Caller{Scopes: []string{"training:work"}}, "platform:train", false},
+		"platform covers no more":  {&auth.Caller{Scopes: []string{"platform:train"}}, "training:write", false},
 		"nobody":                   {nil, "models:read", false},
 	} {
 		if got := c.caller.Has(c.scope); got != c.want {

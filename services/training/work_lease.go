@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -34,9 +32,20 @@ func (s *Service) LeaseWork(ctx context.Context, req *trainingv1.LeaseWorkReques
 	}
 	steps, ops = slices.Clone(steps), slices.Clone(ops)
 	slices.Sort(steps)
+	within, err := reach(ctx)
+	if err != nil {
+		return nil, err
+	}
 	end := time.After(req.GetWait().AsDuration())
 	for {
 		posted := s.posted.wait()
+		if within != "" {
+			w, err := s.leaseWithin(ctx, within, steps, ops, req.GetWorker())
+			if err != nil || w != nil {
+				return &trainingv1.LeaseWorkResponse{Work: w}, err
+			}
+			ops = nil // the queue is not asked
+		}
 		rand.Shuffle(len(ops), func(i, k int) { ops[i], ops[k] = ops[k], ops[i] })
 		// What is nearest to its end comes first.
 		for _, step := range slices.Backward(steps) {
@@ -85,30 +94,33 @@ func (s *Service) leaseOf(ctx context.Context, kind, worker string) (*trainingv1
 		if r == nil {
 			continue
 		}
-		w, err := s.assemble(ctx, r)
-		switch {
-		case ctx.Err() != nil: // the worker went away meanwhile
-			s.giveBack(r)
-			return nil, context.Cause(ctx)
-		case err != nil:
-			s.failed(s.job(ctx, r), err)
-			continue
+		if w, err := s.give(ctx, r, worker); err != nil || w != nil {
+			return w, err
 		}
-		s.log.InfoContext(ctx, "step leased", "run", r.GetRunId(), "project", r.project, "step", stepName(r.GetStep()), "worker", worker, "delivery", r.deliveries)
-		return w, nil
 	}
 	return nil, context.Cause(ctx)
 }
 
+// give gathers the work of a run that was claimed for a worker; nil when that failed, which the run hears.
+func (s *Service) give(ctx context.Context, r *storedRun, worker string) (*trainingv1.Work, error) {
+	w, err := s.assemble(ctx, r)
+	switch {
+	case ctx.Err() != nil: // the worker went away meanwhile
+		s.giveBack(r)
+		return nil, context.Cause(ctx)
+	case err != nil:
+		s.failed(s.job(ctx, r), err)
+		return nil, nil //nolint:nilnil // others may wait, which is an answer
+	}
+	s.log.InfoContext(ctx, "step leased", "run", r.GetRunId(), "project", r.project, "step", stepName(r.GetStep()), "worker", worker, "delivery", r.deliveries)
+	return w, nil
+}
+
 // claimFor leases the step of an errand; nil when it does not wait any more, or not yet.
 func (s *Service) claimFor(ctx context.Context, e errand, delivery, worker string) (*storedRun, error) {
-	lease, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("make the id of a lease: %w", err)
-	}
 	var r *storedRun
 	pause, claimed := time.Duration(0), false
-	err = s.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := s.db.Tx(ctx, func(tx *db.Tx) (err error) {
 		pause, claimed = 0, false
 		if r, err = readRun(tx, e.Project, e.Run); err != nil || r == nil || !open(r.GetState()) || nextStep(r.Run) != e.Step || r.deliveries >= s.config.MaxDeliveries {
 			return err
@@ -121,7 +133,7 @@ func (s *Service) claimFor(ctx context.Context, e errand, delivery, worker strin
 		j.begin(e.Step)
 		j.say(0, true, "step %s is carried out by worker %s", stepName(e.Step), oneLine(worker))
 		claimed = true
-		if err := s.take(tx, r, lease.String(), delivery); err != nil {
+		if err := s.take(tx, r, newLease(e.Run), delivery); err != nil {
 			return err
 		}
 		return writeLines(tx, r, j.lines)
@@ -270,22 +282,6 @@ func (p *pins) named() []namedPin {
 type namedPin struct {
 	name string
 	pin  *pin
-}
-
-// held returns the run whose lease that is. It fails with LEASE_LOST.
-func (s *Service) held(ctx context.Context, lease string) (r *storedRun, err error) {
-	err = s.db.View(ctx, func(tx *db.Tx) error {
-		r = nil
-		return tx.Each(`SELECT `+runColumns+` WHERE lease = ? AND lease_until >= ? AND state = ? AND delivery <> ''`,
-			[]any{lease, db.Micros(s.now()), trainingv1.RunState_RUN_STATE_RUNNING}, func(scan func(...any) error) (err error) {
-				r, err = scanRun(scan)
-				return err
-			})
-	})
-	if err == nil && r == nil {
-		err = fault.LeaseLost("work", lease)
-	}
-	return r, err
 }
 
 // keepLeases lets the leases of workers begin anew: nobody could extend them while no server was there.

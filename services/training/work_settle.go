@@ -36,6 +36,9 @@ func (s *Service) ExtendWork(ctx context.Context, req *trainingv1.ExtendWorkRequ
 	if err := lost(j.save(keep), r); err != nil {
 		return nil, err
 	}
+	if r.delivery == unqueued {
+		return &trainingv1.ExtendWorkResponse{LeaseExpireTime: expire}, nil
+	}
 	if err := s.queue.Extend(r.delivery); err != nil {
 		s.log.DebugContext(ctx, "the queue of work did not hear of a worker", "run", r.GetRunId(), "error", err)
 	}

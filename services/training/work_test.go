@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -238,7 +240,7 @@ func TestAWorkersKeyOpensNothingElse(t *testing.T) {
 			return err
 		},
 	} {
-		want := map[string]string{"another lease": "LEASE_LOST", "another input": "NOT_FOUND", "a wrong digest": "INVALID_ARGUMENT"}[what]
+		want := map[string]string{"another lease": "NOT_FOUND", "another input": "NOT_FOUND", "a wrong digest": "INVALID_ARGUMENT"}[what]
 		if want == "" {
 			want = "SCOPE_MISSING"
 		}
@@ -246,10 +248,127 @@ func TestAWorkersKeyOpensNothingElse(t *testing.T) {
 			t.Errorf("%s: %q, want %s", what, got, want)
 		}
 	}
-	for _, scope := range []string{"*", "training:write", "platform:serve"} {
+	for _, scope := range []string{"training:write", "models:write", "platform:serve"} {
 		_, err := s.hand(scope).LeaseWork(ctx, &trainingv1.LeaseWorkRequest{Worker: "x"})
 		if got := reasonOf(err); got != "SCOPE_MISSING" {
 			t.Errorf("a key with %s leases work: %q", scope, got)
+		}
+	}
+}
+
+// sibling makes another project and returns a system that calls as it.
+func (s *system) sibling(name string) *system {
+	s.t.Helper()
+	r, err := identityv1.NewIdentityServiceClient(s.conn).CreateProject(s.t.Context(), &identityv1.CreateProjectRequest{Name: name})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	conn := s.Dial(r.GetSecret())
+	return &system{s.System, s.t, conn, trainingv1.NewDatasetServiceClient(conn), trainingv1.NewRunServiceClient(conn), modelsv1.NewModelServiceClient(conn)}
+}
+
+func TestAWorkersKeyOpensTheWorkOfItsOwnProjectOnly(t *testing.T) {
+	t.Parallel()
+	a := start(t, executed(t, training.External))
+	b := a.sibling("tenant-b")
+	projects := []*system{a, b}
+	workers, runs, works := make([]*hand, 2), make([]string, 2), make([]*trainingv1.Work, 2)
+	for i, s := range projects {
+		s.add("tickets", lines(tickets(300, 1)))
+		runs[i], workers[i] = s.starts(onDataset("tickets", 1)), s.hand("training:work")
+	}
+	for i, h := range workers {
+		works[i] = h.lease()
+		if works[i].GetRunId() != runs[i] {
+			t.Fatalf("project %d: leased run %s, want its own %s", i, works[i].GetRunId(), runs[i])
+		}
+		if w, err := h.LeaseWork(t.Context(), &trainingv1.LeaseWorkRequest{Worker: "hand", Wait: durationpb.New(300 * time.Millisecond)}); err != nil || w.GetWork() != nil {
+			t.Errorf("project %d: leased %v beside its only run: %v", i, w.GetWork(), err)
+		}
+	}
+	made := runs[0] + "." + strings.Repeat("A", 26) // of a run that is there, and a lease that never was
+	for i, h := range workers {
+		for call, reason := range h.calls(works[1-i]) {
+			if reason != "NOT_FOUND" {
+				t.Errorf("%s under a lease of the other project: %q", call, reason)
+			}
+		}
+		if _, err := h.ExtendWork(t.Context(), &trainingv1.ExtendWorkRequest{LeaseId: works[i].GetLeaseId()}); err != nil {
+			t.Errorf("project %d: its own lease: %v", i, err)
+		}
+	}
+	if _, err := workers[1].read(made, "dataset"); reasonOf(err) != "NOT_FOUND" {
+		t.Errorf("a made-up lease of the other project's run: %v", err)
+	}
+	// What the other project tried changed nothing; the steps go on under a key of the project or of the installation.
+	for i, h := range workers {
+		if _, err := h.CompleteStep(t.Context(), &trainingv1.CompleteStepRequest{LeaseId: works[i].GetLeaseId(), OutputJson: `{"Noise": {}}`}); err != nil {
+			t.Fatal(err)
+		}
+		for call, reason := range h.calls(works[i]) {
+			if reason != "LEASE_LOST" {
+				t.Errorf("%s after the step: %q", call, reason)
+			}
+		}
+	}
+	everywhere, seen := a.hand("platform:train"), map[string]bool{}
+	for range 2 {
+		w := everywhere.lease()
+		if seen[w.GetRunId()] = true; w.GetStep() != trainingv1.RunStep_RUN_STEP_SEARCH {
+			t.Errorf("leased %v", w)
+		}
+	}
+	if !seen[runs[0]] || !seen[runs[1]] {
+		t.Errorf("a key of the installation leased %v, want both of %v", seen, runs)
+	}
+	if got := reasonOf(func() error {
+		_, err := identityv1.NewIdentityServiceClient(b.conn).CreateKey(t.Context(), &identityv1.CreateKeyRequest{Name: "x", Scopes: []string{"platform:train"}})
+		return err
+	}()); got != "SCOPE_MISSING" {
+		t.Errorf("a project makes a key for the whole installation: %q", got)
+	}
+}
+
+// TestWorkersOfProjectsCarryOutWholeRuns has two workers, each of one project, beside each other.
+func TestWorkersOfProjectsCarryOutWholeRuns(t *testing.T) {
+	t.Parallel()
+	a := start(t, executed(t, training.External))
+	b := a.sibling("tenant-b")
+	var running sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	defer running.Wait()
+	defer stop()
+	var ids []string
+	for i, s := range []*system{a, b} {
+		s.add("tickets", lines(tickets(300, 1)))
+		worker := training.NewWorker(training.WorkerDeps{Client: s.hand("training:work"), Name: fmt.Sprintf("worker-%d", i)})
+		running.Go(func() {
+			if err := worker.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		ids = append(ids, s.starts(onDataset("tickets", 1)))
+	}
+	for i, s := range []*system{a, b} {
+		r := s.wait(ids[i])
+		if r.GetArtifactDigest() == "" {
+			t.Fatalf("run of project %d: %v", i, r)
+		}
+		stream, err := s.runs.WatchRun(t.Context(), &trainingv1.WatchRunRequest{RunId: ids[i]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log []string
+		for m, err := stream.Recv(); err == nil; m, err = stream.Recv() {
+			for _, l := range m.GetLines() {
+				log = append(log, l.GetMessage())
+			}
+		}
+		for _, step := range []string{"inspect", "search", "train", "evaluate"} {
+			want := fmt.Sprintf("step %s is carried out by worker worker-%d", step, i)
+			if !slices.Contains(log, want) {
+				t.Errorf("the log of project %d does not say %q: %q", i, want, log)
+			}
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // WorkerDeps is what a worker process needs.
 type WorkerDeps struct {
-	// Client reaches the server, as a key that holds "platform:train".
+	// Client reaches the server, as a key that holds "training:work", or "platform:train" for all projects.
 	Client trainingv1.WorkerServiceClient
 	// Name of the worker, which the logs of runs show.
 	Name string
@@ -181,7 +181,7 @@ func (w *Worker) keep(j *job, lease time.Duration, cancel context.CancelCauseFun
 		}
 		err := extend(j, w.d.Client, "")
 		switch {
-		case because(err, commonv1.ErrorReason_ERROR_REASON_LEASE_LOST):
+		case because(err, commonv1.ErrorReason_ERROR_REASON_LEASE_LOST), because(err, commonv1.ErrorReason_ERROR_REASON_NOT_FOUND): // or the project is gone
 			cancel(errLost)
 			return
 		case err == nil:

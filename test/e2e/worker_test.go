@@ -42,7 +42,7 @@ func openShop(t *testing.T, dir string, env []string, args ...string) *shop {
 	if _, err := os.Stat(s.key); err == nil {
 		return s
 	}
-	key, _, err := s.Command(t.Context(), binary, "keys", "create", "workers", "--scope", "platform:train")
+	key, _, err := s.Command(t.Context(), binary, "keys", "create", "workers", "--scope", "training:work")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1079,22 +1079,22 @@ const file_switchyard_training_v1_worker_service_proto_rawDesc = "" +
 	"\x04spec\x18\x01 \x01(\v2 .switchyard.training.v1.BlobSpecH\x00R\x04spec\x12%\n" +
 	"\x05chunk\x18\x02 \x01(\fB\r\xbaH\x06z\x04\x18\x80\x80@\xa0\xd6\x18\x01H\x00R\x05chunkB\x06\n" +
 	"\x04part\"\x15\n" +
-	"\x13WriteOutputResponse2\x97\x06\n" +
-	"\rWorkerService\x12z\n" +
-	"\tLeaseWork\x12(.switchyard.training.v1.LeaseWorkRequest\x1a).switchyard.training.v1.LeaseWorkResponse\"\x18\x9a\xd6\x18\x14\n" +
-	"\x0eplatform:train\x12\x02\b\x1e\x12\x7f\n" +
+	"\x13WriteOutputResponse2\x91\x06\n" +
+	"\rWorkerService\x12y\n" +
+	"\tLeaseWork\x12(.switchyard.training.v1.LeaseWorkRequest\x1a).switchyard.training.v1.LeaseWorkResponse\"\x17\x9a\xd6\x18\x13\n" +
+	"\rtraining:work\x12\x02\b\x1e\x12~\n" +
 	"\n" +
-	"ExtendWork\x12).switchyard.training.v1.ExtendWorkRequest\x1a*.switchyard.training.v1.ExtendWorkResponse\"\x1a\x9a\xd6\x18\x16\n" +
-	"\x0eplatform:train\x12\x02\b\n" +
-	"\x18\x01\x12\x85\x01\n" +
-	"\fCompleteStep\x12+.switchyard.training.v1.CompleteStepRequest\x1a,.switchyard.training.v1.CompleteStepResponse\"\x1a\x9a\xd6\x18\x16\n" +
-	"\x0eplatform:train\x12\x02\b\x1e\x18\x01\x12y\n" +
-	"\bFailStep\x12'.switchyard.training.v1.FailStepRequest\x1a(.switchyard.training.v1.FailStepResponse\"\x1a\x9a\xd6\x18\x16\n" +
-	"\x0eplatform:train\x12\x02\b\x1e\x18\x01\x12~\n" +
-	"\tReadInput\x12(.switchyard.training.v1.ReadInputRequest\x1a).switchyard.training.v1.ReadInputResponse\"\x1a\x9a\xd6\x18\x16\n" +
-	"\x0eplatform:train\x12\x02\b\x1e\x18\x010\x01\x12\x85\x01\n" +
-	"\vWriteOutput\x12*.switchyard.training.v1.WriteOutputRequest\x1a+.switchyard.training.v1.WriteOutputResponse\"\x1b\x9a\xd6\x18\x17\n" +
-	"\x0eplatform:train\x12\x03\b\xac\x02\x18\x01(\x01B\xf8\x01\n" +
+	"ExtendWork\x12).switchyard.training.v1.ExtendWorkRequest\x1a*.switchyard.training.v1.ExtendWorkResponse\"\x19\x9a\xd6\x18\x15\n" +
+	"\rtraining:work\x12\x02\b\n" +
+	"\x18\x01\x12\x84\x01\n" +
+	"\fCompleteStep\x12+.switchyard.training.v1.CompleteStepRequest\x1a,.switchyard.training.v1.CompleteStepResponse\"\x19\x9a\xd6\x18\x15\n" +
+	"\rtraining:work\x12\x02\b\x1e\x18\x01\x12x\n" +
+	"\bFailStep\x12'.switchyard.training.v1.FailStepRequest\x1a(.switchyard.training.v1.FailStepResponse\"\x19\x9a\xd6\x18\x15\n" +
+	"\rtraining:work\x12\x02\b\x1e\x18\x01\x12}\n" +
+	"\tReadInput\x12(.switchyard.training.v1.ReadInputRequest\x1a).switchyard.training.v1.ReadInputResponse\"\x19\x9a\xd6\x18\x15\n" +
+	"\rtraining:work\x12\x02\b\x1e\x18\x010\x01\x12\x84\x01\n" +
+	"\vWriteOutput\x12*.switchyard.training.v1.WriteOutputRequest\x1a+.switchyard.training.v1.WriteOutputResponse\"\x1a\x9a\xd6\x18\x16\n" +
+	"\rtraining:work\x12\x03\b\xac\x02\x18\x01(\x01B\xf8\x01\n" +
 	"\x1acom.switchyard.training.v1B\x12WorkerServiceProtoP\x01ZLgithub.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1;trainingv1\xa2\x02\x03STX\xaa\x02\x16Switchyard.Training.V1\xca\x02\x16Switchyard\\Training\\V1\xe2\x02\"Switchyard\\Training\\V1\\GPBMetadata\xea\x02\x18Switchyard::Training::V1b\x06proto3"
 
 var (

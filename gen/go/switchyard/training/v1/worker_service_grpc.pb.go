@@ -36,6 +36,9 @@ const (
 // A worker leases one step at a time, reads what the step starts from, says from time to time that it is at it, and completes or fails the step. The server does what needs its tables, the
 // lake or the registry by itself: RUN_STEP_BUILD, RUN_STEP_SPLIT, RUN_STEP_GATES, RUN_STEP_REGISTER and RUN_STEP_PROMOTE. So a worker's key opens nothing but the work that is leased to it.
 //
+// A key with the scope "training:work" is given the work of its own project, and a lease of another project is not found for it. A key with "platform:train", which "*" does not cover, is given the work of
+// all projects of the installation.
+//
 // What a step gets and returns; every output is a JSON object, digests are "sha256:" and 64 hex digits, and a blob that an output names was written with WriteOutput before. "Rows" are the inputs
 // "dataset" and, where the run names them, "evaluation", "tuning" and "golden": Parquet as ExportDataset sends it, with the columns text, record (JSON), label, side ("train", "test", "purged"),
 // group_id, person_id, time, attributes (JSON), source, decision_id and probability. Every step also gets the outputs of the steps before it and the deployment as it stands.
@@ -59,24 +62,24 @@ type WorkerServiceClient interface {
 	LeaseWork(ctx context.Context, in *LeaseWorkRequest, opts ...grpc.CallOption) (*LeaseWorkResponse, error)
 	// ExtendWork lets the lease end later, shows how far the step is, and may keep a checkpoint, which whoever does the step after a crash begins with. Call it three times in each `lease`.
 	//
-	// Fails with LEASE_LOST (the lease ended, or somebody cancelled the run: stop) and INVALID_ARGUMENT (the checkpoint is none of the step).
+	// Fails with LEASE_LOST (the lease ended, or somebody cancelled the run: stop), NOT_FOUND (there is no such lease) and INVALID_ARGUMENT (the checkpoint is none of the step).
 	ExtendWork(ctx context.Context, in *ExtendWorkRequest, opts ...grpc.CallOption) (*ExtendWorkResponse, error)
 	// CompleteStep stores what came out of the step and ends the lease. Nothing is stored when the lease has ended.
 	//
-	// Fails with LEASE_LOST (also when the same call was answered before) and INVALID_ARGUMENT (the output is none of the step, or names a blob that was not written).
+	// Fails with LEASE_LOST (also when the same call was answered before), NOT_FOUND (there is no such lease) and INVALID_ARGUMENT (the output is none of the step, or names a blob that was not written).
 	CompleteStep(ctx context.Context, in *CompleteStepRequest, opts ...grpc.CallOption) (*CompleteStepResponse, error)
 	// FailStep ends the lease without a result. A problem that passes by waiting (DEPENDENCY_UNAVAILABLE, STORAGE_FULL and the like) lets the step be tried again after a pause, any other ends
 	// the run. With `give_back` the step waits for another worker at once: a worker that is told to stop says so.
 	//
-	// Fails with LEASE_LOST.
+	// Fails with LEASE_LOST and NOT_FOUND (there is no such lease).
 	FailStep(ctx context.Context, in *FailStepRequest, opts ...grpc.CallOption) (*FailStepResponse, error)
 	// ReadInput sends the bytes of an input of the leased step.
 	//
-	// Fails with LEASE_LOST and NOT_FOUND (the step has no such input).
+	// Fails with LEASE_LOST and NOT_FOUND (there is no such lease, or the step has no such input).
 	ReadInput(ctx context.Context, in *ReadInputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadInputResponse], error)
 	// WriteOutput stores a blob under its digest, for the output of the leased step to name. Writing it again does nothing.
 	//
-	// Fails with LEASE_LOST, INVALID_ARGUMENT (the bytes have another digest), QUOTA_EXCEEDED (too large) and STORAGE_FULL.
+	// Fails with LEASE_LOST, NOT_FOUND (there is no such lease), INVALID_ARGUMENT (the bytes have another digest), QUOTA_EXCEEDED (too large) and STORAGE_FULL.
 	WriteOutput(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[WriteOutputRequest, WriteOutputResponse], error)
 }
 
@@ -169,6 +172,9 @@ type WorkerService_WriteOutputClient = grpc.ClientStreamingClient[WriteOutputReq
 // A worker leases one step at a time, reads what the step starts from, says from time to time that it is at it, and completes or fails the step. The server does what needs its tables, the
 // lake or the registry by itself: RUN_STEP_BUILD, RUN_STEP_SPLIT, RUN_STEP_GATES, RUN_STEP_REGISTER and RUN_STEP_PROMOTE. So a worker's key opens nothing but the work that is leased to it.
 //
+// A key with the scope "training:work" is given the work of its own project, and a lease of another project is not found for it. A key with "platform:train", which "*" does not cover, is given the work of
+// all projects of the installation.
+//
 // What a step gets and returns; every output is a JSON object, digests are "sha256:" and 64 hex digits, and a blob that an output names was written with WriteOutput before. "Rows" are the inputs
 // "dataset" and, where the run names them, "evaluation", "tuning" and "golden": Parquet as ExportDataset sends it, with the columns text, record (JSON), label, side ("train", "test", "purged"),
 // group_id, person_id, time, attributes (JSON), source, decision_id and probability. Every step also gets the outputs of the steps before it and the deployment as it stands.
@@ -192,24 +198,24 @@ type WorkerServiceServer interface {
 	LeaseWork(context.Context, *LeaseWorkRequest) (*LeaseWorkResponse, error)
 	// ExtendWork lets the lease end later, shows how far the step is, and may keep a checkpoint, which whoever does the step after a crash begins with. Call it three times in each `lease`.
 	//
-	// Fails with LEASE_LOST (the lease ended, or somebody cancelled the run: stop) and INVALID_ARGUMENT (the checkpoint is none of the step).
+	// Fails with LEASE_LOST (the lease ended, or somebody cancelled the run: stop), NOT_FOUND (there is no such lease) and INVALID_ARGUMENT (the checkpoint is none of the step).
 	ExtendWork(context.Context, *ExtendWorkRequest) (*ExtendWorkResponse, error)
 	// CompleteStep stores what came out of the step and ends the lease. Nothing is stored when the lease has ended.
 	//
-	// Fails with LEASE_LOST (also when the same call was answered before) and INVALID_ARGUMENT (the output is none of the step, or names a blob that was not written).
+	// Fails with LEASE_LOST (also when the same call was answered before), NOT_FOUND (there is no such lease) and INVALID_ARGUMENT (the output is none of the step, or names a blob that was not written).
 	CompleteStep(context.Context, *CompleteStepRequest) (*CompleteStepResponse, error)
 	// FailStep ends the lease without a result. A problem that passes by waiting (DEPENDENCY_UNAVAILABLE, STORAGE_FULL and the like) lets the step be tried again after a pause, any other ends
 	// the run. With `give_back` the step waits for another worker at once: a worker that is told to stop says so.
 	//
-	// Fails with LEASE_LOST.
+	// Fails with LEASE_LOST and NOT_FOUND (there is no such lease).
 	FailStep(context.Context, *FailStepRequest) (*FailStepResponse, error)
 	// ReadInput sends the bytes of an input of the leased step.
 	//
-	// Fails with LEASE_LOST and NOT_FOUND (the step has no such input).
+	// Fails with LEASE_LOST and NOT_FOUND (there is no such lease, or the step has no such input).
 	ReadInput(*ReadInputRequest, grpc.ServerStreamingServer[ReadInputResponse]) error
 	// WriteOutput stores a blob under its digest, for the output of the leased step to name. Writing it again does nothing.
 	//
-	// Fails with LEASE_LOST, INVALID_ARGUMENT (the bytes have another digest), QUOTA_EXCEEDED (too large) and STORAGE_FULL.
+	// Fails with LEASE_LOST, NOT_FOUND (there is no such lease), INVALID_ARGUMENT (the bytes have another digest), QUOTA_EXCEEDED (too large) and STORAGE_FULL.
 	WriteOutput(grpc.ClientStreamingServer[WriteOutputRequest, WriteOutputResponse]) error
 	mustEmbedUnimplementedWorkerServiceServer()
 }

@@ -26,7 +26,7 @@ final class WorkerClient implements WorkerClientInterface
             '/switchyard.training.v1.WorkerService/LeaseWork',
             LeaseWorkResponse::class,
             timeoutMillis: 30000,
-            scope: 'platform:train',
+            scope: 'training:work',
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
@@ -38,7 +38,7 @@ final class WorkerClient implements WorkerClientInterface
             ExtendWorkResponse::class,
             timeoutMillis: 10000,
             idempotent: true,
-            scope: 'platform:train',
+            scope: 'training:work',
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
@@ -50,7 +50,7 @@ final class WorkerClient implements WorkerClientInterface
             CompleteStepResponse::class,
             timeoutMillis: 30000,
             idempotent: true,
-            scope: 'platform:train',
+            scope: 'training:work',
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
@@ -62,7 +62,7 @@ final class WorkerClient implements WorkerClientInterface
             FailStepResponse::class,
             timeoutMillis: 30000,
             idempotent: true,
-            scope: 'platform:train',
+            scope: 'training:work',
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
@@ -75,7 +75,7 @@ final class WorkerClient implements WorkerClientInterface
             ReadInputResponse::class,
             timeoutMillis: 30000,
             idempotent: true,
-            scope: 'platform:train',
+            scope: 'training:work',
             exceptions: ErrorReasonExceptions::class,
         ), $request, $options ?? CallOptions::standard());
     }
@@ -88,7 +88,7 @@ final class WorkerClient implements WorkerClientInterface
             WriteOutputResponse::class,
             timeoutMillis: 300000,
             idempotent: true,
-            scope: 'platform:train',
+            scope: 'training:work',
             exceptions: ErrorReasonExceptions::class,
         ), $options ?? CallOptions::standard());
     }

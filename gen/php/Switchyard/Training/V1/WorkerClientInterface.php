@@ -17,6 +17,9 @@ use Switchyard\Client\ServerStreamCall;
  * A worker leases one step at a time, reads what the step starts from, says from time to time that it is at it, and completes or fails the step. The server does what needs its tables, the
  * lake or the registry by itself: RUN_STEP_BUILD, RUN_STEP_SPLIT, RUN_STEP_GATES, RUN_STEP_REGISTER and RUN_STEP_PROMOTE. So a worker's key opens nothing but the work that is leased to it.
  *
+ * A key with the scope "training:work" is given the work of its own project, and a lease of another project is not found for it. A key with "platform:train", which "*" does not cover, is given the work of
+ * all projects of the installation.
+ *
  * What a step gets and returns; every output is a JSON object, digests are "sha256:" and 64 hex digits, and a blob that an output names was written with WriteOutput before. "Rows" are the inputs
  * "dataset" and, where the run names them, "evaluation", "tuning" and "golden": Parquet as ExportDataset sends it, with the columns text, record (JSON), label, side ("train", "test", "purged"),
  * group_id, person_id, time, attributes (JSON), source, decision_id and probability. Every step also gets the outputs of the steps before it and the deployment as it stands.
@@ -41,7 +44,7 @@ interface WorkerClientInterface
      *
      * Fails with UNIMPLEMENTED when `training.execution` of the server is "in-process".
      *
-     * Scope platform:train; deadline 30000 ms.
+     * Scope training:work; deadline 30000 ms.
      *
      * @throws RpcException
      */
@@ -50,9 +53,9 @@ interface WorkerClientInterface
     /**
      * ExtendWork lets the lease end later, shows how far the step is, and may keep a checkpoint, which whoever does the step after a crash begins with. Call it three times in each `lease`.
      *
-     * Fails with LEASE_LOST (the lease ended, or somebody cancelled the run: stop) and INVALID_ARGUMENT (the checkpoint is none of the step).
+     * Fails with LEASE_LOST (the lease ended, or somebody cancelled the run: stop), NOT_FOUND (there is no such lease) and INVALID_ARGUMENT (the checkpoint is none of the step).
      *
-     * Scope platform:train; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     * Scope training:work; deadline 10000 ms; idempotent: retried when the server is unavailable.
      *
      * @throws RpcException
      */
@@ -61,9 +64,9 @@ interface WorkerClientInterface
     /**
      * CompleteStep stores what came out of the step and ends the lease. Nothing is stored when the lease has ended.
      *
-     * Fails with LEASE_LOST (also when the same call was answered before) and INVALID_ARGUMENT (the output is none of the step, or names a blob that was not written).
+     * Fails with LEASE_LOST (also when the same call was answered before), NOT_FOUND (there is no such lease) and INVALID_ARGUMENT (the output is none of the step, or names a blob that was not written).
      *
-     * Scope platform:train; deadline 30000 ms; idempotent: retried when the server is unavailable.
+     * Scope training:work; deadline 30000 ms; idempotent: retried when the server is unavailable.
      *
      * @throws RpcException
      */
@@ -73,9 +76,9 @@ interface WorkerClientInterface
      * FailStep ends the lease without a result. A problem that passes by waiting (DEPENDENCY_UNAVAILABLE, STORAGE_FULL and the like) lets the step be tried again after a pause, any other ends
      * the run. With `give_back` the step waits for another worker at once: a worker that is told to stop says so.
      *
-     * Fails with LEASE_LOST.
+     * Fails with LEASE_LOST and NOT_FOUND (there is no such lease).
      *
-     * Scope platform:train; deadline 30000 ms; idempotent: retried when the server is unavailable.
+     * Scope training:work; deadline 30000 ms; idempotent: retried when the server is unavailable.
      *
      * @throws RpcException
      */
@@ -84,9 +87,9 @@ interface WorkerClientInterface
     /**
      * ReadInput sends the bytes of an input of the leased step.
      *
-     * Fails with LEASE_LOST and NOT_FOUND (the step has no such input).
+     * Fails with LEASE_LOST and NOT_FOUND (there is no such lease, or the step has no such input).
      *
-     * Scope platform:train; deadline 30000 ms; idempotent: retried when the server is unavailable.
+     * Scope training:work; deadline 30000 ms; idempotent: retried when the server is unavailable.
      *
      * @return ServerStreamCall<ReadInputResponse>
      * @throws RpcException
@@ -96,9 +99,9 @@ interface WorkerClientInterface
     /**
      * WriteOutput stores a blob under its digest, for the output of the leased step to name. Writing it again does nothing.
      *
-     * Fails with LEASE_LOST, INVALID_ARGUMENT (the bytes have another digest), QUOTA_EXCEEDED (too large) and STORAGE_FULL.
+     * Fails with LEASE_LOST, NOT_FOUND (there is no such lease), INVALID_ARGUMENT (the bytes have another digest), QUOTA_EXCEEDED (too large) and STORAGE_FULL.
      *
-     * Scope platform:train; deadline 300000 ms; idempotent: retried when the server is unavailable.
+     * Scope training:work; deadline 300000 ms; idempotent: retried when the server is unavailable.
      *
      * @return ClientStreamCall<WriteOutputRequest, WriteOutputResponse>
      * @throws RpcException
