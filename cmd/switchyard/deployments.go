@@ -180,9 +180,9 @@ func newHistory(parent string) *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use:     "history [OPERATION/NAME]",
-		Short:   "List what was changed about a deployment, or about all: what, by whom, when and why",
+		Short:   "List what was changed about a deployment, an alias or the tags of a version, or about all: what, by whom, when and why",
 		Long:    "List the entries of the ledger of deployments, newest first. Entries are chained by their hashes; \"switchyard ledger verify\" finds one that was changed.",
-		Example: "  switchyard " + parent + " history routing/support",
+		Example: "  switchyard " + parent + " history routing/support\n  switchyard " + parent + " history routing/support@candidate   # of an alias\n  switchyard " + parent + " history routing/support@7           # of what is noted about a version",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			req := &modelsv1.ListDeploymentChangesRequest{}
@@ -245,13 +245,47 @@ func historyRow(ch *modelsv1.DeploymentChange) []string {
 	switch {
 	case ch.GetTrial():
 		version += " (trial)"
-	case ch.GetKind() == modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS && ch.GetVersion() == 0:
+	case ch.GetAlias() != nil || ch.GetNotes() != nil:
+		change += notedChange(ch)
+	}
+	if ch.GetKind() == modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS && ch.GetVersion() == 0 {
 		version = "none"
 	}
 	return []string{
 		strconv.FormatInt(ch.GetSequence(), 10), ch.GetRecordTime().AsTime().UTC().Format("2006-01-02 15:04:05"), fault.OperationName(ch.GetOperation()) + "/" + ch.GetDeployment(),
 		strconv.FormatInt(ch.GetRevision(), 10), change, version, ch.GetActor(), quote(ch.GetReason()),
 	}
+}
+
+// notedChange says what an entry about an alias or about tags changed.
+func notedChange(ch *modelsv1.DeploymentChange) string {
+	if a := ch.GetAlias(); a != nil {
+		switch {
+		case a.GetPreviousVersion() > 0:
+			return fmt.Sprintf(", was version %d", a.GetPreviousVersion())
+		case a.GetRevision() == 1:
+			return ", new"
+		}
+		return "" // it stood for none, or an earlier release did not note what it stood for
+	}
+	var parts []string
+	for _, t := range ch.GetNotes().GetChanges() {
+		switch {
+		case t.After == nil:
+			parts = append(parts, fmt.Sprintf("%s removed, was %q", t.GetKey(), t.GetBefore()))
+		case t.Before == nil:
+			parts = append(parts, t.GetKey()+"="+t.GetAfter())
+		default:
+			parts = append(parts, fmt.Sprintf("%s=%s, was %q", t.GetKey(), t.GetAfter(), t.GetBefore()))
+		}
+	}
+	if ch.GetNotes().NotesBefore != nil {
+		parts = append(parts, "notes")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, "; ")
 }
 
 func newDeploymentsRollback() *cobra.Command {

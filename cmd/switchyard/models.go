@@ -185,6 +185,7 @@ func newModelsTag() *cobra.Command {
 	client.register(c)
 	c.Flags().StringArrayVar(&req.RemoveTags, "remove", nil, "key of a tag to remove; may be repeated")
 	c.Flags().StringVar(&notes, "notes", "", "new notes; empty removes them")
+	c.Flags().StringVar(&req.Reason, "reason", "", "why; it stays in the history")
 	c.Flags().StringArrayVar(&where, "where", nil, "list only versions with this tag, KEY or KEY=VALUE; may be repeated")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c

@@ -43,6 +43,10 @@ func changeName(k modelsv1.DeploymentChangeKind) string {
 		return "promoted"
 	case modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_GUARDRAIL:
 		return "guardrail"
+	case modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS:
+		return "alias moved"
+	case modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_TAGS:
+		return "tags changed"
 	}
 	return strings.ToLower(strings.TrimPrefix(k.String(), "DEPLOYMENT_CHANGE_KIND_"))
 }

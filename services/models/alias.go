@@ -72,7 +72,7 @@ func (s *Service) SetAlias(ctx context.Context, req *modelsv1.SetAliasRequest) (
 		if err != nil {
 			return err
 		}
-		next := &modelsv1.ModelAlias{Model: model, Name: req.GetAlias(), Revision: now.GetRevision() + 1, UpdateTime: timestamppb.New(s.now().Truncate(time.Microsecond))}
+		next := &modelsv1.ModelAlias{Model: model, Name: req.GetAlias(), Revision: now.GetRevision() + 1, PreviousVersion: now.GetVersion(), UpdateTime: timestamppb.New(s.now().Truncate(time.Microsecond))}
 		digest := ""
 		if !req.GetDelete() {
 			v, err := s.find(tx, project, req.GetModel(), req.GetVersion())
@@ -101,7 +101,6 @@ func (s *Service) SetAlias(ctx context.Context, req *modelsv1.SetAliasRequest) (
 				return fault.QuotaExceeded("aliases of model "+model, maxAliases)
 			}
 		}
-		out = next
 		log := &modelsv1.DeploymentChange{
 			Project: project, Operation: m.GetOperation(), Deployment: aliasEntry(next), Kind: aliasKind, RevisionBefore: now.GetRevision(), Revision: next.GetRevision(),
 			Model: model, Version: next.GetVersion(), VersionDigest: digest, Actor: actorOf(ctx), Reason: req.GetReason(),
@@ -109,7 +108,9 @@ func (s *Service) SetAlias(ctx context.Context, req *modelsv1.SetAliasRequest) (
 		if err := s.store.putAlias(tx, next, log, s.now()); err != nil {
 			return err
 		}
-		return s.emit(tx, aliasTold(log))
+		log.Alias, out = next, proto.CloneOf(next)
+		out.PreviousVersion = 0 // it is a matter of the history
+		return s.emit(tx, noteTold(log))
 	})
 	if err != nil {
 		return nil, err
@@ -133,8 +134,8 @@ func (s *Service) aliasConflict(tx *db.Tx, project string, m *modelsv1.Model, no
 	return e.With("actor", last.GetActor()).With("changedAt", last.GetRecordTime().AsTime().Format(time.RFC3339Nano)).With("version", strconv.Itoa(int(last.GetVersion())))
 }
 
-// aliasTold returns the change of an alias as others are told of it.
-func aliasTold(c *modelsv1.DeploymentChange) Event {
+// noteTold returns the change of an alias, or of what is noted about a version, as others are told of it.
+func noteTold(c *modelsv1.DeploymentChange) Event {
 	return Event{
 		Project: c.GetProject(), ID: fmt.Sprintf("%s/%s/%d", fault.OperationName(c.GetOperation()), c.GetDeployment(), c.GetRevision()),
 		Operation: fault.OperationName(c.GetOperation()), Deployment: c.GetDeployment(), Time: c.GetRecordTime().AsTime(), Message: c,

@@ -17,6 +17,7 @@ import (
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	"github.com/switchyard-ai/switchyard/internal/db"
 	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
+	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/services/models"
 )
 
@@ -199,6 +200,9 @@ func TestTheHistoryOfAliasesIsChained(t *testing.T) {
 	var versions []int32
 	for i, c := range all {
 		versions = append(versions, c.GetVersion())
+		if was := []int32{0, 2, 1, 0}[i]; c.GetAlias().GetPreviousVersion() != was || c.GetAlias().GetVersion() != c.GetVersion() {
+			t.Errorf("entry %d says %v, it stood for %d before", c.GetSequence(), c.GetAlias(), was)
+		}
 		if c.GetDeployment() != "support@candidate" || c.GetModel() != "support" || c.GetActor() != "testkey" || c.GetReason() != "a test" || c.GetRevision() != int64(4-i) || len(c.GetPreviousHash()) == 0 {
 			t.Errorf("entry %v", c)
 		}
@@ -213,22 +217,34 @@ func TestTheHistoryOfAliasesIsChained(t *testing.T) {
 	if err != nil || len(listed.GetModels()) != 1 || len(listed.GetModels()[0].GetAliases()) != 1 || listed.GetModels()[0].GetAliases()[0].GetVersion() != 3 {
 		t.Errorf("listed: %v, %v", listed, err)
 	}
-	open, err := db.Open(t.Context(), dbtest.Config(t, filepath.Join(dir, "switchyard.db")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer open.Close()
-	if problems, _, err := models.Verify(t.Context(), open); err != nil || len(problems) != 0 {
-		t.Fatalf("%v, %v", problems, err)
-	}
-	for what, statement := range map[string]string{
+	r.findsEachOf(t, r.ledger(t, dir), map[string]string{
 		"an entry that was changed":      `UPDATE deployment_ledger SET version = 1 WHERE name = 'support@candidate' AND revision = 2`,
 		"an alias that was moved":        `UPDATE model_aliases SET version = 1`,
 		"an alias that was deleted":      `DELETE FROM model_aliases`,
 		"an alias that nobody has set":   `INSERT INTO model_aliases (project, model, name, version, revision, updated) VALUES ('acme', 'support', 'x', 1, 1, 0)`,
 		"a state that was changed":       `UPDATE deployment_ledger SET state = previous WHERE name = 'support@candidate' AND revision = 3`,
 		"an alias with another revision": `UPDATE model_aliases SET revision = 9`,
-	} {
+	})
+}
+
+// ledger opens the tables beside the registry.
+func (r *registry) ledger(t *testing.T, dir string) *db.DB {
+	t.Helper()
+	open, err := db.Open(t.Context(), dbtest.Config(t, filepath.Join(dir, "switchyard.db")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = open.Close() })
+	return open
+}
+
+// findsEachOf checks that the ledger is in order, and that it is found not to be after each statement.
+func (r *registry) findsEachOf(t *testing.T, open *db.DB, statements map[string]string) {
+	t.Helper()
+	if problems, _, err := models.Verify(t.Context(), open); err != nil || len(problems) != 0 {
+		t.Fatalf("%v, %v", problems, err)
+	}
+	for what, statement := range statements {
 		undo := errors.New("undone")
 		err := open.Tx(t.Context(), func(tx *db.Tx) error {
 			if _, err := tx.Exec(statement); err != nil {
@@ -247,6 +263,104 @@ func TestTheHistoryOfAliasesIsChained(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+func TestTheHistoryOfTagsIsChained(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r, ctx := versioned(t, dir)
+	r.deployVersion(t, ctx, 1)
+	tagged := func(reason string, set map[string]string, remove []string, notes *string) {
+		t.Helper()
+		if _, err := r.tag(ctx, 2, func(q *modelsv1.TagVersionRequest) {
+			q.Reason, q.Tags, q.RemoveTags, q.Notes = reason, set, remove, notes
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tagged("a new file", map[string]string{"data": "march", "owner": ""}, nil, new("first"))
+	tagged("nothing new", map[string]string{"data": "march"}, []string{"never-there"}, new("first")) // and no entry
+	tagged("the file was April's", map[string]string{"data": "april"}, []string{"owner"}, nil)
+	tagged("", nil, nil, new(""))
+	all := r.changes(t, ctx, &modelsv1.ListDeploymentChangesRequest{Kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_TAGS, Deployment: "support@2"}, 0)
+	want := []*modelsv1.VersionNotes{
+		{Revision: 3, Tags: map[string]string{"data": "april"}, NotesBefore: new("first")},
+		{Revision: 2, Tags: map[string]string{"data": "april"}, Notes: "first", Changes: []*modelsv1.TagChange{{Key: "data", Before: new("march"), After: new("april")}, {Key: "owner", Before: new("")}}},
+		{Revision: 1, Tags: map[string]string{"data": "march", "owner": ""}, Notes: "first", NotesBefore: new(""), Changes: []*modelsv1.TagChange{{Key: "data", After: new("march")}, {Key: "owner", After: new("")}}},
+	}
+	if len(all) != len(want) {
+		t.Fatalf("%d entries: %v", len(all), all)
+	}
+	for i, c := range all {
+		want[i].Model, want[i].Version = "support", 2
+		if !proto.Equal(c.GetNotes(), want[i]) {
+			t.Errorf("entry %d says %v, want %v", c.GetSequence(), c.GetNotes(), want[i])
+		}
+		if c.GetModel() != "support" || c.GetVersion() != 2 || c.GetActor() != "testkey" || c.GetRevision() != int64(3-i) || c.GetRevisionBefore() != int64(2-i) || len(c.GetPreviousHash()) == 0 {
+			t.Errorf("entry %v", c)
+		}
+	}
+	if all[1].GetReason() != "the file was April's" {
+		t.Errorf("the reason is %q", all[1].GetReason())
+	}
+	_, err := r.tag(ctx, 2, func(q *modelsv1.TagVersionRequest) { q.Notes, q.ExpectedRevision = new("late"), 2 })
+	if wantReason(t, "who has seen an old revision", err, "VERSION_CONFLICT"); fault.From(err).Metadata("actor") != "testkey" {
+		t.Errorf("the refusal does not say who was first: %v", err)
+	}
+	open := r.ledger(t, dir)
+	r.findsEachOf(t, open, map[string]string{
+		"an entry that was changed":       `UPDATE deployment_ledger SET version = 1 WHERE name = 'support@2' AND revision = 2`,
+		"a reason that was changed":       `UPDATE deployment_ledger SET reason = 'x' WHERE name = 'support@2' AND revision = 2`,
+		"a state that was changed":        `UPDATE deployment_ledger SET state = previous WHERE name = 'support@2' AND revision = 3`,
+		"a tag that was changed":          `UPDATE version_tags SET value = 'may'`,
+		"a tag that was removed":          `DELETE FROM version_tags`,
+		"notes that were changed":         `UPDATE version_notes SET notes = 'x'`,
+		"notes that were removed":         `DELETE FROM version_notes`,
+		"a tag that nobody has set":       `INSERT INTO version_tags (project, model, version, name, value) VALUES ('acme', 'support', 1, 'x', '')`,
+		"notes that nobody has written":   `INSERT INTO version_notes (project, model, version, notes, revision) VALUES ('acme', 'support', 1, 'x', 1)`,
+		"notes with another revision":     `UPDATE version_notes SET revision = 9`,
+		"an entry that was left out":      `DELETE FROM deployment_ledger WHERE name = 'support@2' AND revision = 2`,
+		"an entry left out at the end of": `DELETE FROM deployment_ledger WHERE name = 'support@2' AND revision = 3`,
+	})
+}
+
+func TestTagsOfAnEarlierReleaseEnterTheLedger(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r, ctx := versioned(t, dir)
+	r.deployVersion(t, ctx, 1)
+	if _, err := r.alias(ctx, "candidate", 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	open := r.ledger(t, dir)
+	for _, statement := range []string{ // as a release without that history left them
+		`INSERT INTO version_notes (project, model, version, notes, revision) VALUES ('acme', 'support', 2, 'old', 4)`,
+		`INSERT INTO version_tags (project, model, version, name, value) VALUES ('acme', 'support', 2, 'data', 'march')`,
+	} {
+		if err := open.Tx(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(statement); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verified := func(when string) {
+		t.Helper()
+		if problems, _, err := models.Verify(t.Context(), open); err != nil || len(problems) != 0 {
+			t.Fatalf("%s: %v, %v", when, problems, err)
+		}
+	}
+	verified("before the first start")
+	for range 2 {
+		r = start(t, dir)
+		all := r.changes(t, ctx, &modelsv1.ListDeploymentChangesRequest{Kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_TAGS}, 0)
+		if len(all) != 1 || all[0].GetRevision() != 4 || all[0].GetActor() != "system" || all[0].GetNotes().GetNotes() != "old" || all[0].GetNotes().GetTags()["data"] != "march" {
+			t.Fatalf("adopted: %v", all)
+		}
+		verified("after a start")
+	}
+	r = start(t, dir)
+	if v, err := r.tag(ctx, 2, func(q *modelsv1.TagVersionRequest) { q.Tags = map[string]string{"data": "april"} }); err != nil || v.GetNotesRevision() != 5 {
+		t.Errorf("%v, %v", v, err)
+	}
+	verified("after a change")
 }
 
 func (r *registry) tag(ctx context.Context, version int32, change func(*modelsv1.TagVersionRequest)) (*modelsv1.ModelVersion, error) {

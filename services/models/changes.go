@@ -71,14 +71,18 @@ func (*store) changes(tx *db.Tx, project string, req *modelsv1.ListDeploymentCha
 	from, to := bound(req.GetFrom(), 0), bound(req.GetTo(), math.MaxInt64)
 	op, name, kind, model := req.GetOperation(), req.GetDeployment(), req.GetKind(), req.GetModel()
 	bytes := 0
-	err = tx.Each(`SELECT `+changeColumns+` FROM deployment_ledger WHERE project = ? AND seq < ? AND (? = 0 OR operation = ?) AND (? = '' OR name = ?)
+	err = tx.Each(`SELECT `+changeColumns+`, CASE WHEN kind = ? OR kind = ? THEN state END FROM deployment_ledger WHERE project = ? AND seq < ? AND (? = 0 OR operation = ?) AND (? = '' OR name = ?)
 		AND (? = 0 OR kind = ?) AND (? = '' OR model = ?) AND recorded >= ? AND recorded < ? ORDER BY seq DESC LIMIT ?`,
-		[]any{project, before, op, op, name, name, kind, kind, model, model, from, to, size + 1}, func(scan func(...any) error) error {
+		[]any{aliasKind, tagsKind, project, before, op, op, name, name, kind, kind, model, model, from, to, size + 1}, func(scan func(...any) error) error {
 			if more {
 				return nil
 			}
-			c, err := scanChange(scan, project)
+			var noted []byte
+			c, err := scanChange(scan, project, &noted)
 			if err != nil {
+				return err
+			}
+			if err := showNoted(c, noted); err != nil {
 				return err
 			}
 			if bytes += proto.Size(c); len(out) == size || (bytes > maxPageBytes && len(out) > 0) {

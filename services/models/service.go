@@ -96,7 +96,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.readable(ctx); err != nil {
 		return fmt.Errorf("start models: %w", err)
 	}
-	if err := s.store.adopt(ctx); err != nil {
+	if err := errors.Join(s.store.adopt(ctx), s.adoptNotes(ctx)); err != nil {
 		return fmt.Errorf("start models: %w", err)
 	}
 	return s.store.db.Follow(ctx, topic, s.reload)

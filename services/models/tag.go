@@ -2,8 +2,9 @@ package models
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -59,7 +60,7 @@ func (s *Service) TagVersion(ctx context.Context, req *modelsv1.TagVersionReques
 		if err := s.store.annotate(tx, project, v.version); err != nil {
 			return err
 		}
-		return s.tag(tx, project, v.version, req)
+		return s.tag(ctx, tx, project, v.version, req)
 	})
 	if err != nil {
 		return nil, err
@@ -68,29 +69,33 @@ func (s *Service) TagVersion(ctx context.Context, req *modelsv1.TagVersionReques
 }
 
 // tag changes the notes of a version that has been read with them.
-func (s *Service) tag(tx *db.Tx, project string, v *modelsv1.ModelVersion, req *modelsv1.TagVersionRequest) error {
-	changed := false
+func (s *Service) tag(ctx context.Context, tx *db.Tx, project string, v *modelsv1.ModelVersion, req *modelsv1.TagVersionRequest) error {
+	n := &modelsv1.VersionNotes{Model: v.GetModel(), Version: v.GetVersion()}
 	if v.Tags == nil {
 		v.Tags = map[string]string{}
 	}
-	for key, value := range req.GetTags() {
-		if had, ok := v.Tags[key]; !ok || had != value {
-			v.Tags[key], changed = value, true
+	for _, key := range slices.Sorted(maps.Keys(req.GetTags())) {
+		had, ok := v.Tags[key]
+		if value := req.GetTags()[key]; !ok || had != value {
+			v.Tags[key] = value
+			n.Changes = append(n.Changes, &modelsv1.TagChange{Key: key, Before: optional(had, ok), After: &value})
 		}
 	}
 	for _, key := range req.GetRemoveTags() {
-		if _, ok := v.Tags[key]; ok {
+		if had, ok := v.Tags[key]; ok {
 			delete(v.Tags, key)
-			changed = true
+			n.Changes = append(n.Changes, &modelsv1.TagChange{Key: key, Before: &had})
 		}
 	}
 	if req.Notes != nil && req.GetNotes() != v.GetNotes() {
-		v.Notes, changed = req.GetNotes(), true
+		n.NotesBefore = optional(v.GetNotes(), true)
+		v.Notes = req.GetNotes()
 	}
+	changed := len(n.Changes) > 0 || n.NotesBefore != nil
 	current := v.GetNotesRevision()
 	// A retry of a call whose answer was lost finds its own work done, one revision later than it expects.
 	if e := req.GetExpectedRevision(); e != 0 && e != current && (changed || e != current-1) {
-		return fault.VersionConflict("notes", fmt.Sprintf("%s version %d", v.GetModel(), v.GetVersion()), current, e)
+		return s.notesConflict(tx, project, v, e)
 	}
 	if len(v.Tags) > maxTags {
 		return fault.QuotaExceeded("tags of a version", maxTags)
@@ -99,7 +104,19 @@ func (s *Service) tag(tx *db.Tx, project string, v *modelsv1.ModelVersion, req *
 		return nil
 	}
 	v.NotesRevision++
-	return s.store.putNotes(tx, project, v)
+	n.Revision, n.Tags, n.Notes = v.GetNotesRevision(), v.GetTags(), v.GetNotes()
+	if err := s.store.putNotes(tx, project, v); err != nil {
+		return err
+	}
+	return s.recordNotes(tx, project, v, n, actorOf(ctx), req.GetReason())
+}
+
+// optional is a value that may be absent.
+func optional(value string, there bool) *string {
+	if !there {
+		return nil
+	}
+	return &value
 }
 
 // putNotes stores the tags and notes of a version.

@@ -31,7 +31,7 @@ func Verify(ctx context.Context, d *db.DB) (problems []error, looked int64, err 
 
 // walk looks at everything in one view: what is deployed meanwhile is in all of it or in none.
 func (v *verifier) walk(tx *db.Tx) error {
-	for _, step := range []func(*db.Tx) error{v.entries, v.deployments, v.aliased, v.versions} {
+	for _, step := range []func(*db.Tx) error{v.entries, v.deployments, v.aliased, v.noted, v.versions} {
 		if err := step(tx); err != nil {
 			return err
 		}
@@ -61,6 +61,7 @@ type verifier struct {
 	chains     map[string]*chain
 	live       map[deploymentKey]*state
 	aliases    map[deploymentKey]*aliasState // by their names in the ledger
+	noteds     map[deploymentKey]*noted      // by their names in the ledger
 	hasAliases bool                          // false where no release that knows them ever ran
 	problems   []error
 	looked     int64
@@ -73,7 +74,7 @@ type aliasState struct {
 }
 
 func newVerifier() verifier {
-	return verifier{chains: map[string]*chain{}, live: map[deploymentKey]*state{}, aliases: map[deploymentKey]*aliasState{}}
+	return verifier{chains: map[string]*chain{}, live: map[deploymentKey]*state{}, aliases: map[deploymentKey]*aliasState{}, noteds: map[deploymentKey]*noted{}}
 }
 
 func (v *verifier) problemf(format string, args ...any) {
@@ -126,8 +127,12 @@ func (v *verifier) state(c *modelsv1.DeploymentChange, kept []byte) {
 	if sum := sha256.Sum256(kept); !bytes.Equal(sum[:], c.GetStateSha256()) {
 		v.problemf("%s: the deployment in it was changed after it was written", at)
 	}
-	if c.GetKind() == aliasKind {
+	switch c.GetKind() { //nolint:exhaustive // all others are about a deployment
+	case aliasKind:
 		v.alias(c, kept)
+		return
+	case tagsKind:
+		v.notes(c, kept)
 		return
 	}
 	d := &modelsv1.Deployment{}

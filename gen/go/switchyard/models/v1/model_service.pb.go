@@ -267,21 +267,24 @@ const (
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_PROMOTE DeploymentChangeKind = 8
 	// A guardrail was broken: a trial ended, or an earlier version answers again, without anybody's doing.
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_GUARDRAIL DeploymentChangeKind = 9
+	// Tags or notes of a version were changed. The entry has "model@number" in the place of the deployment's name, the revisions of the notes, and the version.
+	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_TAGS DeploymentChangeKind = 10
 )
 
 // Enum value maps for DeploymentChangeKind.
 var (
 	DeploymentChangeKind_name = map[int32]string{
-		0: "DEPLOYMENT_CHANGE_KIND_UNSPECIFIED",
-		1: "DEPLOYMENT_CHANGE_KIND_DEPLOY",
-		2: "DEPLOYMENT_CHANGE_KIND_POLICY",
-		3: "DEPLOYMENT_CHANGE_KIND_ROLLBACK",
-		4: "DEPLOYMENT_CHANGE_KIND_HALT",
-		5: "DEPLOYMENT_CHANGE_KIND_RESUME",
-		6: "DEPLOYMENT_CHANGE_KIND_ALIAS",
-		7: "DEPLOYMENT_CHANGE_KIND_CHALLENGER",
-		8: "DEPLOYMENT_CHANGE_KIND_PROMOTE",
-		9: "DEPLOYMENT_CHANGE_KIND_GUARDRAIL",
+		0:  "DEPLOYMENT_CHANGE_KIND_UNSPECIFIED",
+		1:  "DEPLOYMENT_CHANGE_KIND_DEPLOY",
+		2:  "DEPLOYMENT_CHANGE_KIND_POLICY",
+		3:  "DEPLOYMENT_CHANGE_KIND_ROLLBACK",
+		4:  "DEPLOYMENT_CHANGE_KIND_HALT",
+		5:  "DEPLOYMENT_CHANGE_KIND_RESUME",
+		6:  "DEPLOYMENT_CHANGE_KIND_ALIAS",
+		7:  "DEPLOYMENT_CHANGE_KIND_CHALLENGER",
+		8:  "DEPLOYMENT_CHANGE_KIND_PROMOTE",
+		9:  "DEPLOYMENT_CHANGE_KIND_GUARDRAIL",
+		10: "DEPLOYMENT_CHANGE_KIND_TAGS",
 	}
 	DeploymentChangeKind_value = map[string]int32{
 		"DEPLOYMENT_CHANGE_KIND_UNSPECIFIED": 0,
@@ -294,6 +297,7 @@ var (
 		"DEPLOYMENT_CHANGE_KIND_CHALLENGER":  7,
 		"DEPLOYMENT_CHANGE_KIND_PROMOTE":     8,
 		"DEPLOYMENT_CHANGE_KIND_GUARDRAIL":   9,
+		"DEPLOYMENT_CHANGE_KIND_TAGS":        10,
 	}
 )
 
@@ -418,9 +422,11 @@ type ModelAlias struct {
 	// Counts its changes, from 1; it goes on counting when the alias is deleted and comes back.
 	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When it was moved last.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// In entries of the ledger: the version that it stood for before, 0 for none. Entries of earlier releases do not say it.
+	PreviousVersion int32 `protobuf:"varint,6,opt,name=previous_version,json=previousVersion,proto3" json:"previous_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ModelAlias) Reset() {
@@ -488,6 +494,177 @@ func (x *ModelAlias) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ModelAlias) GetPreviousVersion() int32 {
+	if x != nil {
+		return x.PreviousVersion
+	}
+	return 0
+}
+
+// VersionNotes is what people note about a version, as an entry of the ledger keeps it.
+type VersionNotes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the model.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version.
+	Version int32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// notes_revision of the version after the change.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// All tags after it.
+	Tags map[string]string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The notes after it.
+	Notes string `protobuf:"bytes,5,opt,name=notes,proto3" json:"notes,omitempty"`
+	// The tags that it set, changed and removed, by key.
+	Changes []*TagChange `protobuf:"bytes,6,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The notes before it; absent when it left them.
+	NotesBefore   *string `protobuf:"bytes,7,opt,name=notes_before,json=notesBefore,proto3,oneof" json:"notes_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VersionNotes) Reset() {
+	*x = VersionNotes{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VersionNotes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VersionNotes) ProtoMessage() {}
+
+func (x *VersionNotes) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VersionNotes.ProtoReflect.Descriptor instead.
+func (*VersionNotes) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *VersionNotes) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *VersionNotes) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *VersionNotes) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *VersionNotes) GetTags() map[string]string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *VersionNotes) GetNotes() string {
+	if x != nil {
+		return x.Notes
+	}
+	return ""
+}
+
+func (x *VersionNotes) GetChanges() []*TagChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *VersionNotes) GetNotesBefore() string {
+	if x != nil && x.NotesBefore != nil {
+		return *x.NotesBefore
+	}
+	return ""
+}
+
+// TagChange is what became of a tag.
+type TagChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The value before; absent when there was none.
+	Before *string `protobuf:"bytes,2,opt,name=before,proto3,oneof" json:"before,omitempty"`
+	// The value after; absent when the tag was removed.
+	After         *string `protobuf:"bytes,3,opt,name=after,proto3,oneof" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TagChange) Reset() {
+	*x = TagChange{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TagChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TagChange) ProtoMessage() {}
+
+func (x *TagChange) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TagChange.ProtoReflect.Descriptor instead.
+func (*TagChange) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TagChange) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TagChange) GetBefore() string {
+	if x != nil && x.Before != nil {
+		return *x.Before
+	}
+	return ""
+}
+
+func (x *TagChange) GetAfter() string {
+	if x != nil && x.After != nil {
+		return *x.After
+	}
+	return ""
+}
+
 // ModelVersion is one immutable, content-addressed version of a model.
 type ModelVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -534,7 +711,7 @@ type ModelVersion struct {
 
 func (x *ModelVersion) Reset() {
 	*x = ModelVersion{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +723,7 @@ func (x *ModelVersion) String() string {
 func (*ModelVersion) ProtoMessage() {}
 
 func (x *ModelVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[2]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +736,7 @@ func (x *ModelVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelVersion.ProtoReflect.Descriptor instead.
 func (*ModelVersion) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{2}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ModelVersion) GetModel() string {
@@ -707,7 +884,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +896,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[3]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +909,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{3}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Metrics) GetRows() int64 {
@@ -793,7 +970,7 @@ type Lineage struct {
 
 func (x *Lineage) Reset() {
 	*x = Lineage{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +982,7 @@ func (x *Lineage) String() string {
 func (*Lineage) ProtoMessage() {}
 
 func (x *Lineage) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[4]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +995,7 @@ func (x *Lineage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lineage.ProtoReflect.Descriptor instead.
 func (*Lineage) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{4}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Lineage) GetDatasetSha256() string {
@@ -891,7 +1068,7 @@ type CertificationSample struct {
 
 func (x *CertificationSample) Reset() {
 	*x = CertificationSample{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1080,7 @@ func (x *CertificationSample) String() string {
 func (*CertificationSample) ProtoMessage() {}
 
 func (x *CertificationSample) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[5]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1093,7 @@ func (x *CertificationSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificationSample.ProtoReflect.Descriptor instead.
 func (*CertificationSample) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{5}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CertificationSample) GetSide() string {
@@ -962,7 +1139,7 @@ type ReviewerRecord struct {
 
 func (x *ReviewerRecord) Reset() {
 	*x = ReviewerRecord{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1151,7 @@ func (x *ReviewerRecord) String() string {
 func (*ReviewerRecord) ProtoMessage() {}
 
 func (x *ReviewerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[6]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1164,7 @@ func (x *ReviewerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewerRecord.ProtoReflect.Descriptor instead.
 func (*ReviewerRecord) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{6}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReviewerRecord) GetAnswers() int64 {
@@ -1038,7 +1215,7 @@ type VersionSpec struct {
 
 func (x *VersionSpec) Reset() {
 	*x = VersionSpec{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1227,7 @@ func (x *VersionSpec) String() string {
 func (*VersionSpec) ProtoMessage() {}
 
 func (x *VersionSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[7]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1240,7 @@ func (x *VersionSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionSpec.ProtoReflect.Descriptor instead.
 func (*VersionSpec) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{7}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VersionSpec) GetModel() string {
@@ -1145,7 +1322,7 @@ type RegisterVersionRequest struct {
 
 func (x *RegisterVersionRequest) Reset() {
 	*x = RegisterVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1334,7 @@ func (x *RegisterVersionRequest) String() string {
 func (*RegisterVersionRequest) ProtoMessage() {}
 
 func (x *RegisterVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[8]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1347,7 @@ func (x *RegisterVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterVersionRequest.ProtoReflect.Descriptor instead.
 func (*RegisterVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{8}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RegisterVersionRequest) GetPart() isRegisterVersionRequest_Part {
@@ -1229,7 +1406,7 @@ type RegisterVersionResponse struct {
 
 func (x *RegisterVersionResponse) Reset() {
 	*x = RegisterVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1418,7 @@ func (x *RegisterVersionResponse) String() string {
 func (*RegisterVersionResponse) ProtoMessage() {}
 
 func (x *RegisterVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[9]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1431,7 @@ func (x *RegisterVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterVersionResponse.ProtoReflect.Descriptor instead.
 func (*RegisterVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{9}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RegisterVersionResponse) GetVersion() *ModelVersion {
@@ -1282,7 +1459,7 @@ type ListModelsRequest struct {
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1471,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[10]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1484,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{10}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListModelsRequest) GetPage() *v1.PageRequest {
@@ -1330,7 +1507,7 @@ type ListModelsResponse struct {
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1519,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[11]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1532,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{11}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -1387,7 +1564,7 @@ type ListVersionsRequest struct {
 
 func (x *ListVersionsRequest) Reset() {
 	*x = ListVersionsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1576,7 @@ func (x *ListVersionsRequest) String() string {
 func (*ListVersionsRequest) ProtoMessage() {}
 
 func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[12]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1589,7 @@ func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{12}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListVersionsRequest) GetModel() string {
@@ -1449,7 +1626,7 @@ type ListVersionsResponse struct {
 
 func (x *ListVersionsResponse) Reset() {
 	*x = ListVersionsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1638,7 @@ func (x *ListVersionsResponse) String() string {
 func (*ListVersionsResponse) ProtoMessage() {}
 
 func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[13]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1651,7 @@ func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{13}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListVersionsResponse) GetVersions() []*ModelVersion {
@@ -1504,7 +1681,7 @@ type GetVersionRequest struct {
 
 func (x *GetVersionRequest) Reset() {
 	*x = GetVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1693,7 @@ func (x *GetVersionRequest) String() string {
 func (*GetVersionRequest) ProtoMessage() {}
 
 func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[14]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1706,7 @@ func (x *GetVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{14}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetVersionRequest) GetModel() string {
@@ -1559,7 +1736,7 @@ type GetVersionResponse struct {
 
 func (x *GetVersionResponse) Reset() {
 	*x = GetVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1748,7 @@ func (x *GetVersionResponse) String() string {
 func (*GetVersionResponse) ProtoMessage() {}
 
 func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[15]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1761,7 @@ func (x *GetVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionResponse.ProtoReflect.Descriptor instead.
 func (*GetVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{15}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetVersionResponse) GetVersion() *ModelVersion {
@@ -1623,7 +1800,7 @@ type SetAliasRequest struct {
 
 func (x *SetAliasRequest) Reset() {
 	*x = SetAliasRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1812,7 @@ func (x *SetAliasRequest) String() string {
 func (*SetAliasRequest) ProtoMessage() {}
 
 func (x *SetAliasRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[16]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1825,7 @@ func (x *SetAliasRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAliasRequest.ProtoReflect.Descriptor instead.
 func (*SetAliasRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{16}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetAliasRequest) GetModel() string {
@@ -1704,7 +1881,7 @@ type SetAliasResponse struct {
 
 func (x *SetAliasResponse) Reset() {
 	*x = SetAliasResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1893,7 @@ func (x *SetAliasResponse) String() string {
 func (*SetAliasResponse) ProtoMessage() {}
 
 func (x *SetAliasResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[17]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1906,7 @@ func (x *SetAliasResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAliasResponse.ProtoReflect.Descriptor instead.
 func (*SetAliasResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{17}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SetAliasResponse) GetAlias() *ModelAlias {
@@ -1754,13 +1931,15 @@ type TagVersionRequest struct {
 	Notes *string `protobuf:"bytes,5,opt,name=notes,proto3,oneof" json:"notes,omitempty"`
 	// notes_revision that the caller has seen; 0 means any.
 	ExpectedRevision int64 `protobuf:"varint,6,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Why, up to 500 characters; it stays in the history.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TagVersionRequest) Reset() {
 	*x = TagVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1951,7 @@ func (x *TagVersionRequest) String() string {
 func (*TagVersionRequest) ProtoMessage() {}
 
 func (x *TagVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[18]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1964,7 @@ func (x *TagVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TagVersionRequest.ProtoReflect.Descriptor instead.
 func (*TagVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{18}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TagVersionRequest) GetModel() string {
@@ -1830,6 +2009,13 @@ func (x *TagVersionRequest) GetExpectedRevision() int64 {
 	return 0
 }
 
+func (x *TagVersionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // TagVersionResponse holds the version as it is now.
 type TagVersionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1841,7 +2027,7 @@ type TagVersionResponse struct {
 
 func (x *TagVersionResponse) Reset() {
 	*x = TagVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +2039,7 @@ func (x *TagVersionResponse) String() string {
 func (*TagVersionResponse) ProtoMessage() {}
 
 func (x *TagVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[19]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2052,7 @@ func (x *TagVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TagVersionResponse.ProtoReflect.Descriptor instead.
 func (*TagVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{19}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TagVersionResponse) GetVersion() *ModelVersion {
@@ -1891,7 +2077,7 @@ type DownloadArtifactRequest struct {
 
 func (x *DownloadArtifactRequest) Reset() {
 	*x = DownloadArtifactRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +2089,7 @@ func (x *DownloadArtifactRequest) String() string {
 func (*DownloadArtifactRequest) ProtoMessage() {}
 
 func (x *DownloadArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[20]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2102,7 @@ func (x *DownloadArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadArtifactRequest.ProtoReflect.Descriptor instead.
 func (*DownloadArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{20}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DownloadArtifactRequest) GetModel() string {
@@ -1951,7 +2137,7 @@ type DownloadArtifactResponse struct {
 
 func (x *DownloadArtifactResponse) Reset() {
 	*x = DownloadArtifactResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2149,7 @@ func (x *DownloadArtifactResponse) String() string {
 func (*DownloadArtifactResponse) ProtoMessage() {}
 
 func (x *DownloadArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[21]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2162,7 @@ func (x *DownloadArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadArtifactResponse.ProtoReflect.Descriptor instead.
 func (*DownloadArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{21}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DownloadArtifactResponse) GetChunk() []byte {
@@ -2028,7 +2214,7 @@ type Policy struct {
 
 func (x *Policy) Reset() {
 	*x = Policy{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2226,7 @@ func (x *Policy) String() string {
 func (*Policy) ProtoMessage() {}
 
 func (x *Policy) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[22]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2239,7 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Policy.ProtoReflect.Descriptor instead.
 func (*Policy) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{22}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Policy) GetMaxError() float64 {
@@ -2205,7 +2391,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +2403,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[23]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2416,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{23}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Certificate) GetCertificateId() string {
@@ -2349,7 +2535,7 @@ type Guardrails struct {
 
 func (x *Guardrails) Reset() {
 	*x = Guardrails{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2361,7 +2547,7 @@ func (x *Guardrails) String() string {
 func (*Guardrails) ProtoMessage() {}
 
 func (x *Guardrails) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[24]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2374,7 +2560,7 @@ func (x *Guardrails) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guardrails.ProtoReflect.Descriptor instead.
 func (*Guardrails) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{24}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Guardrails) GetMinDecisions() int64 {
@@ -2426,7 +2612,7 @@ type Challenger struct {
 
 func (x *Challenger) Reset() {
 	*x = Challenger{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2624,7 @@ func (x *Challenger) String() string {
 func (*Challenger) ProtoMessage() {}
 
 func (x *Challenger) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[25]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2637,7 @@ func (x *Challenger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Challenger.ProtoReflect.Descriptor instead.
 func (*Challenger) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{25}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Challenger) GetVersion() *ModelVersion {
@@ -2537,7 +2723,7 @@ type Deployment struct {
 
 func (x *Deployment) Reset() {
 	*x = Deployment{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2735,7 @@ func (x *Deployment) String() string {
 func (*Deployment) ProtoMessage() {}
 
 func (x *Deployment) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[26]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2748,7 @@ func (x *Deployment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deployment.ProtoReflect.Descriptor instead.
 func (*Deployment) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{26}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Deployment) GetProject() string {
@@ -2700,7 +2886,7 @@ type DeployRequest struct {
 
 func (x *DeployRequest) Reset() {
 	*x = DeployRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +2898,7 @@ func (x *DeployRequest) String() string {
 func (*DeployRequest) ProtoMessage() {}
 
 func (x *DeployRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[27]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +2911,7 @@ func (x *DeployRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployRequest.ProtoReflect.Descriptor instead.
 func (*DeployRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{27}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeployRequest) GetOperation() v1.Operation {
@@ -2788,7 +2974,7 @@ type DeployResponse struct {
 
 func (x *DeployResponse) Reset() {
 	*x = DeployResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2800,7 +2986,7 @@ func (x *DeployResponse) String() string {
 func (*DeployResponse) ProtoMessage() {}
 
 func (x *DeployResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2813,7 +2999,7 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeployResponse) GetDeployment() *Deployment {
@@ -2842,7 +3028,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +3040,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +3053,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UpdatePolicyRequest) GetOperation() v1.Operation {
@@ -2916,7 +3102,7 @@ type UpdatePolicyResponse struct {
 
 func (x *UpdatePolicyResponse) Reset() {
 	*x = UpdatePolicyResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3114,7 @@ func (x *UpdatePolicyResponse) String() string {
 func (*UpdatePolicyResponse) ProtoMessage() {}
 
 func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3127,7 @@ func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UpdatePolicyResponse) GetDeployment() *Deployment {
@@ -2970,7 +3156,7 @@ type GetDeploymentRequest struct {
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2982,7 +3168,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2995,7 +3181,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetDeploymentRequest) GetOperation() v1.Operation {
@@ -3044,7 +3230,7 @@ type GetDeploymentResponse struct {
 
 func (x *GetDeploymentResponse) Reset() {
 	*x = GetDeploymentResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3056,7 +3242,7 @@ func (x *GetDeploymentResponse) String() string {
 func (*GetDeploymentResponse) ProtoMessage() {}
 
 func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3069,7 +3255,7 @@ func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*GetDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetDeploymentResponse) GetDeployment() *Deployment {
@@ -3098,7 +3284,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3296,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3309,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RollbackRequest) GetOperation() v1.Operation {
@@ -3172,7 +3358,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3184,7 +3370,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3197,7 +3383,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RollbackResponse) GetDeployment() *Deployment {
@@ -3219,7 +3405,7 @@ type DeploymentChange struct {
 	RecordTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
 	// What the deployment answers.
 	Operation v1.Operation `protobuf:"varint,4,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
-	// Name of the deployment; of an alias "model@alias".
+	// Name of the deployment; of an alias "model@alias", of a version's notes "model@number".
 	Deployment string `protobuf:"bytes,5,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// What was changed.
 	Kind DeploymentChangeKind `protobuf:"varint,6,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
@@ -3243,7 +3429,7 @@ type DeploymentChange struct {
 	Actor string `protobuf:"bytes,15,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Why, where somebody said so.
 	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
-	// SHA-256 of the whole deployment, or alias, after it, as the registry keeps it.
+	// SHA-256 of the whole deployment, alias or notes after it, as the registry keeps it.
 	StateSha256 []byte `protobuf:"bytes,17,opt,name=state_sha256,json=stateSha256,proto3" json:"state_sha256,omitempty"`
 	// Hash of the entry before; empty for the first.
 	PreviousHash []byte `protobuf:"bytes,18,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"`
@@ -3254,14 +3440,18 @@ type DeploymentChange struct {
 	State *Deployment `protobuf:"bytes,20,opt,name=state,proto3" json:"state,omitempty"`
 	// True when the change is about a trial, so that model, version and version_digest are those of the version on trial; the champion goes on as before. Entries of earlier releases name the
 	// champion and say false. In the hash, restored_revision is -1 where it is true.
-	Trial         bool `protobuf:"varint,21,opt,name=trial,proto3" json:"trial,omitempty"`
+	Trial bool `protobuf:"varint,21,opt,name=trial,proto3" json:"trial,omitempty"`
+	// Kind ALIAS: the alias after it, and what it stood for before. Part of what state_sha256 is of.
+	Alias *ModelAlias `protobuf:"bytes,22,opt,name=alias,proto3" json:"alias,omitempty"`
+	// Kind TAGS: the notes after it, and what was changed. Part of what state_sha256 is of.
+	Notes         *VersionNotes `protobuf:"bytes,23,opt,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeploymentChange) Reset() {
 	*x = DeploymentChange{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3273,7 +3463,7 @@ func (x *DeploymentChange) String() string {
 func (*DeploymentChange) ProtoMessage() {}
 
 func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3286,7 +3476,7 @@ func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentChange.ProtoReflect.Descriptor instead.
 func (*DeploymentChange) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeploymentChange) GetProject() string {
@@ -3436,16 +3626,30 @@ func (x *DeploymentChange) GetTrial() bool {
 	return false
 }
 
+func (x *DeploymentChange) GetAlias() *ModelAlias {
+	if x != nil {
+		return x.Alias
+	}
+	return nil
+}
+
+func (x *DeploymentChange) GetNotes() *VersionNotes {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
 // ListDeploymentChangesRequest restricts the list; what is empty does not restrict.
 type ListDeploymentChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only deployments of this operation.
 	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
-	// Only the deployment of this name, or the alias "model@alias".
+	// Only the deployment of this name, the alias "model@alias", or the notes of the version "model@number".
 	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// Only changes of this kind.
 	Kind DeploymentChangeKind `protobuf:"varint,3,opt,name=kind,proto3,enum=switchyard.models.v1.DeploymentChangeKind" json:"kind,omitempty"`
-	// Only changes after which this model answered, and those of trials of its versions and of its aliases.
+	// Only changes after which this model answered, and those of trials of its versions, of its aliases and of what is noted about its versions.
 	Model string `protobuf:"bytes,4,opt,name=model,proto3" json:"model,omitempty"`
 	// Recorded at or after this time.
 	From *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
@@ -3461,7 +3665,7 @@ type ListDeploymentChangesRequest struct {
 
 func (x *ListDeploymentChangesRequest) Reset() {
 	*x = ListDeploymentChangesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3473,7 +3677,7 @@ func (x *ListDeploymentChangesRequest) String() string {
 func (*ListDeploymentChangesRequest) ProtoMessage() {}
 
 func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3486,7 +3690,7 @@ func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListDeploymentChangesRequest) GetOperation() v1.Operation {
@@ -3558,7 +3762,7 @@ type ListDeploymentChangesResponse struct {
 
 func (x *ListDeploymentChangesResponse) Reset() {
 	*x = ListDeploymentChangesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3570,7 +3774,7 @@ func (x *ListDeploymentChangesResponse) String() string {
 func (*ListDeploymentChangesResponse) ProtoMessage() {}
 
 func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3583,7 +3787,7 @@ func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListDeploymentChangesResponse) GetChanges() []*DeploymentChange {
@@ -3613,7 +3817,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3625,7 +3829,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3638,7 +3842,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListDeploymentsRequest) GetOperation() v1.Operation {
@@ -3668,7 +3872,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3680,7 +3884,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3693,7 +3897,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -3721,7 +3925,7 @@ type WatchDeploymentsRequest struct {
 
 func (x *WatchDeploymentsRequest) Reset() {
 	*x = WatchDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3733,7 +3937,7 @@ func (x *WatchDeploymentsRequest) String() string {
 func (*WatchDeploymentsRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3746,7 +3950,7 @@ func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WatchDeploymentsRequest) GetAllProjects() bool {
@@ -3769,7 +3973,7 @@ type WatchDeploymentsResponse struct {
 
 func (x *WatchDeploymentsResponse) Reset() {
 	*x = WatchDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3781,7 +3985,7 @@ func (x *WatchDeploymentsResponse) String() string {
 func (*WatchDeploymentsResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3794,7 +3998,7 @@ func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WatchDeploymentsResponse) GetDeployment() *Deployment {
@@ -3830,7 +4034,7 @@ type ExplainVersionRequest struct {
 
 func (x *ExplainVersionRequest) Reset() {
 	*x = ExplainVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3842,7 +4046,7 @@ func (x *ExplainVersionRequest) String() string {
 func (*ExplainVersionRequest) ProtoMessage() {}
 
 func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3855,7 +4059,7 @@ func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ExplainVersionRequest) GetModel() string {
@@ -3906,7 +4110,7 @@ type ExplainVersionResponse struct {
 
 func (x *ExplainVersionResponse) Reset() {
 	*x = ExplainVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3918,7 +4122,7 @@ func (x *ExplainVersionResponse) String() string {
 func (*ExplainVersionResponse) ProtoMessage() {}
 
 func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3931,7 +4135,7 @@ func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExplainVersionResponse) GetLabel() string {
@@ -3961,7 +4165,7 @@ type ModelEvidence struct {
 
 func (x *ModelEvidence) Reset() {
 	*x = ModelEvidence{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3973,7 +4177,7 @@ func (x *ModelEvidence) String() string {
 func (*ModelEvidence) ProtoMessage() {}
 
 func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3986,7 +4190,7 @@ func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelEvidence.ProtoReflect.Descriptor instead.
 func (*ModelEvidence) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ModelEvidence) GetFeature() string {
@@ -4032,7 +4236,7 @@ type StartChallengerRequest struct {
 
 func (x *StartChallengerRequest) Reset() {
 	*x = StartChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4044,7 +4248,7 @@ func (x *StartChallengerRequest) String() string {
 func (*StartChallengerRequest) ProtoMessage() {}
 
 func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4057,7 +4261,7 @@ func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StartChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StartChallengerRequest) GetOperation() v1.Operation {
@@ -4141,7 +4345,7 @@ type StartChallengerResponse struct {
 
 func (x *StartChallengerResponse) Reset() {
 	*x = StartChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4153,7 +4357,7 @@ func (x *StartChallengerResponse) String() string {
 func (*StartChallengerResponse) ProtoMessage() {}
 
 func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4166,7 +4370,7 @@ func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StartChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StartChallengerResponse) GetDeployment() *Deployment {
@@ -4197,7 +4401,7 @@ type StopChallengerRequest struct {
 
 func (x *StopChallengerRequest) Reset() {
 	*x = StopChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4209,7 +4413,7 @@ func (x *StopChallengerRequest) String() string {
 func (*StopChallengerRequest) ProtoMessage() {}
 
 func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4222,7 +4426,7 @@ func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StopChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StopChallengerRequest) GetOperation() v1.Operation {
@@ -4278,7 +4482,7 @@ type StopChallengerResponse struct {
 
 func (x *StopChallengerResponse) Reset() {
 	*x = StopChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4290,7 +4494,7 @@ func (x *StopChallengerResponse) String() string {
 func (*StopChallengerResponse) ProtoMessage() {}
 
 func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4303,7 +4507,7 @@ func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StopChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *StopChallengerResponse) GetDeployment() *Deployment {
@@ -4336,7 +4540,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4552,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4565,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PromoteRequest) GetOperation() v1.Operation {
@@ -4424,7 +4628,7 @@ type PromoteResponse struct {
 
 func (x *PromoteResponse) Reset() {
 	*x = PromoteResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4436,7 +4640,7 @@ func (x *PromoteResponse) String() string {
 func (*PromoteResponse) ProtoMessage() {}
 
 func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4449,7 +4653,7 @@ func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteResponse.ProtoReflect.Descriptor instead.
 func (*PromoteResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PromoteResponse) GetDeployment() *Deployment {
@@ -4476,7 +4680,7 @@ type GetComparisonRequest struct {
 
 func (x *GetComparisonRequest) Reset() {
 	*x = GetComparisonRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4488,7 +4692,7 @@ func (x *GetComparisonRequest) String() string {
 func (*GetComparisonRequest) ProtoMessage() {}
 
 func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4501,7 +4705,7 @@ func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonRequest.ProtoReflect.Descriptor instead.
 func (*GetComparisonRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetComparisonRequest) GetOperation() v1.Operation {
@@ -4543,7 +4747,7 @@ type GetComparisonResponse struct {
 
 func (x *GetComparisonResponse) Reset() {
 	*x = GetComparisonResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4555,7 +4759,7 @@ func (x *GetComparisonResponse) String() string {
 func (*GetComparisonResponse) ProtoMessage() {}
 
 func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4568,7 +4772,7 @@ func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonResponse.ProtoReflect.Descriptor instead.
 func (*GetComparisonResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetComparisonResponse) GetComparison() *Comparison {
@@ -4605,7 +4809,7 @@ type Arm struct {
 
 func (x *Arm) Reset() {
 	*x = Arm{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4821,7 @@ func (x *Arm) String() string {
 func (*Arm) ProtoMessage() {}
 
 func (x *Arm) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4630,7 +4834,7 @@ func (x *Arm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Arm.ProtoReflect.Descriptor instead.
 func (*Arm) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Arm) GetDecisions() int64 {
@@ -4711,7 +4915,7 @@ type AuditCount struct {
 
 func (x *AuditCount) Reset() {
 	*x = AuditCount{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4723,7 +4927,7 @@ func (x *AuditCount) String() string {
 func (*AuditCount) ProtoMessage() {}
 
 func (x *AuditCount) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4736,7 +4940,7 @@ func (x *AuditCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditCount.ProtoReflect.Descriptor instead.
 func (*AuditCount) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AuditCount) GetPropensity() float64 {
@@ -4779,7 +4983,7 @@ type Flip struct {
 
 func (x *Flip) Reset() {
 	*x = Flip{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4791,7 +4995,7 @@ func (x *Flip) String() string {
 func (*Flip) ProtoMessage() {}
 
 func (x *Flip) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4804,7 +5008,7 @@ func (x *Flip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flip.ProtoReflect.Descriptor instead.
 func (*Flip) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Flip) GetDecisionId() string {
@@ -4896,7 +5100,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4908,7 +5112,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4921,7 +5125,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Comparison) GetProject() string {
@@ -5093,7 +5297,7 @@ type ReportTrafficRequest struct {
 
 func (x *ReportTrafficRequest) Reset() {
 	*x = ReportTrafficRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5105,7 +5309,7 @@ func (x *ReportTrafficRequest) String() string {
 func (*ReportTrafficRequest) ProtoMessage() {}
 
 func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5118,7 +5322,7 @@ func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficRequest.ProtoReflect.Descriptor instead.
 func (*ReportTrafficRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ReportTrafficRequest) GetReporter() string {
@@ -5151,7 +5355,7 @@ type ReportTrafficResponse struct {
 
 func (x *ReportTrafficResponse) Reset() {
 	*x = ReportTrafficResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5163,7 +5367,7 @@ func (x *ReportTrafficResponse) String() string {
 func (*ReportTrafficResponse) ProtoMessage() {}
 
 func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5176,7 +5380,7 @@ func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficResponse.ProtoReflect.Descriptor instead.
 func (*ReportTrafficResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{60}
 }
 
 // Halt says that automation was stopped.
@@ -5198,7 +5402,7 @@ type Halt struct {
 
 func (x *Halt) Reset() {
 	*x = Halt{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5210,7 +5414,7 @@ func (x *Halt) String() string {
 func (*Halt) ProtoMessage() {}
 
 func (x *Halt) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5223,7 +5427,7 @@ func (x *Halt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Halt.ProtoReflect.Descriptor instead.
 func (*Halt) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Halt) GetSide() string {
@@ -5280,7 +5484,7 @@ type HaltAutomationRequest struct {
 
 func (x *HaltAutomationRequest) Reset() {
 	*x = HaltAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5292,7 +5496,7 @@ func (x *HaltAutomationRequest) String() string {
 func (*HaltAutomationRequest) ProtoMessage() {}
 
 func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5305,7 +5509,7 @@ func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
 func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{60}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *HaltAutomationRequest) GetOperation() v1.Operation {
@@ -5354,7 +5558,7 @@ type HaltAutomationResponse struct {
 
 func (x *HaltAutomationResponse) Reset() {
 	*x = HaltAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5366,7 +5570,7 @@ func (x *HaltAutomationResponse) String() string {
 func (*HaltAutomationResponse) ProtoMessage() {}
 
 func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5379,7 +5583,7 @@ func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
 func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{61}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *HaltAutomationResponse) GetDeployment() *Deployment {
@@ -5406,7 +5610,7 @@ type ResumeAutomationRequest struct {
 
 func (x *ResumeAutomationRequest) Reset() {
 	*x = ResumeAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5418,7 +5622,7 @@ func (x *ResumeAutomationRequest) String() string {
 func (*ResumeAutomationRequest) ProtoMessage() {}
 
 func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5431,7 +5635,7 @@ func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{62}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
@@ -5473,7 +5677,7 @@ type ResumeAutomationResponse struct {
 
 func (x *ResumeAutomationResponse) Reset() {
 	*x = ResumeAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5485,7 +5689,7 @@ func (x *ResumeAutomationResponse) String() string {
 func (*ResumeAutomationResponse) ProtoMessage() {}
 
 func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5498,7 +5702,7 @@ func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{63}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
@@ -5525,7 +5729,7 @@ type PreviewCertificatesRequest struct {
 
 func (x *PreviewCertificatesRequest) Reset() {
 	*x = PreviewCertificatesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5537,7 +5741,7 @@ func (x *PreviewCertificatesRequest) String() string {
 func (*PreviewCertificatesRequest) ProtoMessage() {}
 
 func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5550,7 +5754,7 @@ func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{64}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PreviewCertificatesRequest) GetModel() string {
@@ -5596,7 +5800,7 @@ type PreviewCertificatesResponse struct {
 
 func (x *PreviewCertificatesResponse) Reset() {
 	*x = PreviewCertificatesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5608,7 +5812,7 @@ func (x *PreviewCertificatesResponse) String() string {
 func (*PreviewCertificatesResponse) ProtoMessage() {}
 
 func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5621,7 +5825,7 @@ func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{65}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
@@ -5656,7 +5860,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x0elatest_version\x18\x03 \x01(\x05R\rlatestVersion\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12:\n" +
-	"\aaliases\x18\x05 \x03(\v2 .switchyard.models.v1.ModelAliasR\aaliases\"\xa9\x01\n" +
+	"\aaliases\x18\x05 \x03(\v2 .switchyard.models.v1.ModelAliasR\aaliases\"\xd4\x01\n" +
 	"\n" +
 	"ModelAlias\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x12\n" +
@@ -5664,7 +5868,26 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\x05R\aversion\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12;\n" +
 	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\x80\x06\n" +
+	"updateTime\x12)\n" +
+	"\x10previous_version\x18\x06 \x01(\x05R\x0fpreviousVersion\"\xeb\x02\n" +
+	"\fVersionNotes\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x12@\n" +
+	"\x04tags\x18\x04 \x03(\v2,.switchyard.models.v1.VersionNotes.TagsEntryR\x04tags\x12\x1a\n" +
+	"\x05notes\x18\x05 \x01(\tB\x04\xa0\xd6\x18\x01R\x05notes\x129\n" +
+	"\achanges\x18\x06 \x03(\v2\x1f.switchyard.models.v1.TagChangeR\achanges\x12,\n" +
+	"\fnotes_before\x18\a \x01(\tB\x04\xa0\xd6\x18\x01H\x00R\vnotesBefore\x88\x01\x01\x1a7\n" +
+	"\tTagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x0f\n" +
+	"\r_notes_before\"j\n" +
+	"\tTagChange\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1b\n" +
+	"\x06before\x18\x02 \x01(\tH\x00R\x06before\x88\x01\x01\x12\x19\n" +
+	"\x05after\x18\x03 \x01(\tH\x01R\x05after\x88\x01\x01B\t\n" +
+	"\a_beforeB\b\n" +
+	"\x06_after\"\x80\x06\n" +
 	"\fModelVersion\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x16\n" +
@@ -5766,7 +5989,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x124\n" +
 	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"J\n" +
 	"\x10SetAliasResponse\x126\n" +
-	"\x05alias\x18\x01 \x01(\v2 .switchyard.models.v1.ModelAliasR\x05alias\"\xfc\x02\n" +
+	"\x05alias\x18\x01 \x01(\v2 .switchyard.models.v1.ModelAliasR\x05alias\"\xa2\x03\n" +
 	"\x11TagVersionRequest\x12 \n" +
 	"\x05model\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
@@ -5775,7 +5998,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\vremove_tags\x18\x04 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10 \"\x04r\x02\x18?R\n" +
 	"removeTags\x12'\n" +
 	"\x05notes\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xa0\x1f\xa0\xd6\x18\x01H\x00R\x05notes\x88\x01\x01\x124\n" +
-	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x1a7\n" +
+	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\x12$\n" +
+	"\x06reason\x18\a \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -5922,7 +6146,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x10RollbackResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
-	"deployment\"\x99\x06\n" +
+	"deployment\"\x8b\a\n" +
 	"\x10DeploymentChange\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12;\n" +
@@ -5948,7 +6172,9 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\rprevious_hash\x18\x12 \x01(\fR\fpreviousHash\x12\x12\n" +
 	"\x04hash\x18\x13 \x01(\fR\x04hash\x126\n" +
 	"\x05state\x18\x14 \x01(\v2 .switchyard.models.v1.DeploymentR\x05state\x12\x14\n" +
-	"\x05trial\x18\x15 \x01(\bR\x05trial\"\xb0\x03\n" +
+	"\x05trial\x18\x15 \x01(\bR\x05trial\x126\n" +
+	"\x05alias\x18\x16 \x01(\v2 .switchyard.models.v1.ModelAliasR\x05alias\x128\n" +
+	"\x05notes\x18\x17 \x01(\v2\".switchyard.models.v1.VersionNotesR\x05notes\"\xb0\x03\n" +
 	"\x1cListDeploymentChangesRequest\x12G\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\b\xbaH\x05\x82\x01\x02\x10\x01R\toperation\x12(\n" +
 	"\n" +
@@ -6184,7 +6410,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x0eChallengerMode\x12\x1f\n" +
 	"\x1bCHALLENGER_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CHALLENGER_MODE_SHADOW\x10\x01\x12\x1a\n" +
-	"\x16CHALLENGER_MODE_CANARY\x10\x02*\x80\x03\n" +
+	"\x16CHALLENGER_MODE_CANARY\x10\x02*\xa1\x03\n" +
 	"\x14DeploymentChangeKind\x12&\n" +
 	"\"DEPLOYMENT_CHANGE_KIND_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dDEPLOYMENT_CHANGE_KIND_DEPLOY\x10\x01\x12!\n" +
@@ -6195,7 +6421,9 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1cDEPLOYMENT_CHANGE_KIND_ALIAS\x10\x06\x12%\n" +
 	"!DEPLOYMENT_CHANGE_KIND_CHALLENGER\x10\a\x12\"\n" +
 	"\x1eDEPLOYMENT_CHANGE_KIND_PROMOTE\x10\b\x12$\n" +
-	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t2\xa3\x1f\n" +
+	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t\x12\x1f\n" +
+	"\x1bDEPLOYMENT_CHANGE_KIND_TAGS\x10\n" +
+	"2\xa3\x1f\n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -6274,7 +6502,7 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
 	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
@@ -6283,239 +6511,246 @@ var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(DeploymentChangeKind)(0),             // 4: switchyard.models.v1.DeploymentChangeKind
 	(*Model)(nil),                         // 5: switchyard.models.v1.Model
 	(*ModelAlias)(nil),                    // 6: switchyard.models.v1.ModelAlias
-	(*ModelVersion)(nil),                  // 7: switchyard.models.v1.ModelVersion
-	(*Metrics)(nil),                       // 8: switchyard.models.v1.Metrics
-	(*Lineage)(nil),                       // 9: switchyard.models.v1.Lineage
-	(*CertificationSample)(nil),           // 10: switchyard.models.v1.CertificationSample
-	(*ReviewerRecord)(nil),                // 11: switchyard.models.v1.ReviewerRecord
-	(*VersionSpec)(nil),                   // 12: switchyard.models.v1.VersionSpec
-	(*RegisterVersionRequest)(nil),        // 13: switchyard.models.v1.RegisterVersionRequest
-	(*RegisterVersionResponse)(nil),       // 14: switchyard.models.v1.RegisterVersionResponse
-	(*ListModelsRequest)(nil),             // 15: switchyard.models.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),            // 16: switchyard.models.v1.ListModelsResponse
-	(*ListVersionsRequest)(nil),           // 17: switchyard.models.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),          // 18: switchyard.models.v1.ListVersionsResponse
-	(*GetVersionRequest)(nil),             // 19: switchyard.models.v1.GetVersionRequest
-	(*GetVersionResponse)(nil),            // 20: switchyard.models.v1.GetVersionResponse
-	(*SetAliasRequest)(nil),               // 21: switchyard.models.v1.SetAliasRequest
-	(*SetAliasResponse)(nil),              // 22: switchyard.models.v1.SetAliasResponse
-	(*TagVersionRequest)(nil),             // 23: switchyard.models.v1.TagVersionRequest
-	(*TagVersionResponse)(nil),            // 24: switchyard.models.v1.TagVersionResponse
-	(*DownloadArtifactRequest)(nil),       // 25: switchyard.models.v1.DownloadArtifactRequest
-	(*DownloadArtifactResponse)(nil),      // 26: switchyard.models.v1.DownloadArtifactResponse
-	(*Policy)(nil),                        // 27: switchyard.models.v1.Policy
-	(*Certificate)(nil),                   // 28: switchyard.models.v1.Certificate
-	(*Guardrails)(nil),                    // 29: switchyard.models.v1.Guardrails
-	(*Challenger)(nil),                    // 30: switchyard.models.v1.Challenger
-	(*Deployment)(nil),                    // 31: switchyard.models.v1.Deployment
-	(*DeployRequest)(nil),                 // 32: switchyard.models.v1.DeployRequest
-	(*DeployResponse)(nil),                // 33: switchyard.models.v1.DeployResponse
-	(*UpdatePolicyRequest)(nil),           // 34: switchyard.models.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),          // 35: switchyard.models.v1.UpdatePolicyResponse
-	(*GetDeploymentRequest)(nil),          // 36: switchyard.models.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),         // 37: switchyard.models.v1.GetDeploymentResponse
-	(*RollbackRequest)(nil),               // 38: switchyard.models.v1.RollbackRequest
-	(*RollbackResponse)(nil),              // 39: switchyard.models.v1.RollbackResponse
-	(*DeploymentChange)(nil),              // 40: switchyard.models.v1.DeploymentChange
-	(*ListDeploymentChangesRequest)(nil),  // 41: switchyard.models.v1.ListDeploymentChangesRequest
-	(*ListDeploymentChangesResponse)(nil), // 42: switchyard.models.v1.ListDeploymentChangesResponse
-	(*ListDeploymentsRequest)(nil),        // 43: switchyard.models.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),       // 44: switchyard.models.v1.ListDeploymentsResponse
-	(*WatchDeploymentsRequest)(nil),       // 45: switchyard.models.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil),      // 46: switchyard.models.v1.WatchDeploymentsResponse
-	(*ExplainVersionRequest)(nil),         // 47: switchyard.models.v1.ExplainVersionRequest
-	(*ExplainVersionResponse)(nil),        // 48: switchyard.models.v1.ExplainVersionResponse
-	(*ModelEvidence)(nil),                 // 49: switchyard.models.v1.ModelEvidence
-	(*StartChallengerRequest)(nil),        // 50: switchyard.models.v1.StartChallengerRequest
-	(*StartChallengerResponse)(nil),       // 51: switchyard.models.v1.StartChallengerResponse
-	(*StopChallengerRequest)(nil),         // 52: switchyard.models.v1.StopChallengerRequest
-	(*StopChallengerResponse)(nil),        // 53: switchyard.models.v1.StopChallengerResponse
-	(*PromoteRequest)(nil),                // 54: switchyard.models.v1.PromoteRequest
-	(*PromoteResponse)(nil),               // 55: switchyard.models.v1.PromoteResponse
-	(*GetComparisonRequest)(nil),          // 56: switchyard.models.v1.GetComparisonRequest
-	(*GetComparisonResponse)(nil),         // 57: switchyard.models.v1.GetComparisonResponse
-	(*Arm)(nil),                           // 58: switchyard.models.v1.Arm
-	(*AuditCount)(nil),                    // 59: switchyard.models.v1.AuditCount
-	(*Flip)(nil),                          // 60: switchyard.models.v1.Flip
-	(*Comparison)(nil),                    // 61: switchyard.models.v1.Comparison
-	(*ReportTrafficRequest)(nil),          // 62: switchyard.models.v1.ReportTrafficRequest
-	(*ReportTrafficResponse)(nil),         // 63: switchyard.models.v1.ReportTrafficResponse
-	(*Halt)(nil),                          // 64: switchyard.models.v1.Halt
-	(*HaltAutomationRequest)(nil),         // 65: switchyard.models.v1.HaltAutomationRequest
-	(*HaltAutomationResponse)(nil),        // 66: switchyard.models.v1.HaltAutomationResponse
-	(*ResumeAutomationRequest)(nil),       // 67: switchyard.models.v1.ResumeAutomationRequest
-	(*ResumeAutomationResponse)(nil),      // 68: switchyard.models.v1.ResumeAutomationResponse
-	(*PreviewCertificatesRequest)(nil),    // 69: switchyard.models.v1.PreviewCertificatesRequest
-	(*PreviewCertificatesResponse)(nil),   // 70: switchyard.models.v1.PreviewCertificatesResponse
-	nil,                                   // 71: switchyard.models.v1.ModelVersion.TagsEntry
-	nil,                                   // 72: switchyard.models.v1.TagVersionRequest.TagsEntry
-	nil,                                   // 73: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	nil,                                   // 74: switchyard.models.v1.Arm.LabelsEntry
-	(v1.Operation)(0),                     // 75: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),         // 76: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),                // 77: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),               // 78: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),                // 79: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),              // 80: switchyard.common.v1.RecordedInput
+	(*VersionNotes)(nil),                  // 7: switchyard.models.v1.VersionNotes
+	(*TagChange)(nil),                     // 8: switchyard.models.v1.TagChange
+	(*ModelVersion)(nil),                  // 9: switchyard.models.v1.ModelVersion
+	(*Metrics)(nil),                       // 10: switchyard.models.v1.Metrics
+	(*Lineage)(nil),                       // 11: switchyard.models.v1.Lineage
+	(*CertificationSample)(nil),           // 12: switchyard.models.v1.CertificationSample
+	(*ReviewerRecord)(nil),                // 13: switchyard.models.v1.ReviewerRecord
+	(*VersionSpec)(nil),                   // 14: switchyard.models.v1.VersionSpec
+	(*RegisterVersionRequest)(nil),        // 15: switchyard.models.v1.RegisterVersionRequest
+	(*RegisterVersionResponse)(nil),       // 16: switchyard.models.v1.RegisterVersionResponse
+	(*ListModelsRequest)(nil),             // 17: switchyard.models.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),            // 18: switchyard.models.v1.ListModelsResponse
+	(*ListVersionsRequest)(nil),           // 19: switchyard.models.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),          // 20: switchyard.models.v1.ListVersionsResponse
+	(*GetVersionRequest)(nil),             // 21: switchyard.models.v1.GetVersionRequest
+	(*GetVersionResponse)(nil),            // 22: switchyard.models.v1.GetVersionResponse
+	(*SetAliasRequest)(nil),               // 23: switchyard.models.v1.SetAliasRequest
+	(*SetAliasResponse)(nil),              // 24: switchyard.models.v1.SetAliasResponse
+	(*TagVersionRequest)(nil),             // 25: switchyard.models.v1.TagVersionRequest
+	(*TagVersionResponse)(nil),            // 26: switchyard.models.v1.TagVersionResponse
+	(*DownloadArtifactRequest)(nil),       // 27: switchyard.models.v1.DownloadArtifactRequest
+	(*DownloadArtifactResponse)(nil),      // 28: switchyard.models.v1.DownloadArtifactResponse
+	(*Policy)(nil),                        // 29: switchyard.models.v1.Policy
+	(*Certificate)(nil),                   // 30: switchyard.models.v1.Certificate
+	(*Guardrails)(nil),                    // 31: switchyard.models.v1.Guardrails
+	(*Challenger)(nil),                    // 32: switchyard.models.v1.Challenger
+	(*Deployment)(nil),                    // 33: switchyard.models.v1.Deployment
+	(*DeployRequest)(nil),                 // 34: switchyard.models.v1.DeployRequest
+	(*DeployResponse)(nil),                // 35: switchyard.models.v1.DeployResponse
+	(*UpdatePolicyRequest)(nil),           // 36: switchyard.models.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),          // 37: switchyard.models.v1.UpdatePolicyResponse
+	(*GetDeploymentRequest)(nil),          // 38: switchyard.models.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),         // 39: switchyard.models.v1.GetDeploymentResponse
+	(*RollbackRequest)(nil),               // 40: switchyard.models.v1.RollbackRequest
+	(*RollbackResponse)(nil),              // 41: switchyard.models.v1.RollbackResponse
+	(*DeploymentChange)(nil),              // 42: switchyard.models.v1.DeploymentChange
+	(*ListDeploymentChangesRequest)(nil),  // 43: switchyard.models.v1.ListDeploymentChangesRequest
+	(*ListDeploymentChangesResponse)(nil), // 44: switchyard.models.v1.ListDeploymentChangesResponse
+	(*ListDeploymentsRequest)(nil),        // 45: switchyard.models.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),       // 46: switchyard.models.v1.ListDeploymentsResponse
+	(*WatchDeploymentsRequest)(nil),       // 47: switchyard.models.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),      // 48: switchyard.models.v1.WatchDeploymentsResponse
+	(*ExplainVersionRequest)(nil),         // 49: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),        // 50: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),                 // 51: switchyard.models.v1.ModelEvidence
+	(*StartChallengerRequest)(nil),        // 52: switchyard.models.v1.StartChallengerRequest
+	(*StartChallengerResponse)(nil),       // 53: switchyard.models.v1.StartChallengerResponse
+	(*StopChallengerRequest)(nil),         // 54: switchyard.models.v1.StopChallengerRequest
+	(*StopChallengerResponse)(nil),        // 55: switchyard.models.v1.StopChallengerResponse
+	(*PromoteRequest)(nil),                // 56: switchyard.models.v1.PromoteRequest
+	(*PromoteResponse)(nil),               // 57: switchyard.models.v1.PromoteResponse
+	(*GetComparisonRequest)(nil),          // 58: switchyard.models.v1.GetComparisonRequest
+	(*GetComparisonResponse)(nil),         // 59: switchyard.models.v1.GetComparisonResponse
+	(*Arm)(nil),                           // 60: switchyard.models.v1.Arm
+	(*AuditCount)(nil),                    // 61: switchyard.models.v1.AuditCount
+	(*Flip)(nil),                          // 62: switchyard.models.v1.Flip
+	(*Comparison)(nil),                    // 63: switchyard.models.v1.Comparison
+	(*ReportTrafficRequest)(nil),          // 64: switchyard.models.v1.ReportTrafficRequest
+	(*ReportTrafficResponse)(nil),         // 65: switchyard.models.v1.ReportTrafficResponse
+	(*Halt)(nil),                          // 66: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),         // 67: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),        // 68: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),       // 69: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),      // 70: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),    // 71: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil),   // 72: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                   // 73: switchyard.models.v1.VersionNotes.TagsEntry
+	nil,                                   // 74: switchyard.models.v1.ModelVersion.TagsEntry
+	nil,                                   // 75: switchyard.models.v1.TagVersionRequest.TagsEntry
+	nil,                                   // 76: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	nil,                                   // 77: switchyard.models.v1.Arm.LabelsEntry
+	(v1.Operation)(0),                     // 78: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 79: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 80: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 81: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 82: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 83: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	75,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	76,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	78,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	79,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
 	6,   // 2: switchyard.models.v1.Model.aliases:type_name -> switchyard.models.v1.ModelAlias
-	76,  // 3: switchyard.models.v1.ModelAlias.update_time:type_name -> google.protobuf.Timestamp
-	75,  // 4: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
-	8,   // 5: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
-	9,   // 6: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	76,  // 7: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	71,  // 8: switchyard.models.v1.ModelVersion.tags:type_name -> switchyard.models.v1.ModelVersion.TagsEntry
-	75,  // 9: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
-	8,   // 10: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
-	9,   // 11: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
-	10,  // 12: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
-	11,  // 13: switchyard.models.v1.VersionSpec.reviewers:type_name -> switchyard.models.v1.ReviewerRecord
-	12,  // 14: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
-	7,   // 15: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	77,  // 16: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	5,   // 17: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	78,  // 18: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	77,  // 19: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	7,   // 20: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	78,  // 21: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	7,   // 22: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	6,   // 23: switchyard.models.v1.SetAliasResponse.alias:type_name -> switchyard.models.v1.ModelAlias
-	72,  // 24: switchyard.models.v1.TagVersionRequest.tags:type_name -> switchyard.models.v1.TagVersionRequest.TagsEntry
-	7,   // 25: switchyard.models.v1.TagVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	73,  // 26: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
-	1,   // 27: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
-	0,   // 28: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	79,  // 29: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
-	2,   // 30: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	76,  // 31: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
-	7,   // 32: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
-	3,   // 33: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
-	28,  // 34: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
-	29,  // 35: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
-	76,  // 36: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
-	75,  // 37: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
-	7,   // 38: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
-	27,  // 39: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
-	28,  // 40: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	76,  // 41: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	64,  // 42: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
-	30,  // 43: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
-	7,   // 44: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
-	29,  // 45: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
-	76,  // 46: switchyard.models.v1.Deployment.champion_time:type_name -> google.protobuf.Timestamp
-	28,  // 47: switchyard.models.v1.Deployment.previous_certificates:type_name -> switchyard.models.v1.Certificate
-	75,  // 48: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	27,  // 49: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	31,  // 50: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	75,  // 51: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	27,  // 52: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	31,  // 53: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	75,  // 54: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	76,  // 55: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
-	31,  // 56: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	75,  // 57: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
-	31,  // 58: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	76,  // 59: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
-	75,  // 60: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 61: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	31,  // 62: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
-	75,  // 63: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 64: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	76,  // 65: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
-	76,  // 66: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
-	77,  // 67: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	40,  // 68: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
-	78,  // 69: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	75,  // 70: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	77,  // 71: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	31,  // 72: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	78,  // 73: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	31,  // 74: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	80,  // 75: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	49,  // 76: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	75,  // 77: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 78: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
-	29,  // 79: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
-	31,  // 80: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	75,  // 81: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	31,  // 82: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	75,  // 83: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
-	31,  // 84: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	75,  // 85: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
-	61,  // 86: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
-	74,  // 87: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
-	59,  // 88: switchyard.models.v1.Arm.audits:type_name -> switchyard.models.v1.AuditCount
-	75,  // 89: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
-	58,  // 90: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
-	58,  // 91: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
-	60,  // 92: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
-	76,  // 93: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
-	76,  // 94: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
-	76,  // 95: switchyard.models.v1.Comparison.trial_time:type_name -> google.protobuf.Timestamp
-	61,  // 96: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
-	76,  // 97: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
-	75,  // 98: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	31,  // 99: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	75,  // 100: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	31,  // 101: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	27,  // 102: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
-	28,  // 103: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
-	27,  // 104: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
-	7,   // 105: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	13,  // 106: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	15,  // 107: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	17,  // 108: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	19,  // 109: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	21,  // 110: switchyard.models.v1.ModelService.SetAlias:input_type -> switchyard.models.v1.SetAliasRequest
-	23,  // 111: switchyard.models.v1.ModelService.TagVersion:input_type -> switchyard.models.v1.TagVersionRequest
-	25,  // 112: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	47,  // 113: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	32,  // 114: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	34,  // 115: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	38,  // 116: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
-	41,  // 117: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
-	50,  // 118: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
-	52,  // 119: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
-	54,  // 120: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
-	56,  // 121: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
-	62,  // 122: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
-	36,  // 123: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	43,  // 124: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	65,  // 125: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
-	67,  // 126: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
-	69,  // 127: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
-	45,  // 128: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	14,  // 129: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	16,  // 130: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	18,  // 131: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	20,  // 132: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	22,  // 133: switchyard.models.v1.ModelService.SetAlias:output_type -> switchyard.models.v1.SetAliasResponse
-	24,  // 134: switchyard.models.v1.ModelService.TagVersion:output_type -> switchyard.models.v1.TagVersionResponse
-	26,  // 135: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	48,  // 136: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	33,  // 137: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	35,  // 138: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	39,  // 139: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
-	42,  // 140: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
-	51,  // 141: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
-	53,  // 142: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
-	55,  // 143: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
-	57,  // 144: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
-	63,  // 145: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
-	37,  // 146: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	44,  // 147: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	66,  // 148: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
-	68,  // 149: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
-	70,  // 150: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
-	46,  // 151: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	129, // [129:152] is the sub-list for method output_type
-	106, // [106:129] is the sub-list for method input_type
-	106, // [106:106] is the sub-list for extension type_name
-	106, // [106:106] is the sub-list for extension extendee
-	0,   // [0:106] is the sub-list for field type_name
+	79,  // 3: switchyard.models.v1.ModelAlias.update_time:type_name -> google.protobuf.Timestamp
+	73,  // 4: switchyard.models.v1.VersionNotes.tags:type_name -> switchyard.models.v1.VersionNotes.TagsEntry
+	8,   // 5: switchyard.models.v1.VersionNotes.changes:type_name -> switchyard.models.v1.TagChange
+	78,  // 6: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	10,  // 7: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
+	11,  // 8: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
+	79,  // 9: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	74,  // 10: switchyard.models.v1.ModelVersion.tags:type_name -> switchyard.models.v1.ModelVersion.TagsEntry
+	78,  // 11: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	10,  // 12: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
+	11,  // 13: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
+	12,  // 14: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
+	13,  // 15: switchyard.models.v1.VersionSpec.reviewers:type_name -> switchyard.models.v1.ReviewerRecord
+	14,  // 16: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
+	9,   // 17: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	80,  // 18: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	5,   // 19: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
+	81,  // 20: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	80,  // 21: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	9,   // 22: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
+	81,  // 23: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	9,   // 24: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	6,   // 25: switchyard.models.v1.SetAliasResponse.alias:type_name -> switchyard.models.v1.ModelAlias
+	75,  // 26: switchyard.models.v1.TagVersionRequest.tags:type_name -> switchyard.models.v1.TagVersionRequest.TagsEntry
+	9,   // 27: switchyard.models.v1.TagVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	76,  // 28: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	1,   // 29: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
+	0,   // 30: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
+	82,  // 31: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	2,   // 32: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
+	79,  // 33: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	9,   // 34: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
+	3,   // 35: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
+	30,  // 36: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
+	31,  // 37: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
+	79,  // 38: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
+	78,  // 39: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	9,   // 40: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
+	29,  // 41: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
+	30,  // 42: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
+	79,  // 43: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	66,  // 44: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	32,  // 45: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
+	9,   // 46: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
+	31,  // 47: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
+	79,  // 48: switchyard.models.v1.Deployment.champion_time:type_name -> google.protobuf.Timestamp
+	30,  // 49: switchyard.models.v1.Deployment.previous_certificates:type_name -> switchyard.models.v1.Certificate
+	78,  // 50: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	29,  // 51: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	33,  // 52: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	78,  // 53: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	29,  // 54: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	33,  // 55: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	78,  // 56: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	79,  // 57: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	33,  // 58: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	78,  // 59: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	33,  // 60: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	79,  // 61: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	78,  // 62: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 63: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	33,  // 64: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	6,   // 65: switchyard.models.v1.DeploymentChange.alias:type_name -> switchyard.models.v1.ModelAlias
+	7,   // 66: switchyard.models.v1.DeploymentChange.notes:type_name -> switchyard.models.v1.VersionNotes
+	78,  // 67: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 68: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	79,  // 69: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	79,  // 70: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	80,  // 71: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	42,  // 72: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	81,  // 73: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	78,  // 74: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	80,  // 75: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	33,  // 76: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	81,  // 77: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	33,  // 78: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	83,  // 79: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	51,  // 80: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	78,  // 81: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 82: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
+	31,  // 83: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
+	33,  // 84: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	78,  // 85: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	33,  // 86: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	78,  // 87: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
+	33,  // 88: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	78,  // 89: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
+	63,  // 90: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
+	77,  // 91: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
+	61,  // 92: switchyard.models.v1.Arm.audits:type_name -> switchyard.models.v1.AuditCount
+	78,  // 93: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
+	60,  // 94: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
+	60,  // 95: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
+	62,  // 96: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
+	79,  // 97: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
+	79,  // 98: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
+	79,  // 99: switchyard.models.v1.Comparison.trial_time:type_name -> google.protobuf.Timestamp
+	63,  // 100: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
+	79,  // 101: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	78,  // 102: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	33,  // 103: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	78,  // 104: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	33,  // 105: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	29,  // 106: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	30,  // 107: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	29,  // 108: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	9,   // 109: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	15,  // 110: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	17,  // 111: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	19,  // 112: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	21,  // 113: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	23,  // 114: switchyard.models.v1.ModelService.SetAlias:input_type -> switchyard.models.v1.SetAliasRequest
+	25,  // 115: switchyard.models.v1.ModelService.TagVersion:input_type -> switchyard.models.v1.TagVersionRequest
+	27,  // 116: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	49,  // 117: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	34,  // 118: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	36,  // 119: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	40,  // 120: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	43,  // 121: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	52,  // 122: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
+	54,  // 123: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
+	56,  // 124: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
+	58,  // 125: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
+	64,  // 126: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
+	38,  // 127: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	45,  // 128: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	67,  // 129: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	69,  // 130: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	71,  // 131: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	47,  // 132: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	16,  // 133: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	18,  // 134: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	20,  // 135: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	22,  // 136: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	24,  // 137: switchyard.models.v1.ModelService.SetAlias:output_type -> switchyard.models.v1.SetAliasResponse
+	26,  // 138: switchyard.models.v1.ModelService.TagVersion:output_type -> switchyard.models.v1.TagVersionResponse
+	28,  // 139: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	50,  // 140: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	35,  // 141: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	37,  // 142: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	41,  // 143: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	44,  // 144: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	53,  // 145: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
+	55,  // 146: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
+	57,  // 147: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
+	59,  // 148: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
+	65,  // 149: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
+	39,  // 150: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	46,  // 151: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	68,  // 152: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	70,  // 153: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	72,  // 154: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	48,  // 155: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	133, // [133:156] is the sub-list for method output_type
+	110, // [110:133] is the sub-list for method input_type
+	110, // [110:110] is the sub-list for extension type_name
+	110, // [110:110] is the sub-list for extension extendee
+	0,   // [0:110] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -6523,18 +6758,20 @@ func file_switchyard_models_v1_model_service_proto_init() {
 	if File_switchyard_models_v1_model_service_proto != nil {
 		return
 	}
-	file_switchyard_models_v1_model_service_proto_msgTypes[8].OneofWrappers = []any{
+	file_switchyard_models_v1_model_service_proto_msgTypes[2].OneofWrappers = []any{}
+	file_switchyard_models_v1_model_service_proto_msgTypes[3].OneofWrappers = []any{}
+	file_switchyard_models_v1_model_service_proto_msgTypes[10].OneofWrappers = []any{
 		(*RegisterVersionRequest_Spec)(nil),
 		(*RegisterVersionRequest_Chunk)(nil),
 	}
-	file_switchyard_models_v1_model_service_proto_msgTypes[18].OneofWrappers = []any{}
+	file_switchyard_models_v1_model_service_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   70,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -76,7 +76,9 @@ type ModelServiceClient interface {
 	SetAlias(ctx context.Context, in *SetAliasRequest, opts ...grpc.CallOption) (*SetAliasResponse, error)
 	// TagVersion changes the tags and notes of a version. They say what people think of it; the version, its digest and what is deployed stay as they are.
 	//
-	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT and QUOTA_EXCEEDED (32 tags).
+	// Every change is an entry of the ledger of deployments, with who, why, and each tag before and after it.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT (the error names who changed the notes last, and when) and QUOTA_EXCEEDED (32 tags).
 	TagVersion(ctx context.Context, in *TagVersionRequest, opts ...grpc.CallOption) (*TagVersionResponse, error)
 	// DownloadArtifact sends the artifact of a version in pieces of at most 1 MiB.
 	//
@@ -445,7 +447,9 @@ type ModelServiceServer interface {
 	SetAlias(context.Context, *SetAliasRequest) (*SetAliasResponse, error)
 	// TagVersion changes the tags and notes of a version. They say what people think of it; the version, its digest and what is deployed stay as they are.
 	//
-	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT and QUOTA_EXCEEDED (32 tags).
+	// Every change is an entry of the ledger of deployments, with who, why, and each tag before and after it.
+	//
+	// Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT (the error names who changed the notes last, and when) and QUOTA_EXCEEDED (32 tags).
 	TagVersion(context.Context, *TagVersionRequest) (*TagVersionResponse, error)
 	// DownloadArtifact sends the artifact of a version in pieces of at most 1 MiB.
 	//

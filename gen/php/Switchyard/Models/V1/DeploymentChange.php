@@ -44,6 +44,8 @@ final class DeploymentChange implements Message
         'hash' => 19,
         'state' => 20,
         'trial' => 21,
+        'alias' => 22,
+        'notes' => 23,
         'record_time' => 3,
         'revision_before' => 7,
         'restored_revision' => 9,
@@ -67,7 +69,7 @@ final class DeploymentChange implements Message
         public readonly ?\DateTimeImmutable $recordTime = null,
         /** What the deployment answers. */
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
-        /** Name of the deployment; of an alias "model@alias". */
+        /** Name of the deployment; of an alias "model@alias", of a version's notes "model@number". */
         public readonly string $deployment = '',
         /** What was changed. */
         public readonly DeploymentChangeKind|int $kind = DeploymentChangeKind::UNSPECIFIED,
@@ -95,7 +97,7 @@ final class DeploymentChange implements Message
         public readonly string $actor = '',
         /** Why, where somebody said so. */
         public readonly string $reason = '',
-        /** SHA-256 of the whole deployment, or alias, after it, as the registry keeps it. */
+        /** SHA-256 of the whole deployment, alias or notes after it, as the registry keeps it. */
         public readonly string $stateSha256 = '',
         /** Hash of the entry before; empty for the first. */
         public readonly string $previousHash = '',
@@ -111,6 +113,10 @@ final class DeploymentChange implements Message
          * champion and say false. In the hash, restored_revision is -1 where it is true.
          */
         public readonly bool $trial = false,
+        /** Kind ALIAS: the alias after it, and what it stood for before. Part of what state_sha256 is of. */
+        public readonly ?ModelAlias $alias = null,
+        /** Kind TAGS: the notes after it, and what was changed. Part of what state_sha256 is of. */
+        public readonly ?VersionNotes $notes = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -204,6 +210,16 @@ final class DeploymentChange implements Message
         if ($this->trial) {
             $b .= "\xa8\x01\x01";
         }
+        if (null !== $v = $this->alias) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\xb2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if (null !== $v = $this->notes) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\xba\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -236,6 +252,10 @@ final class DeploymentChange implements Message
         $s20 = -1;
         $r20 = null;
         $f21 = false;
+        $s22 = -1;
+        $r22 = null;
+        $s23 = -1;
+        $r23 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -464,6 +484,34 @@ final class DeploymentChange implements Message
                     }
                     $f21 = 0 !== $v;
                     break;
+                case -178: // alias
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.DeploymentChange.alias');
+                    }
+                    if ($s22 < 0) {
+                        $s22 = $i;
+                        $e22 = $i + $n;
+                    } else {
+                        Wire::merge($r22, $b, $s22, $e22, $i, $n);
+                    }
+                    $i += $n;
+                    break;
+                case -186: // notes
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.DeploymentChange.notes');
+                    }
+                    if ($s23 < 0) {
+                        $s23 = $i;
+                        $e23 = $i + $n;
+                    } else {
+                        Wire::merge($r23, $b, $s23, $e23, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -505,6 +553,8 @@ final class DeploymentChange implements Message
             $f19,
             $s20 < 0 ? null : (null === $r20 ? Deployment::read($b, $s20, $e20, $depth - 1) : Deployment::read($r20, 0, \strlen($r20), $depth - 1)),
             $f21,
+            $s22 < 0 ? null : (null === $r22 ? ModelAlias::read($b, $s22, $e22, $depth - 1) : ModelAlias::read($r22, 0, \strlen($r22), $depth - 1)),
+            $s23 < 0 ? null : (null === $r23 ? VersionNotes::read($b, $s23, $e23, $depth - 1) : VersionNotes::read($r23, 0, \strlen($r23), $depth - 1)),
             $unknown,
         );
     }
@@ -535,6 +585,8 @@ final class DeploymentChange implements Message
         $f19 = '';
         $f20 = null;
         $f21 = false;
+        $f22 = null;
+        $f23 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.DeploymentChange') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -615,6 +667,12 @@ final class DeploymentChange implements Message
                 case 21:
                     $f21 = JsonIn::bool($x, 'switchyard.models.v1.DeploymentChange.trial');
                     break;
+                case 22:
+                    $f22 = ModelAlias::readJson($x, $options, $depth - 1);
+                    break;
+                case 23:
+                    $f23 = VersionNotes::readJson($x, $options, $depth - 1);
+                    break;
             }
         }
 
@@ -640,6 +698,8 @@ final class DeploymentChange implements Message
             $f19,
             $f20,
             $f21,
+            $f22,
+            $f23,
         );
     }
 
@@ -712,6 +772,12 @@ final class DeploymentChange implements Message
         }
         if ($this->trial || $options->emitDefaults) {
             $j .= ',"trial":' . ($this->trial ? 'true' : 'false');
+        }
+        if (null !== $this->alias) {
+            $j .= ',"alias":' . $this->alias->writeJson($options);
+        }
+        if (null !== $this->notes) {
+            $j .= ',"notes":' . $this->notes->writeJson($options);
         }
 
         return '{' . \substr($j, 1) . '}';

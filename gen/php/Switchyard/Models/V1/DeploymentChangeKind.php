@@ -31,6 +31,8 @@ enum DeploymentChangeKind: int implements ProtoEnum
     case PROMOTE = 8;
     /** A guardrail was broken: a trial ended, or an earlier version answers again, without anybody's doing. */
     case GUARDRAIL = 9;
+    /** Tags or notes of a version were changed. The entry has "model@number" in the place of the deployment's name, the revisions of the notes, and the version. */
+    case TAGS = 10;
 
     public static function typeName(): string
     {
@@ -50,6 +52,7 @@ enum DeploymentChangeKind: int implements ProtoEnum
             7 => 'DEPLOYMENT_CHANGE_KIND_CHALLENGER',
             8 => 'DEPLOYMENT_CHANGE_KIND_PROMOTE',
             9 => 'DEPLOYMENT_CHANGE_KIND_GUARDRAIL',
+            10 => 'DEPLOYMENT_CHANGE_KIND_TAGS',
         };
     }
 
@@ -66,6 +69,7 @@ enum DeploymentChangeKind: int implements ProtoEnum
             'DEPLOYMENT_CHANGE_KIND_CHALLENGER' => self::CHALLENGER,
             'DEPLOYMENT_CHANGE_KIND_PROMOTE' => self::PROMOTE,
             'DEPLOYMENT_CHANGE_KIND_GUARDRAIL' => self::GUARDRAIL,
+            'DEPLOYMENT_CHANGE_KIND_TAGS' => self::TAGS,
             default => null,
         };
     }

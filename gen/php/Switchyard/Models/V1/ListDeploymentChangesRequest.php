@@ -37,11 +37,11 @@ final class ListDeploymentChangesRequest implements Message
     public function __construct(
         /** Only deployments of this operation. */
         public readonly Operation|int $operation = Operation::UNSPECIFIED,
-        /** Only the deployment of this name, or the alias "model@alias". */
+        /** Only the deployment of this name, the alias "model@alias", or the notes of the version "model@number". */
         public readonly string $deployment = '',
         /** Only changes of this kind. */
         public readonly DeploymentChangeKind|int $kind = DeploymentChangeKind::UNSPECIFIED,
-        /** Only changes after which this model answered, and those of trials of its versions and of its aliases. */
+        /** Only changes after which this model answered, and those of trials of its versions, of its aliases and of what is noted about its versions. */
         public readonly string $model = '',
         /** Recorded at or after this time. */
         public readonly ?\DateTimeImmutable $from = null,

@@ -27,7 +27,9 @@ final class ModelAlias implements Message
         'version' => 3,
         'revision' => 4,
         'updateTime' => 5,
+        'previousVersion' => 6,
         'update_time' => 5,
+        'previous_version' => 6,
     ];
 
     public function __construct(
@@ -41,6 +43,8 @@ final class ModelAlias implements Message
         public readonly int $revision = 0,
         /** When it was moved last. */
         public readonly ?\DateTimeImmutable $updateTime = null,
+        /** In entries of the ledger: the version that it stood for before, 0 for none. Entries of earlier releases do not say it. */
+        public readonly int $previousVersion = 0,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -75,6 +79,9 @@ final class ModelAlias implements Message
             $n = \strlen($v);
             $b .= "\x2a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (0 !== $v = $this->previousVersion) {
+            $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::int32($v));
+        }
 
         return $b . $this->unknownFields;
     }
@@ -90,6 +97,7 @@ final class ModelAlias implements Message
         $f4 = 0;
         $s5 = -1;
         $r5 = null;
+        $f6 = 0;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -152,6 +160,17 @@ final class ModelAlias implements Message
                     }
                     $i += $n;
                     break;
+                case 48: // previous_version
+                    if ($i < $end && ($v = \ord($b[$i])) < 0x80) {
+                        ++$i;
+                    } elseif ($i + 1 < $end && ($n = \ord($b[$i + 1])) < 0x80) {
+                        $v = $v & 0x7F | $n << 7;
+                        $i += 2;
+                    } else {
+                        $v = Wire::readVarint($b, $i, $end);
+                    }
+                    $f6 = ($v & 0x7FFFFFFF) - ($v & 0x80000000);
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -171,6 +190,7 @@ final class ModelAlias implements Message
             $f3,
             $f4,
             $s5 < 0 ? null : (null === $r5 ? Timestamp::valueIn($b, $s5, $e5) : Timestamp::valueIn($r5, 0, \strlen($r5))),
+            $f6,
             $unknown,
         );
     }
@@ -185,6 +205,7 @@ final class ModelAlias implements Message
         $f3 = 0;
         $f4 = 0;
         $f5 = null;
+        $f6 = 0;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.ModelAlias') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -215,6 +236,9 @@ final class ModelAlias implements Message
                 case 5:
                     $f5 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.ModelAlias.update_time');
                     break;
+                case 6:
+                    $f6 = JsonIn::int32($x, 'switchyard.models.v1.ModelAlias.previous_version');
+                    break;
             }
         }
 
@@ -224,6 +248,7 @@ final class ModelAlias implements Message
             $f3,
             $f4,
             $f5,
+            $f6,
         );
     }
 
@@ -244,6 +269,9 @@ final class ModelAlias implements Message
         }
         if (null !== $this->updateTime) {
             $j .= ($options->protoNames ? ',"update_time":' : ',"updateTime":') . Timestamp::jsonOf($this->updateTime);
+        }
+        if (0 !== $this->previousVersion || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"previous_version":' : ',"previousVersion":') . $this->previousVersion;
         }
 
         return '{' . \substr($j, 1) . '}';

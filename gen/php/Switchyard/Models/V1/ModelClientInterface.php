@@ -75,7 +75,9 @@ interface ModelClientInterface
     /**
      * TagVersion changes the tags and notes of a version. They say what people think of it; the version, its digest and what is deployed stay as they are.
      *
-     * Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT and QUOTA_EXCEEDED (32 tags).
+     * Every change is an entry of the ledger of deployments, with who, why, and each tag before and after it.
+     *
+     * Fails with MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_CONFLICT (the error names who changed the notes last, and when) and QUOTA_EXCEEDED (32 tags).
      *
      * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
      *

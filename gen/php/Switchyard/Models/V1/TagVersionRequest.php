@@ -27,6 +27,7 @@ final class TagVersionRequest implements Message
         'removeTags' => 4,
         'notes' => 5,
         'expectedRevision' => 6,
+        'reason' => 7,
         'remove_tags' => 4,
         'expected_revision' => 6,
     ];
@@ -56,6 +57,8 @@ final class TagVersionRequest implements Message
         public readonly ?string $notes = null,
         /** notes_revision that the caller has seen; 0 means any. */
         public readonly int $expectedRevision = 0,
+        /** Why, up to 500 characters; it stays in the history. */
+        public readonly string $reason = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -68,8 +71,8 @@ final class TagVersionRequest implements Message
 
     public function encode(): string
     {
-        $v = "{$this->model}\0{$this->notes}" . "\0" . \implode("\0", $this->removeTags);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.TagVersionRequest.model' => $this->model, 'switchyard.models.v1.TagVersionRequest.remove_tags' => \implode("\0", $this->removeTags), 'switchyard.models.v1.TagVersionRequest.notes' => $this->notes]);
+        $v = "{$this->model}\0{$this->notes}\0{$this->reason}" . "\0" . \implode("\0", $this->removeTags);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.models.v1.TagVersionRequest.model' => $this->model, 'switchyard.models.v1.TagVersionRequest.remove_tags' => \implode("\0", $this->removeTags), 'switchyard.models.v1.TagVersionRequest.notes' => $this->notes, 'switchyard.models.v1.TagVersionRequest.reason' => $this->reason]);
         $b = '';
         if ('' !== $v = $this->model) {
             $n = \strlen($v);
@@ -93,6 +96,10 @@ final class TagVersionRequest implements Message
         if (0 !== $v = $this->expectedRevision) {
             $b .= "\x30" . ($v >= 0 && $v < 0x4000 ? ($v < 0x80 ? \chr($v) : \chr($v | 0x80) . \chr($v >> 7)) : Wire::varint($v));
         }
+        if ('' !== $v = $this->reason) {
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -108,6 +115,7 @@ final class TagVersionRequest implements Message
         $f4 = [];
         $f5 = null;
         $f6 = 0;
+        $f7 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -209,6 +217,16 @@ final class TagVersionRequest implements Message
                     }
                     $f6 = $v;
                     break;
+                case 58: // reason
+                    $f7 && Wire::checkText($f7, 'switchyard.models.v1.TagVersionRequest.reason');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.TagVersionRequest.reason');
+                    }
+                    $f7 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -219,8 +237,8 @@ final class TagVersionRequest implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f1}\0{$f5}" . "\0" . \implode("\0", $f4);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.TagVersionRequest.model' => $f1, 'switchyard.models.v1.TagVersionRequest.remove_tags' => \implode("\0", $f4), 'switchyard.models.v1.TagVersionRequest.notes' => $f5]);
+        $v = "{$f1}\0{$f5}\0{$f7}" . "\0" . \implode("\0", $f4);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.models.v1.TagVersionRequest.model' => $f1, 'switchyard.models.v1.TagVersionRequest.remove_tags' => \implode("\0", $f4), 'switchyard.models.v1.TagVersionRequest.notes' => $f5, 'switchyard.models.v1.TagVersionRequest.reason' => $f7]);
 
         return new self(
             $f1,
@@ -229,6 +247,7 @@ final class TagVersionRequest implements Message
             $f4,
             $f5,
             $f6,
+            $f7,
             $unknown,
         );
     }
@@ -244,6 +263,7 @@ final class TagVersionRequest implements Message
         $f4 = [];
         $f5 = null;
         $f6 = 0;
+        $f7 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.TagVersionRequest') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -281,6 +301,9 @@ final class TagVersionRequest implements Message
                 case 6:
                     $f6 = JsonIn::int64($x, 'switchyard.models.v1.TagVersionRequest.expected_revision');
                     break;
+                case 7:
+                    $f7 = JsonIn::string($x, 'switchyard.models.v1.TagVersionRequest.reason');
+                    break;
             }
         }
 
@@ -291,6 +314,7 @@ final class TagVersionRequest implements Message
             $f4,
             $f5,
             $f6,
+            $f7,
         );
     }
 
@@ -322,6 +346,9 @@ final class TagVersionRequest implements Message
         }
         if (0 !== $this->expectedRevision || $options->emitDefaults) {
             $j .= ($options->protoNames ? ',"expected_revision":' : ',"expectedRevision":') . JsonOut::int64($this->expectedRevision);
+        }
+        if ('' !== $this->reason || $options->emitDefaults) {
+            $j .= ',"reason":' . JsonOut::string($this->reason, 'switchyard.models.v1.TagVersionRequest.reason');
         }
 
         return '{' . \substr($j, 1) . '}';
