@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 func newDeployments() *cobra.Command {
 	c := &cobra.Command{Use: "deployments", Short: "See what answers and what answered when, try another version, promote it, go back"}
 	c.AddCommand(newDeploymentsList(), newDeploymentsShow(), newHistory("deployments"), newDeploymentsRollback(),
-		newDeploymentsTry(), newDeploymentsCompare(), newDeploymentsPromote(), newDeploymentsStop())
+		newDeploymentsTry(), newDeploymentsCompare(), newDeploymentsPromote(), newDeploymentsStop(), newDeploymentsResume())
 	return c
 }
 
@@ -152,7 +153,14 @@ func showDeployment(c *cobra.Command, d *modelsv1.Deployment) error {
 		if t.GetShare() > 0 {
 			does = fmt.Sprintf("answers %g %%", 100*t.GetShare())
 		}
+		if t.GetResumeTime() != nil {
+			does += ", resumed " + when(t.GetResumeTime()) + " after: " + t.GetEndedFor()
+		}
 		rows = append(rows, []string{"on trial", answering(t.GetVersion().GetModel(), t.GetVersion().GetVersion()) + ", " + does + ", since " + when(t.GetStartTime())})
+	}
+	for _, e := range d.GetEndedTrials() {
+		v := e.GetChallenger().GetVersion()
+		rows = append(rows, []string{"trial ended", answering(v.GetModel(), v.GetVersion()) + ", " + when(e.GetEndTime()) + ", by " + cmp.Or(e.GetCaller(), "system") + ": " + cmp.Or(e.GetReason(), "no reason given")})
 	}
 	if p := d.GetPrevious(); p != nil {
 		rows = append(rows, []string{"before", answering(p.GetModel(), p.GetVersion())})

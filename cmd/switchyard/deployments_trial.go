@@ -126,6 +126,35 @@ func newDeploymentsStop() *cobra.Command {
 	return c
 }
 
+func newDeploymentsResume() *cobra.Command {
+	var client clientFlags
+	var asJSON bool
+	var reason string
+	c := &cobra.Command{
+		Use:   "resume OPERATION/NAME VERSION --reason WHY",
+		Short: "Put a version on trial again whose trial has ended, with what was counted",
+		Long: `Resume a trial that a guardrail or somebody ended: in the same mode, on the same share. What was counted goes on counting; guardrails judge what comes from now on. It is refused for a version that
+has broken the certificate which it would answer by. "switchyard deployments show" lists the trials that ended, and why; "try" begins a new one at zero.`,
+		Example: `  switchyard deployments resume routing/support 7 --reason "the data base that it looks things up in is back"`,
+		Args:    cobra.ExactArgs(2),
+	}
+	c.RunE = changed(&client, &asJSON, func(ctx context.Context, models modelsv1.ModelServiceClient, d *modelsv1.Deployment, version string) (*modelsv1.Deployment, error) {
+		model, number, err := versionOf(version, d)
+		if err != nil {
+			return nil, err
+		}
+		res, err := models.ResumeChallenger(ctx, &modelsv1.ResumeChallengerRequest{
+			Operation: d.GetOperation(), Deployment: d.GetName(), Model: model, Version: number, Reason: reason, ExpectedRevision: d.GetRevision(),
+		})
+		return res.GetDeployment(), err
+	})
+	client.register(c)
+	c.Flags().StringVar(&reason, "reason", "", "why; it stays in the history")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	_ = c.MarkFlagRequired("reason")
+	return c
+}
+
 func newDeploymentsPromote() *cobra.Command {
 	var client clientFlags
 	var asJSON, skip bool

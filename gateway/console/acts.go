@@ -34,21 +34,23 @@ type act struct {
 }
 
 var acts = map[string]act{
-	"try":      {Title: "Start a trial", Button: "Start the trial", Done: "started", do: startTrial},
-	"promote":  {Title: "Promote", Button: "Promote", Done: "promoted", Needs: true, do: promote},
-	"stop":     {Title: "Stop a trial", Button: "Stop the trial", Done: "stopped", Needs: true, do: stopTrial},
-	"rollback": {Title: "Roll back", Button: "Roll back", Done: "rolled-back", do: rollback},
-	"halt":     {Title: "Stop automation", Button: "Stop automation", Done: "halted", do: halt},
-	"resume":   {Title: "Resume automation", Button: "Resume automation", Done: "resumed", do: resume},
+	"try":          {Title: "Start a trial", Button: "Start the trial", Done: "started", do: startTrial},
+	"promote":      {Title: "Promote", Button: "Promote", Done: "promoted", Needs: true, do: promote},
+	"stop":         {Title: "Stop a trial", Button: "Stop the trial", Done: "stopped", Needs: true, do: stopTrial},
+	"resume-trial": {Title: "Resume a trial", Button: "Resume the trial of", Done: "trial-resumed", do: resumeTrial},
+	"rollback":     {Title: "Roll back", Button: "Roll back", Done: "rolled-back", do: rollback},
+	"halt":         {Title: "Stop automation", Button: "Stop automation", Done: "halted", do: halt},
+	"resume":       {Title: "Resume automation", Button: "Resume automation", Done: "resumed", do: resume},
 }
 
 var doneNotices = map[string]string{
-	"started":     "The trial has begun.",
-	"promoted":    "The challenger is the champion now. While its guardrails watch it, breaking them takes it back.",
-	"stopped":     "The trial has ended. The champion answers everything.",
-	"rolled-back": "The earlier revision answers again.",
-	"halted":      "Automation is stopped. What would be automated goes to people.",
-	"resumed":     "Automation goes on. Audits begin anew.",
+	"started":       "The trial has begun.",
+	"promoted":      "The challenger is the champion now. While its guardrails watch it, breaking them takes it back.",
+	"stopped":       "The trial has ended. The champion answers everything.",
+	"trial-resumed": "The trial goes on with what was counted. Guardrails judge what comes from now on.",
+	"rolled-back":   "The earlier revision answers again.",
+	"halted":        "Automation is stopped. What would be automated goes to people.",
+	"resumed":       "Automation goes on. Audits begin anew.",
 }
 
 func startTrial(ctx context.Context, c *Console, d deploymentRef, f actForm, reason string) error {
@@ -76,6 +78,13 @@ func promote(ctx context.Context, c *Console, d deploymentRef, f actForm, reason
 
 func stopTrial(ctx context.Context, c *Console, d deploymentRef, f actForm, reason string) error {
 	_, err := c.models.StopChallenger(ctx, &modelsv1.StopChallengerRequest{
+		Operation: d.Operation, Deployment: d.Name, Model: f.Model, Version: f.Version, Reason: reason, ExpectedRevision: f.Revision,
+	})
+	return err
+}
+
+func resumeTrial(ctx context.Context, c *Console, d deploymentRef, f actForm, reason string) error {
+	_, err := c.models.ResumeChallenger(ctx, &modelsv1.ResumeChallengerRequest{
 		Operation: d.Operation, Deployment: d.Name, Model: f.Model, Version: f.Version, Reason: reason, ExpectedRevision: f.Revision,
 	})
 	return err
@@ -123,6 +132,7 @@ type actPage struct {
 	Form       actForm
 	Deployment *modelsv1.Deployment
 	Trial      *modelsv1.Challenger
+	Ended      *modelsv1.EndedTrial // that could be resumed
 	Compared   *comparison
 	Versions   []*modelsv1.ModelVersion // that could be put on trial
 	Revisions  []*modelsv1.DeploymentChange
@@ -185,6 +195,15 @@ func (c *Console) showAct(w http.ResponseWriter, r *http.Request, s *session, pa
 		return fault.NotFound("challenger", page.Form.Model)
 	}
 	switch page.Name {
+	case "resume-trial":
+		for _, e := range page.Deployment.GetEndedTrials() {
+			if v := e.GetChallenger().GetVersion(); v.GetModel() == page.Form.Model && v.GetVersion() == page.Form.Version {
+				page.Ended = e
+			}
+		}
+		if page.Ended == nil && page.Problem == nil {
+			return fault.NotFound("ended trial", page.Form.Model)
+		}
 	case "try":
 		page.Versions, err = c.candidates(ctx, page.Deployment)
 	case "rollback":

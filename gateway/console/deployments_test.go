@@ -220,6 +220,53 @@ func TestTwoPeopleDoNotOverwriteEachOther(t *testing.T) {
 	}
 }
 
+func TestATrialThatEndedIsResumedFromItsPage(t *testing.T) {
+	t.Parallel()
+	y := startTrials(t)
+	h := client(t)
+	do(t, h, http.MethodPost, y.base+"/sign-in", url.Values{"reviewer": {"olga"}, "key": {y.key}})
+	page := y.base + "/deployments/routing/support"
+	post := func(act, reason string, code int) string {
+		t.Helper()
+		form := url.Values{"version": {"support/2"}, "reason": {reason}, "revision": {fmt.Sprint(y.deployment(t).GetRevision())}}
+		res, body := do(t, h, http.MethodPost, page+act, form)
+		if res.StatusCode != code {
+			t.Fatalf("%s: %d, want %d: %s", act, res.StatusCode, code, body)
+		}
+		return body
+	}
+	if body := post("/resume-trial", "x", http.StatusConflict); !strings.Contains(body, "NOT_FOUND") {
+		t.Errorf("nothing has ended: %s", body)
+	}
+	post("/try", "a look", http.StatusSeeOther)
+	post("/stop", "the night is quiet", http.StatusSeeOther)
+	_, body := do(t, h, http.MethodGet, page, nil)
+	if !strings.Contains(body, "Trials that ended") || !strings.Contains(body, "olga: the night is quiet") || !strings.Contains(body, "/resume-trial?version=support/2") {
+		t.Errorf("the page does not show the trial that ended: %s", body)
+	}
+	if res, body := do(t, h, http.MethodGet, page+"/resume-trial?version=support/2", nil); res.StatusCode != http.StatusOK || !strings.Contains(body, "olga: the night is quiet") || !strings.Contains(body, "Resume the trial of support version 2") {
+		t.Errorf("the page before it: %d %s", res.StatusCode, body)
+	}
+	post("/resume-trial", "it is day", http.StatusSeeOther)
+	d := y.deployment(t)
+	if len(d.GetChallengers()) != 1 || d.GetChallengers()[0].GetResumeTime() == nil || len(d.GetEndedTrials()) != 0 {
+		t.Errorf("resumed: %v", d)
+	}
+	_, body = do(t, h, http.MethodGet, page+"?done=trial-resumed", nil)
+	if !strings.Contains(body, "olga: it is day") || !strings.Contains(body, "trial resumed") || !strings.Contains(body, "after it had ended: olga: the night is quiet") || !strings.Contains(body, "goes on with what was counted") {
+		t.Errorf("the page after it: %s", body)
+	}
+	// What has broken its certificate is shown without a button, and refused.
+	if _, err := y.models.HaltAutomation(t.Context(), &modelsv1.HaltAutomationRequest{
+		Project: "default", Operation: routing, Deployment: "support", CertificateId: d.GetChallengers()[0].GetCertificates()[0].GetCertificateId(), Reason: "guardrail guarantee: a test",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, body = do(t, h, http.MethodGet, page, nil); !strings.Contains(body, "guardrail guarantee: a test") || !strings.Contains(body, "Trials that ended") {
+		t.Errorf("the page with a broken trial: %s", body)
+	}
+}
+
 func TestBadChangesAreToldWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	y := startTrials(t)

@@ -51,6 +51,14 @@ func changeName(k modelsv1.DeploymentChangeKind) string {
 	return strings.ToLower(strings.TrimPrefix(k.String(), "DEPLOYMENT_CHANGE_KIND_"))
 }
 
+// trialName says what was done with a trial.
+func trialName(k modelsv1.DeploymentChangeKind) string {
+	if k == modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_RESUME {
+		return "trial resumed"
+	}
+	return changeName(k)
+}
+
 // sideName says which automation a certificate covers.
 func sideName(side string) string {
 	switch side {

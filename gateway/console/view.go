@@ -35,7 +35,7 @@ func (c *Console) funcs() template.FuncMap {
 		},
 		"undoOnly": func(u *undoRef) workPage { return workPage{Undo: u} },
 		"answered": answered, "join": strings.Join, "action": actionName,
-		"share": chart.Percent, "points": points, "signed": signed, "decimal": decimal, "width": width, "digest": digest, "change": changeName, "side": sideName, "mode": modeName, "took": took,
+		"share": chart.Percent, "points": points, "signed": signed, "decimal": decimal, "width": width, "digest": digest, "change": changeName, "trial": trialName, "side": sideName, "mode": modeName, "took": took,
 		"step": stepName, "runState": runState,
 		"automation": func(s monitoringv1.AutomationState) string { return automationStates[s] },
 	}

@@ -238,6 +238,16 @@ func (r *registry) ledger(t *testing.T, dir string) *db.DB {
 	return open
 }
 
+// verified returns what is wrong with the ledger.
+func (r *registry) verified(t *testing.T) []error {
+	t.Helper()
+	problems, _, err := models.Verify(t.Context(), r.ledger(t, r.dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return problems
+}
+
 // findsEachOf checks that the ledger is in order, and that it is found not to be after each statement.
 func (r *registry) findsEachOf(t *testing.T, open *db.DB, statements map[string]string) {
 	t.Helper()

@@ -91,6 +91,7 @@ func (s *Service) StartChallenger(ctx context.Context, req *modelsv1.StartChalle
 				}
 			}
 			c.Mode, c.Share, c.Guardrails = mode, req.GetShare(), rails
+			forgetEnded(next, v.version)
 			return checkShares(next)
 		},
 	})
@@ -183,7 +184,7 @@ func (s *Service) StopChallenger(ctx context.Context, req *modelsv1.StopChalleng
 		reason: req.GetReason(), expected: req.GetExpectedRevision(),
 		edit: func(tx *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
 			model, number, err := s.versionNamed(tx, project, req.GetModel(), req.GetVersion())
-			endTrial(next, log, func(c *modelsv1.Challenger) bool {
+			s.endTrial(next, log, &modelsv1.EndedTrial{Reason: req.GetReason(), Caller: actorOf(ctx)}, func(c *modelsv1.Challenger) bool {
 				return c.GetVersion().GetModel() == model && c.GetVersion().GetVersion() == number
 			})
 			return err
@@ -249,13 +250,14 @@ func challenger(d *modelsv1.Deployment, v *modelsv1.ModelVersion) *modelsv1.Chal
 	return nil
 }
 
-// endTrial takes off a challenger, and makes the entry of the ledger one about it.
-func endTrial(d *modelsv1.Deployment, log *modelsv1.DeploymentChange, is func(*modelsv1.Challenger) bool) {
+// endTrial takes off a challenger, remembers its trial with why it ended, and makes the entry of the ledger one about it.
+func (s *Service) endTrial(d *modelsv1.Deployment, log *modelsv1.DeploymentChange, end *modelsv1.EndedTrial, is func(*modelsv1.Challenger) bool) {
 	i := slices.IndexFunc(d.GetChallengers(), is)
 	if i < 0 {
 		return
 	}
 	aboutTrial(log, d.GetChallengers()[i].GetVersion())
+	s.remember(d, d.GetChallengers()[i], end)
 	d.Challengers = slices.Delete(d.GetChallengers(), i, i+1)
 	if len(d.Challengers) == 0 {
 		d.Challengers = nil // as it is read back

@@ -169,6 +169,7 @@ func (s *store) known(tx *db.Tx, report *modelsv1.Comparison) (have *modelsv1.Co
 	case begun != nil && have.GetTrialTime() != nil && begun.AsTime().Before(have.GetTrialTime().AsTime()):
 		return nil, true, nil
 	}
+	markResumed(have, d)
 	return have, false, nil
 }
 

@@ -236,6 +236,7 @@ func (s *Service) plan(ctx context.Context, c change) (wish, error) {
 		next.ChampionTime = timestamppb.New(at)
 	}
 	settleHalts(now, restored, next, edited != nil)
+	settleEnded(now, next, edited != nil)
 	if edited == nil {
 		log.Kind, log.Reason, log.RestoredRevision = c.kind, c.reason, restored.GetRevision()
 	}

@@ -28,7 +28,7 @@ func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomati
 	d, err := s.apply(ctx, change{
 		project: project, operation: req.GetOperation(), name: req.GetDeployment(), kind: modelsv1.DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT, reason: reason,
 		edit: func(_ *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
-			if haltTrial(next, log, req.GetCertificateId(), whoStops(ctx, req) == "") {
+			if s.haltTrial(next, log, req.GetCertificateId(), reason, whoStops(ctx, req)) {
 				return nil
 			}
 			h := &modelsv1.Halt{Reason: reason, Time: timestamppb.New(s.now().Truncate(time.Microsecond)), Caller: whoStops(ctx, req)}
@@ -42,19 +42,23 @@ func (s *Service) HaltAutomation(ctx context.Context, req *modelsv1.HaltAutomati
 	return &modelsv1.HaltAutomationResponse{Deployment: d}, nil
 }
 
-// haltTrial ends the trial that a certificate belongs to; false when it belongs to none. byItself says that nobody asked for it.
-func haltTrial(d *modelsv1.Deployment, log *modelsv1.DeploymentChange, certificate string, byItself bool) bool {
+// haltTrial ends the trial that a certificate belongs to; false when it belongs to none. caller is empty when nobody asked for it: then audits have proven that the certificate is broken.
+func (s *Service) haltTrial(d *modelsv1.Deployment, log *modelsv1.DeploymentChange, certificate, reason, caller string) bool {
 	if certificate == "" {
 		return false
 	}
 	before := len(d.GetChallengers())
-	endTrial(d, log, func(c *modelsv1.Challenger) bool {
+	end := &modelsv1.EndedTrial{Reason: reason, Caller: caller}
+	if caller == "" {
+		end.CertificateId = certificate
+	}
+	s.endTrial(d, log, end, func(c *modelsv1.Challenger) bool {
 		return slices.ContainsFunc(c.GetCertificates(), func(own *modelsv1.Certificate) bool { return own.GetCertificateId() == certificate })
 	})
 	if len(d.GetChallengers()) == before {
 		return false
 	}
-	if log.Kind = challengerKind; byItself {
+	if log.Kind = challengerKind; caller == "" {
 		log.Kind = guardrailKind
 	}
 	return true

@@ -85,6 +85,7 @@ func (s *Service) guard(ctx context.Context, before, after *modelsv1.Comparison)
 	if err != nil || d.GetChampion().GetDigest() != after.GetChampionDigest() {
 		return err // it has changed meanwhile
 	}
+	before, after = sinceResumed(before, after)
 	for _, t := range d.GetChallengers() {
 		if t.GetVersion().GetDigest() != after.GetChallengerDigest() || !doubled(before, after, t.GetGuardrails()) {
 			continue
@@ -95,7 +96,7 @@ func (s *Service) guard(ctx context.Context, before, after *modelsv1.Comparison)
 		s.log.WarnContext(ctx, "challenger broke a guardrail", "project", c.project, "deployment", c.name, "model", t.GetVersion().GetModel(),
 			"version", t.GetVersion().GetVersion(), "reason", c.reason)
 		c.edit = func(_ *db.Tx, next *modelsv1.Deployment, log *modelsv1.DeploymentChange) error {
-			endTrial(next, log, func(c *modelsv1.Challenger) bool { return c.GetVersion().GetDigest() == after.GetChallengerDigest() })
+			s.endTrial(next, log, &modelsv1.EndedTrial{Reason: c.reason}, func(c *modelsv1.Challenger) bool { return c.GetVersion().GetDigest() == after.GetChallengerDigest() })
 			return nil
 		}
 		_, err := s.apply(ctx, c)

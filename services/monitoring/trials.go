@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -32,9 +33,14 @@ type trial struct {
 	dirty        bool // it has counts that are not stored
 }
 
+// maxGaps is how many pauses of a trial are remembered: audits of older ones have been answered long ago.
+const maxGaps = 100
+
 type arms struct {
 	Champion   risk.Sequence `json:"champion"`
 	Challenger risk.Sequence `json:"challenger"`
+	// Gaps are the times between an end of the trial and its resumption, in which only the champion answered: from, and until before.
+	Gaps [][2]int64 `json:"gaps,omitempty"`
 }
 
 const trialColumns = `project, operation, deployment, champion, challenger, began, since, until, changed, arms FROM monitoring_trials`
@@ -116,6 +122,10 @@ func noteTrials(tx *db.Tx, k key, d *modelsv1.Deployment) error {
 			}
 			goesOn[have] = true
 		}
+		if next.until > 0 && now > next.until { // it was resumed
+			next.arms.Gaps = append(next.arms.Gaps, [2]int64{next.until, now})
+			next.arms.Gaps = next.arms.Gaps[max(0, len(next.arms.Gaps)-maxGaps):]
+		}
 		next.until = 0
 		if err := next.save(tx); err != nil {
 			return err
@@ -192,7 +202,7 @@ func (b *batch) observeTrials(k key, model string, decided int64, propensity flo
 		b.trials[k] = all
 	}
 	for _, t := range all {
-		if decided < t.since || t.until > 0 && decided >= t.until {
+		if decided < t.since || t.until > 0 && decided >= t.until || t.paused(decided) {
 			continue
 		}
 		var arm *risk.Sequence
@@ -211,6 +221,11 @@ func (b *batch) observeTrials(k key, model string, decided int64, propensity flo
 		t.dirty = true
 	}
 	return nil
+}
+
+// paused says whether the challenger did not answer at a time between the begin of the trial and its end.
+func (t *trial) paused(at int64) bool {
+	return slices.ContainsFunc(t.arms.Gaps, func(g [2]int64) bool { return at >= g[0] && at < g[1] })
 }
 
 // flushTrials writes what the batch has counted of trials.

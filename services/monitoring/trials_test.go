@@ -139,6 +139,32 @@ func TestAuditsCountForTheVersionThatDecided(t *testing.T) {
 	again.toldOf(t, 0, 4)
 }
 
+func TestAResumedTrialGoesOnCountingWithoutThePause(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	began := w.now()
+	w.deploy(t, w.canary(0.2, "c2", began))
+	w.auditVersion(t, "champion", 1, "c1", 0.1, 60, 3)
+	w.auditVersion(t, "challenger", 2, "c2", 0.1, 20, 2)
+	drawn, judged := w.audited("judged-after-the-pause", "c1", 0.1, true)
+	w.apply(t, drawn)
+	w.clock.Add(int64(time.Minute))
+	ended := support(1, "c1")
+	ended.UpdateTime = timestamppb.New(w.now())
+	w.deploy(t, ended)
+	w.clock.Add(int64(time.Minute))
+	meanwhile, late := w.audited("decided-in-the-pause", "c1", 0.1, true)
+	w.apply(t, meanwhile)
+	w.auditVersion(t, "pause", 1, "c1", 0.1, 40, 0) // only the champion answered
+	w.clock.Add(int64(time.Minute))
+	w.deploy(t, w.canary(0.2, "c2", began))
+	w.apply(t, judged)
+	w.apply(t, late)
+	w.auditVersion(t, "after", 1, "c1", 0.1, 10, 0)
+	w.auditVersion(t, "after-too", 2, "c2", 0.1, 5, 0)
+	w.toldOf(t, 71, 25)
+}
+
 func TestAVersionOnTrialThatBreaksItsPromiseIsTakenOff(t *testing.T) {
 	t.Parallel()
 	w := start(t)

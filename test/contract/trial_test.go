@@ -2,6 +2,7 @@ package contract
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	"github.com/switchyard-ai/switchyard/internal/fault"
 	"github.com/switchyard-ai/switchyard/internal/testkit"
 )
 
@@ -93,6 +95,25 @@ func TestAVersionOnTrialIsTakenOffByItsOwnAudits(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("audits do not tell that it is worse: %v, %v", seen, err)
 		}
+	}
+	if got := d.GetEndedTrials(); len(got) != 1 || got[0].GetChallenger().GetVersion().GetVersion() != second.GetVersion() || got[0].GetCertificateId() == "" || !strings.HasPrefix(got[0].GetReason(), "guardrail guarantee") {
+		t.Errorf("the deployment remembers %v", got)
+	}
+	resume := &modelsv1.ResumeChallengerRequest{Operation: routingOp, Deployment: "support", Model: "support", Version: second.GetVersion(), Reason: "once more"}
+	_, err = registry.ResumeChallenger(t.Context(), resume)
+	if f := fault.From(err); f.ReasonName() != "PROMOTION_REFUSED" || f.Metadata("gate") != "guarantee" {
+		t.Errorf("resumed what has broken its certificate: %v", err)
+	}
+	if _, err := registry.UpdatePolicy(t.Context(), &modelsv1.UpdatePolicyRequest{Operation: routingOp, Deployment: "support", Policy: &modelsv1.Policy{AuditRate: 1, MaxError: 0.3}}); err != nil {
+		t.Fatal(err)
+	}
+	resumed, err := registry.ResumeChallenger(t.Context(), resume)
+	if err != nil || len(resumed.GetDeployment().GetChallengers()) != 1 {
+		t.Fatalf("under another promise: %v, %v", resumed, err)
+	}
+	after, err := registry.GetComparison(t.Context(), &modelsv1.GetComparisonRequest{Operation: routingOp, Deployment: "support", Model: "support", Version: second.GetVersion()})
+	if err != nil || after.GetComparison().GetChampion().GetDecisions() < seen.GetChampion().GetDecisions() {
+		t.Errorf("the history of the trial: %v, %v", after, err)
 	}
 	if seen.GetChampion().GetAuditedError() != 0 || seen.GetChallenger().GetAuditedError() != 1 || !seen.GetTrialTime().AsTime().Equal(began.GetDeployment().GetChallengers()[0].GetStartTime().AsTime()) {
 		t.Errorf("compared %v", seen)

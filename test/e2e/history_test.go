@@ -40,3 +40,39 @@ func TestTheHistoryShowsAliasesAndTags(t *testing.T) {
 		t.Errorf("the ledger: %v\n%s", err, out)
 	}
 }
+
+// TestATrialIsResumedFromTheCommandLine ends a trial and takes it up again.
+func TestATrialIsResumedFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--no-starter")
+	run := func(args ...string) (string, error) {
+		t.Helper()
+		out, stderr, err := s.Command(t.Context(), binary, args...)
+		return string(out) + string(stderr), err
+	}
+	must := func(args ...string) string {
+		t.Helper()
+		out, err := run(args...)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return out
+	}
+	train := []string{"train", "--operation", "routing", "--deployment", "desk", "--report", "-", "--input"}
+	must(append(train, file(t, "tickets.jsonl", tickets(600)))...)
+	must(append(train, file(t, "more.jsonl", tickets(900)), "--no-deploy")...)
+	if out, err := run("deployments", "resume", "routing/desk", "2", "--reason", "x"); err == nil || !strings.Contains(out, "ended trial of desk version 2") {
+		t.Errorf("resumed what was never on trial: %v\n%s", err, out)
+	}
+	must("deployments", "try", "routing/desk", "2", "--share", "10", "--skip-shadow", "a test")
+	must("deployments", "stop", "routing/desk", "2", "--reason", "the night is quiet")
+	if out := must("deployments", "show", "routing/desk"); !strings.Contains(out, "trial ended") || !strings.Contains(out, "the night is quiet") {
+		t.Errorf("the trial that ended is not shown:\n%s", out)
+	}
+	if out := must("deployments", "resume", "routing/desk", "2", "--reason", "it is day"); !strings.Contains(out, "desk version 2, answers 10 %, resumed ") || !strings.Contains(out, "after: the night is quiet") || strings.Contains(out, "trial ended") {
+		t.Errorf("resumed:\n%s", out)
+	}
+	if out := must("deployments", "history", "routing/desk"); !strings.Contains(out, "resume") || !strings.Contains(out, "it is day") || !strings.Contains(out, "desk version 2 (trial)") {
+		t.Errorf("the history:\n%s", out)
+	}
+}

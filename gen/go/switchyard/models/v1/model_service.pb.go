@@ -257,7 +257,7 @@ const (
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ROLLBACK DeploymentChangeKind = 3
 	// Automation was stopped: everything goes to people.
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_HALT DeploymentChangeKind = 4
-	// Automation goes on.
+	// Automation goes on, or a trial that had ended.
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_RESUME DeploymentChangeKind = 5
 	// An alias of a model was moved or deleted. The entry has "model@alias" in the place of the deployment's name, the revisions of the alias, and the version that it stands for after it.
 	DeploymentChangeKind_DEPLOYMENT_CHANGE_KIND_ALIAS DeploymentChangeKind = 6
@@ -2605,7 +2605,11 @@ type Challenger struct {
 	// What ends the trial, with the defaults filled in.
 	Guardrails *Guardrails `protobuf:"bytes,5,opt,name=guardrails,proto3" json:"guardrails,omitempty"`
 	// When the trial began.
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When it was resumed last; absent for a trial that never ended.
+	ResumeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=resume_time,json=resumeTime,proto3" json:"resume_time,omitempty"`
+	// Why it had ended before that.
+	EndedFor      string `protobuf:"bytes,8,opt,name=ended_for,json=endedFor,proto3" json:"ended_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2682,6 +2686,102 @@ func (x *Challenger) GetStartTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Challenger) GetResumeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ResumeTime
+	}
+	return nil
+}
+
+func (x *Challenger) GetEndedFor() string {
+	if x != nil {
+		return x.EndedFor
+	}
+	return ""
+}
+
+// EndedTrial is a trial that ended without a promotion, as it was then.
+type EndedTrial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version, without its labels, and what it did.
+	Challenger *Challenger `protobuf:"bytes,1,opt,name=challenger,proto3" json:"challenger,omitempty"`
+	// When it ended.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Why: what somebody said, or the guardrail that it broke, with its numbers.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The API key that ended it; empty when a guardrail did.
+	Caller string `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The certificate that audits have proven broken; empty when it ended for another reason.
+	CertificateId string `protobuf:"bytes,5,opt,name=certificate_id,json=certificateId,proto3" json:"certificate_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndedTrial) Reset() {
+	*x = EndedTrial{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndedTrial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndedTrial) ProtoMessage() {}
+
+func (x *EndedTrial) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndedTrial.ProtoReflect.Descriptor instead.
+func (*EndedTrial) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *EndedTrial) GetChallenger() *Challenger {
+	if x != nil {
+		return x.Challenger
+	}
+	return nil
+}
+
+func (x *EndedTrial) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *EndedTrial) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *EndedTrial) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *EndedTrial) GetCertificateId() string {
+	if x != nil {
+		return x.CertificateId
+	}
+	return ""
+}
+
 // Deployment is a name under which a version answers, and its promise.
 type Deployment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2717,13 +2817,15 @@ type Deployment struct {
 	ChampionTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=champion_time,json=championTime,proto3" json:"champion_time,omitempty"`
 	// While the champion is on probation: the certificates of the one before under the policy, by which it would automate, and will when it is taken back to.
 	PreviousCertificates []*Certificate `protobuf:"bytes,24,rep,name=previous_certificates,json=previousCertificates,proto3" json:"previous_certificates,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Trials beside this champion that ended and can be resumed, newest first, at most five.
+	EndedTrials   []*EndedTrial `protobuf:"bytes,25,rep,name=ended_trials,json=endedTrials,proto3" json:"ended_trials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Deployment) Reset() {
 	*x = Deployment{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2735,7 +2837,7 @@ func (x *Deployment) String() string {
 func (*Deployment) ProtoMessage() {}
 
 func (x *Deployment) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[28]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2748,7 +2850,7 @@ func (x *Deployment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deployment.ProtoReflect.Descriptor instead.
 func (*Deployment) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{28}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Deployment) GetProject() string {
@@ -2863,6 +2965,13 @@ func (x *Deployment) GetPreviousCertificates() []*Certificate {
 	return nil
 }
 
+func (x *Deployment) GetEndedTrials() []*EndedTrial {
+	if x != nil {
+		return x.EndedTrials
+	}
+	return nil
+}
+
 // DeployRequest names a deployment and the version that shall answer.
 type DeployRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2886,7 +2995,7 @@ type DeployRequest struct {
 
 func (x *DeployRequest) Reset() {
 	*x = DeployRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2898,7 +3007,7 @@ func (x *DeployRequest) String() string {
 func (*DeployRequest) ProtoMessage() {}
 
 func (x *DeployRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[29]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2911,7 +3020,7 @@ func (x *DeployRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployRequest.ProtoReflect.Descriptor instead.
 func (*DeployRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{29}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeployRequest) GetOperation() v1.Operation {
@@ -2974,7 +3083,7 @@ type DeployResponse struct {
 
 func (x *DeployResponse) Reset() {
 	*x = DeployResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2986,7 +3095,7 @@ func (x *DeployResponse) String() string {
 func (*DeployResponse) ProtoMessage() {}
 
 func (x *DeployResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[30]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2999,7 +3108,7 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{30}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeployResponse) GetDeployment() *Deployment {
@@ -3028,7 +3137,7 @@ type UpdatePolicyRequest struct {
 
 func (x *UpdatePolicyRequest) Reset() {
 	*x = UpdatePolicyRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3040,7 +3149,7 @@ func (x *UpdatePolicyRequest) String() string {
 func (*UpdatePolicyRequest) ProtoMessage() {}
 
 func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[31]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3053,7 +3162,7 @@ func (x *UpdatePolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{31}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UpdatePolicyRequest) GetOperation() v1.Operation {
@@ -3102,7 +3211,7 @@ type UpdatePolicyResponse struct {
 
 func (x *UpdatePolicyResponse) Reset() {
 	*x = UpdatePolicyResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3114,7 +3223,7 @@ func (x *UpdatePolicyResponse) String() string {
 func (*UpdatePolicyResponse) ProtoMessage() {}
 
 func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[32]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3127,7 +3236,7 @@ func (x *UpdatePolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePolicyResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{32}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UpdatePolicyResponse) GetDeployment() *Deployment {
@@ -3156,7 +3265,7 @@ type GetDeploymentRequest struct {
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3277,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[33]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3290,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{33}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetDeploymentRequest) GetOperation() v1.Operation {
@@ -3230,7 +3339,7 @@ type GetDeploymentResponse struct {
 
 func (x *GetDeploymentResponse) Reset() {
 	*x = GetDeploymentResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3242,7 +3351,7 @@ func (x *GetDeploymentResponse) String() string {
 func (*GetDeploymentResponse) ProtoMessage() {}
 
 func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[34]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3255,7 +3364,7 @@ func (x *GetDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*GetDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{34}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetDeploymentResponse) GetDeployment() *Deployment {
@@ -3284,7 +3393,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3296,7 +3405,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[35]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3309,7 +3418,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{35}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RollbackRequest) GetOperation() v1.Operation {
@@ -3358,7 +3467,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3370,7 +3479,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[36]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3383,7 +3492,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{36}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RollbackResponse) GetDeployment() *Deployment {
@@ -3451,7 +3560,7 @@ type DeploymentChange struct {
 
 func (x *DeploymentChange) Reset() {
 	*x = DeploymentChange{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3572,7 @@ func (x *DeploymentChange) String() string {
 func (*DeploymentChange) ProtoMessage() {}
 
 func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[37]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3585,7 @@ func (x *DeploymentChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentChange.ProtoReflect.Descriptor instead.
 func (*DeploymentChange) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{37}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DeploymentChange) GetProject() string {
@@ -3665,7 +3774,7 @@ type ListDeploymentChangesRequest struct {
 
 func (x *ListDeploymentChangesRequest) Reset() {
 	*x = ListDeploymentChangesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3677,7 +3786,7 @@ func (x *ListDeploymentChangesRequest) String() string {
 func (*ListDeploymentChangesRequest) ProtoMessage() {}
 
 func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[38]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3690,7 +3799,7 @@ func (x *ListDeploymentChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{38}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListDeploymentChangesRequest) GetOperation() v1.Operation {
@@ -3762,7 +3871,7 @@ type ListDeploymentChangesResponse struct {
 
 func (x *ListDeploymentChangesResponse) Reset() {
 	*x = ListDeploymentChangesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3774,7 +3883,7 @@ func (x *ListDeploymentChangesResponse) String() string {
 func (*ListDeploymentChangesResponse) ProtoMessage() {}
 
 func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[39]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3787,7 +3896,7 @@ func (x *ListDeploymentChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentChangesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentChangesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{39}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListDeploymentChangesResponse) GetChanges() []*DeploymentChange {
@@ -3817,7 +3926,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3829,7 +3938,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[40]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3842,7 +3951,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{40}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListDeploymentsRequest) GetOperation() v1.Operation {
@@ -3872,7 +3981,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3884,7 +3993,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[41]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3897,7 +4006,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{41}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -3925,7 +4034,7 @@ type WatchDeploymentsRequest struct {
 
 func (x *WatchDeploymentsRequest) Reset() {
 	*x = WatchDeploymentsRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3937,7 +4046,7 @@ func (x *WatchDeploymentsRequest) String() string {
 func (*WatchDeploymentsRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[42]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3950,7 +4059,7 @@ func (x *WatchDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{42}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WatchDeploymentsRequest) GetAllProjects() bool {
@@ -3973,7 +4082,7 @@ type WatchDeploymentsResponse struct {
 
 func (x *WatchDeploymentsResponse) Reset() {
 	*x = WatchDeploymentsResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3985,7 +4094,7 @@ func (x *WatchDeploymentsResponse) String() string {
 func (*WatchDeploymentsResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[43]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3998,7 +4107,7 @@ func (x *WatchDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{43}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WatchDeploymentsResponse) GetDeployment() *Deployment {
@@ -4034,7 +4143,7 @@ type ExplainVersionRequest struct {
 
 func (x *ExplainVersionRequest) Reset() {
 	*x = ExplainVersionRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4046,7 +4155,7 @@ func (x *ExplainVersionRequest) String() string {
 func (*ExplainVersionRequest) ProtoMessage() {}
 
 func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[44]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4059,7 +4168,7 @@ func (x *ExplainVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainVersionRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{44}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExplainVersionRequest) GetModel() string {
@@ -4110,7 +4219,7 @@ type ExplainVersionResponse struct {
 
 func (x *ExplainVersionResponse) Reset() {
 	*x = ExplainVersionResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4122,7 +4231,7 @@ func (x *ExplainVersionResponse) String() string {
 func (*ExplainVersionResponse) ProtoMessage() {}
 
 func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[45]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4135,7 +4244,7 @@ func (x *ExplainVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainVersionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainVersionResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{45}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ExplainVersionResponse) GetLabel() string {
@@ -4165,7 +4274,7 @@ type ModelEvidence struct {
 
 func (x *ModelEvidence) Reset() {
 	*x = ModelEvidence{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4286,7 @@ func (x *ModelEvidence) String() string {
 func (*ModelEvidence) ProtoMessage() {}
 
 func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[46]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4299,7 @@ func (x *ModelEvidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelEvidence.ProtoReflect.Descriptor instead.
 func (*ModelEvidence) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{46}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ModelEvidence) GetFeature() string {
@@ -4236,7 +4345,7 @@ type StartChallengerRequest struct {
 
 func (x *StartChallengerRequest) Reset() {
 	*x = StartChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4248,7 +4357,7 @@ func (x *StartChallengerRequest) String() string {
 func (*StartChallengerRequest) ProtoMessage() {}
 
 func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[47]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4261,7 +4370,7 @@ func (x *StartChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StartChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{47}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StartChallengerRequest) GetOperation() v1.Operation {
@@ -4345,7 +4454,7 @@ type StartChallengerResponse struct {
 
 func (x *StartChallengerResponse) Reset() {
 	*x = StartChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4357,7 +4466,7 @@ func (x *StartChallengerResponse) String() string {
 func (*StartChallengerResponse) ProtoMessage() {}
 
 func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[48]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4370,10 +4479,147 @@ func (x *StartChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StartChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{48}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StartChallengerResponse) GetDeployment() *Deployment {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+// ResumeChallengerRequest names the trial to resume.
+type ResumeChallengerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the deployment answers.
+	Operation v1.Operation `protobuf:"varint,1,opt,name=operation,proto3,enum=switchyard.common.v1.Operation" json:"operation,omitempty"`
+	// Name of the deployment.
+	Deployment string `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Name of the model, or "model@alias" with version 0.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Number of the version; 0 with an alias.
+	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Why; it stays in the history. 1 to 500 characters.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The revision that the caller has seen; 0 means any.
+	ExpectedRevision int64 `protobuf:"varint,6,opt,name=expected_revision,json=expectedRevision,proto3" json:"expected_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ResumeChallengerRequest) Reset() {
+	*x = ResumeChallengerRequest{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeChallengerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeChallengerRequest) ProtoMessage() {}
+
+func (x *ResumeChallengerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeChallengerRequest.ProtoReflect.Descriptor instead.
+func (*ResumeChallengerRequest) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ResumeChallengerRequest) GetOperation() v1.Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return v1.Operation(0)
+}
+
+func (x *ResumeChallengerRequest) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *ResumeChallengerRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ResumeChallengerRequest) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ResumeChallengerRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ResumeChallengerRequest) GetExpectedRevision() int64 {
+	if x != nil {
+		return x.ExpectedRevision
+	}
+	return 0
+}
+
+// ResumeChallengerResponse holds the deployment as it is now.
+type ResumeChallengerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deployment.
+	Deployment    *Deployment `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeChallengerResponse) Reset() {
+	*x = ResumeChallengerResponse{}
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeChallengerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeChallengerResponse) ProtoMessage() {}
+
+func (x *ResumeChallengerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeChallengerResponse.ProtoReflect.Descriptor instead.
+func (*ResumeChallengerResponse) Descriptor() ([]byte, []int) {
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ResumeChallengerResponse) GetDeployment() *Deployment {
 	if x != nil {
 		return x.Deployment
 	}
@@ -4401,7 +4647,7 @@ type StopChallengerRequest struct {
 
 func (x *StopChallengerRequest) Reset() {
 	*x = StopChallengerRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4413,7 +4659,7 @@ func (x *StopChallengerRequest) String() string {
 func (*StopChallengerRequest) ProtoMessage() {}
 
 func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[49]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4426,7 +4672,7 @@ func (x *StopChallengerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerRequest.ProtoReflect.Descriptor instead.
 func (*StopChallengerRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{49}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *StopChallengerRequest) GetOperation() v1.Operation {
@@ -4482,7 +4728,7 @@ type StopChallengerResponse struct {
 
 func (x *StopChallengerResponse) Reset() {
 	*x = StopChallengerResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4740,7 @@ func (x *StopChallengerResponse) String() string {
 func (*StopChallengerResponse) ProtoMessage() {}
 
 func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[50]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4507,7 +4753,7 @@ func (x *StopChallengerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopChallengerResponse.ProtoReflect.Descriptor instead.
 func (*StopChallengerResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{50}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *StopChallengerResponse) GetDeployment() *Deployment {
@@ -4540,7 +4786,7 @@ type PromoteRequest struct {
 
 func (x *PromoteRequest) Reset() {
 	*x = PromoteRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4552,7 +4798,7 @@ func (x *PromoteRequest) String() string {
 func (*PromoteRequest) ProtoMessage() {}
 
 func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[51]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4565,7 +4811,7 @@ func (x *PromoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteRequest.ProtoReflect.Descriptor instead.
 func (*PromoteRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{51}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PromoteRequest) GetOperation() v1.Operation {
@@ -4628,7 +4874,7 @@ type PromoteResponse struct {
 
 func (x *PromoteResponse) Reset() {
 	*x = PromoteResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4640,7 +4886,7 @@ func (x *PromoteResponse) String() string {
 func (*PromoteResponse) ProtoMessage() {}
 
 func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[52]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4653,7 +4899,7 @@ func (x *PromoteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteResponse.ProtoReflect.Descriptor instead.
 func (*PromoteResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{52}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PromoteResponse) GetDeployment() *Deployment {
@@ -4680,7 +4926,7 @@ type GetComparisonRequest struct {
 
 func (x *GetComparisonRequest) Reset() {
 	*x = GetComparisonRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4692,7 +4938,7 @@ func (x *GetComparisonRequest) String() string {
 func (*GetComparisonRequest) ProtoMessage() {}
 
 func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[53]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4705,7 +4951,7 @@ func (x *GetComparisonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonRequest.ProtoReflect.Descriptor instead.
 func (*GetComparisonRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{53}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetComparisonRequest) GetOperation() v1.Operation {
@@ -4747,7 +4993,7 @@ type GetComparisonResponse struct {
 
 func (x *GetComparisonResponse) Reset() {
 	*x = GetComparisonResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4759,7 +5005,7 @@ func (x *GetComparisonResponse) String() string {
 func (*GetComparisonResponse) ProtoMessage() {}
 
 func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[54]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4772,7 +5018,7 @@ func (x *GetComparisonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetComparisonResponse.ProtoReflect.Descriptor instead.
 func (*GetComparisonResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{54}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetComparisonResponse) GetComparison() *Comparison {
@@ -4809,7 +5055,7 @@ type Arm struct {
 
 func (x *Arm) Reset() {
 	*x = Arm{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4821,7 +5067,7 @@ func (x *Arm) String() string {
 func (*Arm) ProtoMessage() {}
 
 func (x *Arm) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[55]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4834,7 +5080,7 @@ func (x *Arm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Arm.ProtoReflect.Descriptor instead.
 func (*Arm) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{55}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Arm) GetDecisions() int64 {
@@ -4915,7 +5161,7 @@ type AuditCount struct {
 
 func (x *AuditCount) Reset() {
 	*x = AuditCount{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4927,7 +5173,7 @@ func (x *AuditCount) String() string {
 func (*AuditCount) ProtoMessage() {}
 
 func (x *AuditCount) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[56]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4940,7 +5186,7 @@ func (x *AuditCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditCount.ProtoReflect.Descriptor instead.
 func (*AuditCount) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{56}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AuditCount) GetPropensity() float64 {
@@ -4983,7 +5229,7 @@ type Flip struct {
 
 func (x *Flip) Reset() {
 	*x = Flip{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4995,7 +5241,7 @@ func (x *Flip) String() string {
 func (*Flip) ProtoMessage() {}
 
 func (x *Flip) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[57]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5008,7 +5254,7 @@ func (x *Flip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flip.ProtoReflect.Descriptor instead.
 func (*Flip) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{57}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Flip) GetDecisionId() string {
@@ -5093,14 +5339,16 @@ type Comparison struct {
 	// Upper bound of error_change: below 0, the challenger is better.
 	ErrorChangeUpper float64 `protobuf:"fixed64,21,opt,name=error_change_upper,json=errorChangeUpper,proto3" json:"error_change_upper,omitempty"`
 	// How sure each interval of audited errors is, and that of their difference, 0 to 1: the confidence of the policy.
-	Confidence    float64 `protobuf:"fixed64,22,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	Confidence float64 `protobuf:"fixed64,22,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// What had been counted when the trial was resumed last: guardrails judge what came since. Its update_time is that of the resumption. Absent in reports, and for trials that were never resumed.
+	ResumedFrom   *Comparison `protobuf:"bytes,23,opt,name=resumed_from,json=resumedFrom,proto3" json:"resumed_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5112,7 +5360,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[58]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5125,7 +5373,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{58}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Comparison) GetProject() string {
@@ -5282,6 +5530,13 @@ func (x *Comparison) GetConfidence() float64 {
 	return 0
 }
 
+func (x *Comparison) GetResumedFrom() *Comparison {
+	if x != nil {
+		return x.ResumedFrom
+	}
+	return nil
+}
+
 // ReportTrafficRequest is what one process has counted.
 type ReportTrafficRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5297,7 +5552,7 @@ type ReportTrafficRequest struct {
 
 func (x *ReportTrafficRequest) Reset() {
 	*x = ReportTrafficRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5309,7 +5564,7 @@ func (x *ReportTrafficRequest) String() string {
 func (*ReportTrafficRequest) ProtoMessage() {}
 
 func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[59]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5322,7 +5577,7 @@ func (x *ReportTrafficRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficRequest.ProtoReflect.Descriptor instead.
 func (*ReportTrafficRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{59}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ReportTrafficRequest) GetReporter() string {
@@ -5355,7 +5610,7 @@ type ReportTrafficResponse struct {
 
 func (x *ReportTrafficResponse) Reset() {
 	*x = ReportTrafficResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5367,7 +5622,7 @@ func (x *ReportTrafficResponse) String() string {
 func (*ReportTrafficResponse) ProtoMessage() {}
 
 func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[60]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5380,7 +5635,7 @@ func (x *ReportTrafficResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportTrafficResponse.ProtoReflect.Descriptor instead.
 func (*ReportTrafficResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{60}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{63}
 }
 
 // Halt says that automation was stopped.
@@ -5402,7 +5657,7 @@ type Halt struct {
 
 func (x *Halt) Reset() {
 	*x = Halt{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5414,7 +5669,7 @@ func (x *Halt) String() string {
 func (*Halt) ProtoMessage() {}
 
 func (x *Halt) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[61]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5427,7 +5682,7 @@ func (x *Halt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Halt.ProtoReflect.Descriptor instead.
 func (*Halt) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{61}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Halt) GetSide() string {
@@ -5484,7 +5739,7 @@ type HaltAutomationRequest struct {
 
 func (x *HaltAutomationRequest) Reset() {
 	*x = HaltAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5496,7 +5751,7 @@ func (x *HaltAutomationRequest) String() string {
 func (*HaltAutomationRequest) ProtoMessage() {}
 
 func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[62]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5509,7 +5764,7 @@ func (x *HaltAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationRequest.ProtoReflect.Descriptor instead.
 func (*HaltAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{62}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *HaltAutomationRequest) GetOperation() v1.Operation {
@@ -5558,7 +5813,7 @@ type HaltAutomationResponse struct {
 
 func (x *HaltAutomationResponse) Reset() {
 	*x = HaltAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5570,7 +5825,7 @@ func (x *HaltAutomationResponse) String() string {
 func (*HaltAutomationResponse) ProtoMessage() {}
 
 func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[63]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5583,7 +5838,7 @@ func (x *HaltAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaltAutomationResponse.ProtoReflect.Descriptor instead.
 func (*HaltAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{63}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *HaltAutomationResponse) GetDeployment() *Deployment {
@@ -5610,7 +5865,7 @@ type ResumeAutomationRequest struct {
 
 func (x *ResumeAutomationRequest) Reset() {
 	*x = ResumeAutomationRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5622,7 +5877,7 @@ func (x *ResumeAutomationRequest) String() string {
 func (*ResumeAutomationRequest) ProtoMessage() {}
 
 func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[64]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5635,7 +5890,7 @@ func (x *ResumeAutomationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{64}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ResumeAutomationRequest) GetOperation() v1.Operation {
@@ -5677,7 +5932,7 @@ type ResumeAutomationResponse struct {
 
 func (x *ResumeAutomationResponse) Reset() {
 	*x = ResumeAutomationResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5689,7 +5944,7 @@ func (x *ResumeAutomationResponse) String() string {
 func (*ResumeAutomationResponse) ProtoMessage() {}
 
 func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[65]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5702,7 +5957,7 @@ func (x *ResumeAutomationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAutomationResponse.ProtoReflect.Descriptor instead.
 func (*ResumeAutomationResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{65}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ResumeAutomationResponse) GetDeployment() *Deployment {
@@ -5729,7 +5984,7 @@ type PreviewCertificatesRequest struct {
 
 func (x *PreviewCertificatesRequest) Reset() {
 	*x = PreviewCertificatesRequest{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[66]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5741,7 +5996,7 @@ func (x *PreviewCertificatesRequest) String() string {
 func (*PreviewCertificatesRequest) ProtoMessage() {}
 
 func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[66]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5754,7 +6009,7 @@ func (x *PreviewCertificatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesRequest.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesRequest) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{66}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *PreviewCertificatesRequest) GetModel() string {
@@ -5800,7 +6055,7 @@ type PreviewCertificatesResponse struct {
 
 func (x *PreviewCertificatesResponse) Reset() {
 	*x = PreviewCertificatesResponse{}
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[67]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5812,7 +6067,7 @@ func (x *PreviewCertificatesResponse) String() string {
 func (*PreviewCertificatesResponse) ProtoMessage() {}
 
 func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[67]
+	mi := &file_switchyard_models_v1_model_service_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5825,7 +6080,7 @@ func (x *PreviewCertificatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewCertificatesResponse.ProtoReflect.Descriptor instead.
 func (*PreviewCertificatesResponse) Descriptor() ([]byte, []int) {
-	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{67}
+	return file_switchyard_models_v1_model_service_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PreviewCertificatesResponse) GetCertificates() []*Certificate {
@@ -6061,7 +6316,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\rmin_decisions\x18\x01 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x00R\fminDecisions\x12=\n" +
 	"\x0emax_error_rate\x18\x02 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\fmaxErrorRate\x12C\n" +
 	"\x11max_latency_ratio\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00@\x8f@)\x00\x00\x00\x00\x00\x00\x00\x00R\x0fmaxLatencyRatio\x12?\n" +
-	"\x0fmax_label_shift\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\rmaxLabelShift\"\xde\x02\n" +
+	"\x0fmax_label_shift\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\rmaxLabelShift\"\xbe\x03\n" +
 	"\n" +
 	"Challenger\x12<\n" +
 	"\aversion\x18\x01 \x01(\v2\".switchyard.models.v1.ModelVersionR\aversion\x128\n" +
@@ -6072,7 +6327,19 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"guardrails\x18\x05 \x01(\v2 .switchyard.models.v1.GuardrailsR\n" +
 	"guardrails\x129\n" +
 	"\n" +
-	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xe1\x06\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12;\n" +
+	"\vresume_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"resumeTime\x12!\n" +
+	"\tended_for\x18\b \x01(\tB\x04\xa0\xd6\x18\x01R\bendedFor\"\xe2\x01\n" +
+	"\n" +
+	"EndedTrial\x12@\n" +
+	"\n" +
+	"challenger\x18\x01 \x01(\v2 .switchyard.models.v1.ChallengerR\n" +
+	"challenger\x125\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1c\n" +
+	"\x06reason\x18\x03 \x01(\tB\x04\xa0\xd6\x18\x01R\x06reason\x12\x16\n" +
+	"\x06caller\x18\x04 \x01(\tR\x06caller\x12%\n" +
+	"\x0ecertificate_id\x18\x05 \x01(\tR\rcertificateId\"\xa6\a\n" +
 	"\n" +
 	"Deployment\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -6092,7 +6359,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\bprevious\x18\x15 \x01(\v2\".switchyard.models.v1.ModelVersionR\bprevious\x12>\n" +
 	"\tprobation\x18\x16 \x01(\v2 .switchyard.models.v1.GuardrailsR\tprobation\x12?\n" +
 	"\rchampion_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\fchampionTime\x12V\n" +
-	"\x15previous_certificates\x18\x18 \x03(\v2!.switchyard.models.v1.CertificateR\x14previousCertificates\"\xfb\x02\n" +
+	"\x15previous_certificates\x18\x18 \x03(\v2!.switchyard.models.v1.CertificateR\x14previousCertificates\x12C\n" +
+	"\fended_trials\x18\x19 \x03(\v2 .switchyard.models.v1.EndedTrialR\vendedTrials\"\xfb\x02\n" +
 	"\rDeployRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12J\n" +
@@ -6237,6 +6505,21 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x17StartChallengerResponse\x12@\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
+	"deployment\"\xb2\x02\n" +
+	"\x17ResumeChallengerRequest\x12I\n" +
+	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\toperation\x12)\n" +
+	"\n" +
+	"deployment\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\n" +
+	"deployment\x12 \n" +
+	"\x05model\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x81\x01R\x05model\x12!\n" +
+	"\aversion\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\aversion\x12&\n" +
+	"\x06reason\x18\x05 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa0\xd6\x18\x01R\x06reason\x124\n" +
+	"\x11expected_revision\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x10expectedRevision\"\\\n" +
+	"\x18ResumeChallengerResponse\x12@\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\v2 .switchyard.models.v1.DeploymentR\n" +
 	"deployment\"\xae\x02\n" +
 	"\x15StopChallengerRequest\x12I\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1f.switchyard.common.v1.OperationB\n" +
@@ -6309,7 +6592,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"challenger\x18\x03 \x01(\tR\n" +
 	"challenger\x12-\n" +
 	"\x12champion_automated\x18\x04 \x01(\bR\x11championAutomated\x121\n" +
-	"\x14challenger_automated\x18\x05 \x01(\bR\x13challengerAutomated\"\xcd\a\n" +
+	"\x14challenger_automated\x18\x05 \x01(\bR\x13challengerAutomated\"\x92\b\n" +
 	"\n" +
 	"Comparison\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12=\n" +
@@ -6344,7 +6627,8 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x12error_change_upper\x18\x15 \x01(\x01R\x10errorChangeUpper\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x16 \x01(\x01R\n" +
-	"confidence\"\xb1\x01\n" +
+	"confidence\x12C\n" +
+	"\fresumed_from\x18\x17 \x01(\v2 .switchyard.models.v1.ComparisonR\vresumedFrom\"\xb1\x01\n" +
 	"\x14ReportTrafficRequest\x12%\n" +
 	"\breporter\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\breporter\x12#\n" +
 	"\bsequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x01R\bsequence\x12M\n" +
@@ -6423,7 +6707,7 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x1eDEPLOYMENT_CHANGE_KIND_PROMOTE\x10\b\x12$\n" +
 	" DEPLOYMENT_CHANGE_KIND_GUARDRAIL\x10\t\x12\x1f\n" +
 	"\x1bDEPLOYMENT_CHANGE_KIND_TAGS\x10\n" +
-	"2\xa3\x1f\n" +
+	"2\xdc \n" +
 	"\fModelService\x12\xae\x01\n" +
 	"\x0fRegisterVersion\x12,.switchyard.models.v1.RegisterVersionRequest\x1a-.switchyard.models.v1.RegisterVersionResponse\"<\x9a\xd6\x18\x13\n" +
 	"\fmodels:write\x12\x03\b\xac\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/models:registerVersion(\x01\x12\x8a\x01\n" +
@@ -6463,7 +6747,10 @@ const file_switchyard_models_v1_model_service_proto_rawDesc = "" +
 	"\x18\x01\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/deployments:startChallenger\x12\xae\x01\n" +
 	"\x0eStopChallenger\x12+.switchyard.models.v1.StopChallengerRequest\x1a,.switchyard.models.v1.StopChallengerResponse\"A\x9a\xd6\x18\x14\n" +
 	"\fmodels:write\x12\x02\b\n" +
-	"\x18\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/deployments:stopChallenger\x12\x92\x01\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/deployments:stopChallenger\x12\xb6\x01\n" +
+	"\x10ResumeChallenger\x12-.switchyard.models.v1.ResumeChallengerRequest\x1a..switchyard.models.v1.ResumeChallengerResponse\"C\x9a\xd6\x18\x14\n" +
+	"\fmodels:write\x12\x02\b\n" +
+	"\x18\x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/deployments:resumeChallenger\x12\x92\x01\n" +
 	"\aPromote\x12$.switchyard.models.v1.PromoteRequest\x1a%.switchyard.models.v1.PromoteResponse\":\x9a\xd6\x18\x14\n" +
 	"\fmodels:write\x12\x02\b\n" +
 	"\x18\x01\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/deployments:promote\x12\xbc\x01\n" +
@@ -6502,7 +6789,7 @@ func file_switchyard_models_v1_model_service_proto_rawDescGZIP() []byte {
 }
 
 var file_switchyard_models_v1_model_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_switchyard_models_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(RecordMode)(0),                       // 0: switchyard.models.v1.RecordMode
 	(Uncertified)(0),                      // 1: switchyard.models.v1.Uncertified
@@ -6537,220 +6824,232 @@ var file_switchyard_models_v1_model_service_proto_goTypes = []any{
 	(*Certificate)(nil),                   // 30: switchyard.models.v1.Certificate
 	(*Guardrails)(nil),                    // 31: switchyard.models.v1.Guardrails
 	(*Challenger)(nil),                    // 32: switchyard.models.v1.Challenger
-	(*Deployment)(nil),                    // 33: switchyard.models.v1.Deployment
-	(*DeployRequest)(nil),                 // 34: switchyard.models.v1.DeployRequest
-	(*DeployResponse)(nil),                // 35: switchyard.models.v1.DeployResponse
-	(*UpdatePolicyRequest)(nil),           // 36: switchyard.models.v1.UpdatePolicyRequest
-	(*UpdatePolicyResponse)(nil),          // 37: switchyard.models.v1.UpdatePolicyResponse
-	(*GetDeploymentRequest)(nil),          // 38: switchyard.models.v1.GetDeploymentRequest
-	(*GetDeploymentResponse)(nil),         // 39: switchyard.models.v1.GetDeploymentResponse
-	(*RollbackRequest)(nil),               // 40: switchyard.models.v1.RollbackRequest
-	(*RollbackResponse)(nil),              // 41: switchyard.models.v1.RollbackResponse
-	(*DeploymentChange)(nil),              // 42: switchyard.models.v1.DeploymentChange
-	(*ListDeploymentChangesRequest)(nil),  // 43: switchyard.models.v1.ListDeploymentChangesRequest
-	(*ListDeploymentChangesResponse)(nil), // 44: switchyard.models.v1.ListDeploymentChangesResponse
-	(*ListDeploymentsRequest)(nil),        // 45: switchyard.models.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil),       // 46: switchyard.models.v1.ListDeploymentsResponse
-	(*WatchDeploymentsRequest)(nil),       // 47: switchyard.models.v1.WatchDeploymentsRequest
-	(*WatchDeploymentsResponse)(nil),      // 48: switchyard.models.v1.WatchDeploymentsResponse
-	(*ExplainVersionRequest)(nil),         // 49: switchyard.models.v1.ExplainVersionRequest
-	(*ExplainVersionResponse)(nil),        // 50: switchyard.models.v1.ExplainVersionResponse
-	(*ModelEvidence)(nil),                 // 51: switchyard.models.v1.ModelEvidence
-	(*StartChallengerRequest)(nil),        // 52: switchyard.models.v1.StartChallengerRequest
-	(*StartChallengerResponse)(nil),       // 53: switchyard.models.v1.StartChallengerResponse
-	(*StopChallengerRequest)(nil),         // 54: switchyard.models.v1.StopChallengerRequest
-	(*StopChallengerResponse)(nil),        // 55: switchyard.models.v1.StopChallengerResponse
-	(*PromoteRequest)(nil),                // 56: switchyard.models.v1.PromoteRequest
-	(*PromoteResponse)(nil),               // 57: switchyard.models.v1.PromoteResponse
-	(*GetComparisonRequest)(nil),          // 58: switchyard.models.v1.GetComparisonRequest
-	(*GetComparisonResponse)(nil),         // 59: switchyard.models.v1.GetComparisonResponse
-	(*Arm)(nil),                           // 60: switchyard.models.v1.Arm
-	(*AuditCount)(nil),                    // 61: switchyard.models.v1.AuditCount
-	(*Flip)(nil),                          // 62: switchyard.models.v1.Flip
-	(*Comparison)(nil),                    // 63: switchyard.models.v1.Comparison
-	(*ReportTrafficRequest)(nil),          // 64: switchyard.models.v1.ReportTrafficRequest
-	(*ReportTrafficResponse)(nil),         // 65: switchyard.models.v1.ReportTrafficResponse
-	(*Halt)(nil),                          // 66: switchyard.models.v1.Halt
-	(*HaltAutomationRequest)(nil),         // 67: switchyard.models.v1.HaltAutomationRequest
-	(*HaltAutomationResponse)(nil),        // 68: switchyard.models.v1.HaltAutomationResponse
-	(*ResumeAutomationRequest)(nil),       // 69: switchyard.models.v1.ResumeAutomationRequest
-	(*ResumeAutomationResponse)(nil),      // 70: switchyard.models.v1.ResumeAutomationResponse
-	(*PreviewCertificatesRequest)(nil),    // 71: switchyard.models.v1.PreviewCertificatesRequest
-	(*PreviewCertificatesResponse)(nil),   // 72: switchyard.models.v1.PreviewCertificatesResponse
-	nil,                                   // 73: switchyard.models.v1.VersionNotes.TagsEntry
-	nil,                                   // 74: switchyard.models.v1.ModelVersion.TagsEntry
-	nil,                                   // 75: switchyard.models.v1.TagVersionRequest.TagsEntry
-	nil,                                   // 76: switchyard.models.v1.Policy.LabelMaxErrorEntry
-	nil,                                   // 77: switchyard.models.v1.Arm.LabelsEntry
-	(v1.Operation)(0),                     // 78: switchyard.common.v1.Operation
-	(*timestamppb.Timestamp)(nil),         // 79: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),                // 80: switchyard.common.v1.PageRequest
-	(*v1.PageResponse)(nil),               // 81: switchyard.common.v1.PageResponse
-	(v1.InputRetention)(0),                // 82: switchyard.common.v1.InputRetention
-	(*v1.RecordedInput)(nil),              // 83: switchyard.common.v1.RecordedInput
+	(*EndedTrial)(nil),                    // 33: switchyard.models.v1.EndedTrial
+	(*Deployment)(nil),                    // 34: switchyard.models.v1.Deployment
+	(*DeployRequest)(nil),                 // 35: switchyard.models.v1.DeployRequest
+	(*DeployResponse)(nil),                // 36: switchyard.models.v1.DeployResponse
+	(*UpdatePolicyRequest)(nil),           // 37: switchyard.models.v1.UpdatePolicyRequest
+	(*UpdatePolicyResponse)(nil),          // 38: switchyard.models.v1.UpdatePolicyResponse
+	(*GetDeploymentRequest)(nil),          // 39: switchyard.models.v1.GetDeploymentRequest
+	(*GetDeploymentResponse)(nil),         // 40: switchyard.models.v1.GetDeploymentResponse
+	(*RollbackRequest)(nil),               // 41: switchyard.models.v1.RollbackRequest
+	(*RollbackResponse)(nil),              // 42: switchyard.models.v1.RollbackResponse
+	(*DeploymentChange)(nil),              // 43: switchyard.models.v1.DeploymentChange
+	(*ListDeploymentChangesRequest)(nil),  // 44: switchyard.models.v1.ListDeploymentChangesRequest
+	(*ListDeploymentChangesResponse)(nil), // 45: switchyard.models.v1.ListDeploymentChangesResponse
+	(*ListDeploymentsRequest)(nil),        // 46: switchyard.models.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil),       // 47: switchyard.models.v1.ListDeploymentsResponse
+	(*WatchDeploymentsRequest)(nil),       // 48: switchyard.models.v1.WatchDeploymentsRequest
+	(*WatchDeploymentsResponse)(nil),      // 49: switchyard.models.v1.WatchDeploymentsResponse
+	(*ExplainVersionRequest)(nil),         // 50: switchyard.models.v1.ExplainVersionRequest
+	(*ExplainVersionResponse)(nil),        // 51: switchyard.models.v1.ExplainVersionResponse
+	(*ModelEvidence)(nil),                 // 52: switchyard.models.v1.ModelEvidence
+	(*StartChallengerRequest)(nil),        // 53: switchyard.models.v1.StartChallengerRequest
+	(*StartChallengerResponse)(nil),       // 54: switchyard.models.v1.StartChallengerResponse
+	(*ResumeChallengerRequest)(nil),       // 55: switchyard.models.v1.ResumeChallengerRequest
+	(*ResumeChallengerResponse)(nil),      // 56: switchyard.models.v1.ResumeChallengerResponse
+	(*StopChallengerRequest)(nil),         // 57: switchyard.models.v1.StopChallengerRequest
+	(*StopChallengerResponse)(nil),        // 58: switchyard.models.v1.StopChallengerResponse
+	(*PromoteRequest)(nil),                // 59: switchyard.models.v1.PromoteRequest
+	(*PromoteResponse)(nil),               // 60: switchyard.models.v1.PromoteResponse
+	(*GetComparisonRequest)(nil),          // 61: switchyard.models.v1.GetComparisonRequest
+	(*GetComparisonResponse)(nil),         // 62: switchyard.models.v1.GetComparisonResponse
+	(*Arm)(nil),                           // 63: switchyard.models.v1.Arm
+	(*AuditCount)(nil),                    // 64: switchyard.models.v1.AuditCount
+	(*Flip)(nil),                          // 65: switchyard.models.v1.Flip
+	(*Comparison)(nil),                    // 66: switchyard.models.v1.Comparison
+	(*ReportTrafficRequest)(nil),          // 67: switchyard.models.v1.ReportTrafficRequest
+	(*ReportTrafficResponse)(nil),         // 68: switchyard.models.v1.ReportTrafficResponse
+	(*Halt)(nil),                          // 69: switchyard.models.v1.Halt
+	(*HaltAutomationRequest)(nil),         // 70: switchyard.models.v1.HaltAutomationRequest
+	(*HaltAutomationResponse)(nil),        // 71: switchyard.models.v1.HaltAutomationResponse
+	(*ResumeAutomationRequest)(nil),       // 72: switchyard.models.v1.ResumeAutomationRequest
+	(*ResumeAutomationResponse)(nil),      // 73: switchyard.models.v1.ResumeAutomationResponse
+	(*PreviewCertificatesRequest)(nil),    // 74: switchyard.models.v1.PreviewCertificatesRequest
+	(*PreviewCertificatesResponse)(nil),   // 75: switchyard.models.v1.PreviewCertificatesResponse
+	nil,                                   // 76: switchyard.models.v1.VersionNotes.TagsEntry
+	nil,                                   // 77: switchyard.models.v1.ModelVersion.TagsEntry
+	nil,                                   // 78: switchyard.models.v1.TagVersionRequest.TagsEntry
+	nil,                                   // 79: switchyard.models.v1.Policy.LabelMaxErrorEntry
+	nil,                                   // 80: switchyard.models.v1.Arm.LabelsEntry
+	(v1.Operation)(0),                     // 81: switchyard.common.v1.Operation
+	(*timestamppb.Timestamp)(nil),         // 82: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),                // 83: switchyard.common.v1.PageRequest
+	(*v1.PageResponse)(nil),               // 84: switchyard.common.v1.PageResponse
+	(v1.InputRetention)(0),                // 85: switchyard.common.v1.InputRetention
+	(*v1.RecordedInput)(nil),              // 86: switchyard.common.v1.RecordedInput
 }
 var file_switchyard_models_v1_model_service_proto_depIdxs = []int32{
-	78,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
-	79,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
+	81,  // 0: switchyard.models.v1.Model.operation:type_name -> switchyard.common.v1.Operation
+	82,  // 1: switchyard.models.v1.Model.create_time:type_name -> google.protobuf.Timestamp
 	6,   // 2: switchyard.models.v1.Model.aliases:type_name -> switchyard.models.v1.ModelAlias
-	79,  // 3: switchyard.models.v1.ModelAlias.update_time:type_name -> google.protobuf.Timestamp
-	73,  // 4: switchyard.models.v1.VersionNotes.tags:type_name -> switchyard.models.v1.VersionNotes.TagsEntry
+	82,  // 3: switchyard.models.v1.ModelAlias.update_time:type_name -> google.protobuf.Timestamp
+	76,  // 4: switchyard.models.v1.VersionNotes.tags:type_name -> switchyard.models.v1.VersionNotes.TagsEntry
 	8,   // 5: switchyard.models.v1.VersionNotes.changes:type_name -> switchyard.models.v1.TagChange
-	78,  // 6: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
+	81,  // 6: switchyard.models.v1.ModelVersion.operation:type_name -> switchyard.common.v1.Operation
 	10,  // 7: switchyard.models.v1.ModelVersion.metrics:type_name -> switchyard.models.v1.Metrics
 	11,  // 8: switchyard.models.v1.ModelVersion.lineage:type_name -> switchyard.models.v1.Lineage
-	79,  // 9: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
-	74,  // 10: switchyard.models.v1.ModelVersion.tags:type_name -> switchyard.models.v1.ModelVersion.TagsEntry
-	78,  // 11: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
+	82,  // 9: switchyard.models.v1.ModelVersion.create_time:type_name -> google.protobuf.Timestamp
+	77,  // 10: switchyard.models.v1.ModelVersion.tags:type_name -> switchyard.models.v1.ModelVersion.TagsEntry
+	81,  // 11: switchyard.models.v1.VersionSpec.operation:type_name -> switchyard.common.v1.Operation
 	10,  // 12: switchyard.models.v1.VersionSpec.metrics:type_name -> switchyard.models.v1.Metrics
 	11,  // 13: switchyard.models.v1.VersionSpec.lineage:type_name -> switchyard.models.v1.Lineage
 	12,  // 14: switchyard.models.v1.VersionSpec.samples:type_name -> switchyard.models.v1.CertificationSample
 	13,  // 15: switchyard.models.v1.VersionSpec.reviewers:type_name -> switchyard.models.v1.ReviewerRecord
 	14,  // 16: switchyard.models.v1.RegisterVersionRequest.spec:type_name -> switchyard.models.v1.VersionSpec
 	9,   // 17: switchyard.models.v1.RegisterVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	80,  // 18: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	83,  // 18: switchyard.models.v1.ListModelsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	5,   // 19: switchyard.models.v1.ListModelsResponse.models:type_name -> switchyard.models.v1.Model
-	81,  // 20: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	80,  // 21: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	84,  // 20: switchyard.models.v1.ListModelsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	83,  // 21: switchyard.models.v1.ListVersionsRequest.page:type_name -> switchyard.common.v1.PageRequest
 	9,   // 22: switchyard.models.v1.ListVersionsResponse.versions:type_name -> switchyard.models.v1.ModelVersion
-	81,  // 23: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	84,  // 23: switchyard.models.v1.ListVersionsResponse.page:type_name -> switchyard.common.v1.PageResponse
 	9,   // 24: switchyard.models.v1.GetVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
 	6,   // 25: switchyard.models.v1.SetAliasResponse.alias:type_name -> switchyard.models.v1.ModelAlias
-	75,  // 26: switchyard.models.v1.TagVersionRequest.tags:type_name -> switchyard.models.v1.TagVersionRequest.TagsEntry
+	78,  // 26: switchyard.models.v1.TagVersionRequest.tags:type_name -> switchyard.models.v1.TagVersionRequest.TagsEntry
 	9,   // 27: switchyard.models.v1.TagVersionResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	76,  // 28: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
+	79,  // 28: switchyard.models.v1.Policy.label_max_error:type_name -> switchyard.models.v1.Policy.LabelMaxErrorEntry
 	1,   // 29: switchyard.models.v1.Policy.uncertified:type_name -> switchyard.models.v1.Uncertified
 	0,   // 30: switchyard.models.v1.Policy.record:type_name -> switchyard.models.v1.RecordMode
-	82,  // 31: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
+	85,  // 31: switchyard.models.v1.Policy.input_retention:type_name -> switchyard.common.v1.InputRetention
 	2,   // 32: switchyard.models.v1.Policy.profanity:type_name -> switchyard.models.v1.ProfanityAction
-	79,  // 33: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
+	82,  // 33: switchyard.models.v1.Certificate.create_time:type_name -> google.protobuf.Timestamp
 	9,   // 34: switchyard.models.v1.Challenger.version:type_name -> switchyard.models.v1.ModelVersion
 	3,   // 35: switchyard.models.v1.Challenger.mode:type_name -> switchyard.models.v1.ChallengerMode
 	30,  // 36: switchyard.models.v1.Challenger.certificates:type_name -> switchyard.models.v1.Certificate
 	31,  // 37: switchyard.models.v1.Challenger.guardrails:type_name -> switchyard.models.v1.Guardrails
-	79,  // 38: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
-	78,  // 39: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
-	9,   // 40: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
-	29,  // 41: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
-	30,  // 42: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
-	79,  // 43: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
-	66,  // 44: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
-	32,  // 45: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
-	9,   // 46: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
-	31,  // 47: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
-	79,  // 48: switchyard.models.v1.Deployment.champion_time:type_name -> google.protobuf.Timestamp
-	30,  // 49: switchyard.models.v1.Deployment.previous_certificates:type_name -> switchyard.models.v1.Certificate
-	78,  // 50: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
-	29,  // 51: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
-	33,  // 52: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	78,  // 53: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
-	29,  // 54: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
-	33,  // 55: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	78,  // 56: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
-	79,  // 57: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
-	33,  // 58: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	78,  // 59: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
-	33,  // 60: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	79,  // 61: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
-	78,  // 62: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 63: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	33,  // 64: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
-	6,   // 65: switchyard.models.v1.DeploymentChange.alias:type_name -> switchyard.models.v1.ModelAlias
-	7,   // 66: switchyard.models.v1.DeploymentChange.notes:type_name -> switchyard.models.v1.VersionNotes
-	78,  // 67: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
-	4,   // 68: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
-	79,  // 69: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
-	79,  // 70: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
-	80,  // 71: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
-	42,  // 72: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
-	81,  // 73: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
-	78,  // 74: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
-	80,  // 75: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
-	33,  // 76: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
-	81,  // 77: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
-	33,  // 78: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	83,  // 79: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
-	51,  // 80: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
-	78,  // 81: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	3,   // 82: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
-	31,  // 83: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
-	33,  // 84: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	78,  // 85: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
-	33,  // 86: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	78,  // 87: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
-	33,  // 88: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	78,  // 89: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
-	63,  // 90: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
-	77,  // 91: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
-	61,  // 92: switchyard.models.v1.Arm.audits:type_name -> switchyard.models.v1.AuditCount
-	78,  // 93: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
-	60,  // 94: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
-	60,  // 95: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
-	62,  // 96: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
-	79,  // 97: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
-	79,  // 98: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
-	79,  // 99: switchyard.models.v1.Comparison.trial_time:type_name -> google.protobuf.Timestamp
-	63,  // 100: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
-	79,  // 101: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
-	78,  // 102: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	33,  // 103: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	78,  // 104: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
-	33,  // 105: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
-	29,  // 106: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
-	30,  // 107: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
-	29,  // 108: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
-	9,   // 109: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
-	15,  // 110: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
-	17,  // 111: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
-	19,  // 112: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
-	21,  // 113: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
-	23,  // 114: switchyard.models.v1.ModelService.SetAlias:input_type -> switchyard.models.v1.SetAliasRequest
-	25,  // 115: switchyard.models.v1.ModelService.TagVersion:input_type -> switchyard.models.v1.TagVersionRequest
-	27,  // 116: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
-	49,  // 117: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
-	34,  // 118: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
-	36,  // 119: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
-	40,  // 120: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
-	43,  // 121: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
-	52,  // 122: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
-	54,  // 123: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
-	56,  // 124: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
-	58,  // 125: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
-	64,  // 126: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
-	38,  // 127: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
-	45,  // 128: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
-	67,  // 129: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
-	69,  // 130: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
-	71,  // 131: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
-	47,  // 132: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
-	16,  // 133: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
-	18,  // 134: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
-	20,  // 135: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
-	22,  // 136: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
-	24,  // 137: switchyard.models.v1.ModelService.SetAlias:output_type -> switchyard.models.v1.SetAliasResponse
-	26,  // 138: switchyard.models.v1.ModelService.TagVersion:output_type -> switchyard.models.v1.TagVersionResponse
-	28,  // 139: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
-	50,  // 140: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
-	35,  // 141: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
-	37,  // 142: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
-	41,  // 143: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
-	44,  // 144: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
-	53,  // 145: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
-	55,  // 146: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
-	57,  // 147: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
-	59,  // 148: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
-	65,  // 149: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
-	39,  // 150: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
-	46,  // 151: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
-	68,  // 152: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
-	70,  // 153: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
-	72,  // 154: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
-	48,  // 155: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
-	133, // [133:156] is the sub-list for method output_type
-	110, // [110:133] is the sub-list for method input_type
-	110, // [110:110] is the sub-list for extension type_name
-	110, // [110:110] is the sub-list for extension extendee
-	0,   // [0:110] is the sub-list for field type_name
+	82,  // 38: switchyard.models.v1.Challenger.start_time:type_name -> google.protobuf.Timestamp
+	82,  // 39: switchyard.models.v1.Challenger.resume_time:type_name -> google.protobuf.Timestamp
+	32,  // 40: switchyard.models.v1.EndedTrial.challenger:type_name -> switchyard.models.v1.Challenger
+	82,  // 41: switchyard.models.v1.EndedTrial.end_time:type_name -> google.protobuf.Timestamp
+	81,  // 42: switchyard.models.v1.Deployment.operation:type_name -> switchyard.common.v1.Operation
+	9,   // 43: switchyard.models.v1.Deployment.champion:type_name -> switchyard.models.v1.ModelVersion
+	29,  // 44: switchyard.models.v1.Deployment.policy:type_name -> switchyard.models.v1.Policy
+	30,  // 45: switchyard.models.v1.Deployment.certificates:type_name -> switchyard.models.v1.Certificate
+	82,  // 46: switchyard.models.v1.Deployment.update_time:type_name -> google.protobuf.Timestamp
+	69,  // 47: switchyard.models.v1.Deployment.halts:type_name -> switchyard.models.v1.Halt
+	32,  // 48: switchyard.models.v1.Deployment.challengers:type_name -> switchyard.models.v1.Challenger
+	9,   // 49: switchyard.models.v1.Deployment.previous:type_name -> switchyard.models.v1.ModelVersion
+	31,  // 50: switchyard.models.v1.Deployment.probation:type_name -> switchyard.models.v1.Guardrails
+	82,  // 51: switchyard.models.v1.Deployment.champion_time:type_name -> google.protobuf.Timestamp
+	30,  // 52: switchyard.models.v1.Deployment.previous_certificates:type_name -> switchyard.models.v1.Certificate
+	33,  // 53: switchyard.models.v1.Deployment.ended_trials:type_name -> switchyard.models.v1.EndedTrial
+	81,  // 54: switchyard.models.v1.DeployRequest.operation:type_name -> switchyard.common.v1.Operation
+	29,  // 55: switchyard.models.v1.DeployRequest.policy:type_name -> switchyard.models.v1.Policy
+	34,  // 56: switchyard.models.v1.DeployResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 57: switchyard.models.v1.UpdatePolicyRequest.operation:type_name -> switchyard.common.v1.Operation
+	29,  // 58: switchyard.models.v1.UpdatePolicyRequest.policy:type_name -> switchyard.models.v1.Policy
+	34,  // 59: switchyard.models.v1.UpdatePolicyResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 60: switchyard.models.v1.GetDeploymentRequest.operation:type_name -> switchyard.common.v1.Operation
+	82,  // 61: switchyard.models.v1.GetDeploymentRequest.at:type_name -> google.protobuf.Timestamp
+	34,  // 62: switchyard.models.v1.GetDeploymentResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 63: switchyard.models.v1.RollbackRequest.operation:type_name -> switchyard.common.v1.Operation
+	34,  // 64: switchyard.models.v1.RollbackResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	82,  // 65: switchyard.models.v1.DeploymentChange.record_time:type_name -> google.protobuf.Timestamp
+	81,  // 66: switchyard.models.v1.DeploymentChange.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 67: switchyard.models.v1.DeploymentChange.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	34,  // 68: switchyard.models.v1.DeploymentChange.state:type_name -> switchyard.models.v1.Deployment
+	6,   // 69: switchyard.models.v1.DeploymentChange.alias:type_name -> switchyard.models.v1.ModelAlias
+	7,   // 70: switchyard.models.v1.DeploymentChange.notes:type_name -> switchyard.models.v1.VersionNotes
+	81,  // 71: switchyard.models.v1.ListDeploymentChangesRequest.operation:type_name -> switchyard.common.v1.Operation
+	4,   // 72: switchyard.models.v1.ListDeploymentChangesRequest.kind:type_name -> switchyard.models.v1.DeploymentChangeKind
+	82,  // 73: switchyard.models.v1.ListDeploymentChangesRequest.from:type_name -> google.protobuf.Timestamp
+	82,  // 74: switchyard.models.v1.ListDeploymentChangesRequest.to:type_name -> google.protobuf.Timestamp
+	83,  // 75: switchyard.models.v1.ListDeploymentChangesRequest.page:type_name -> switchyard.common.v1.PageRequest
+	43,  // 76: switchyard.models.v1.ListDeploymentChangesResponse.changes:type_name -> switchyard.models.v1.DeploymentChange
+	84,  // 77: switchyard.models.v1.ListDeploymentChangesResponse.page:type_name -> switchyard.common.v1.PageResponse
+	81,  // 78: switchyard.models.v1.ListDeploymentsRequest.operation:type_name -> switchyard.common.v1.Operation
+	83,  // 79: switchyard.models.v1.ListDeploymentsRequest.page:type_name -> switchyard.common.v1.PageRequest
+	34,  // 80: switchyard.models.v1.ListDeploymentsResponse.deployments:type_name -> switchyard.models.v1.Deployment
+	84,  // 81: switchyard.models.v1.ListDeploymentsResponse.page:type_name -> switchyard.common.v1.PageResponse
+	34,  // 82: switchyard.models.v1.WatchDeploymentsResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	86,  // 83: switchyard.models.v1.ExplainVersionRequest.input:type_name -> switchyard.common.v1.RecordedInput
+	52,  // 84: switchyard.models.v1.ExplainVersionResponse.evidence:type_name -> switchyard.models.v1.ModelEvidence
+	81,  // 85: switchyard.models.v1.StartChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	3,   // 86: switchyard.models.v1.StartChallengerRequest.mode:type_name -> switchyard.models.v1.ChallengerMode
+	31,  // 87: switchyard.models.v1.StartChallengerRequest.guardrails:type_name -> switchyard.models.v1.Guardrails
+	34,  // 88: switchyard.models.v1.StartChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 89: switchyard.models.v1.ResumeChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	34,  // 90: switchyard.models.v1.ResumeChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 91: switchyard.models.v1.StopChallengerRequest.operation:type_name -> switchyard.common.v1.Operation
+	34,  // 92: switchyard.models.v1.StopChallengerResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 93: switchyard.models.v1.PromoteRequest.operation:type_name -> switchyard.common.v1.Operation
+	34,  // 94: switchyard.models.v1.PromoteResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 95: switchyard.models.v1.GetComparisonRequest.operation:type_name -> switchyard.common.v1.Operation
+	66,  // 96: switchyard.models.v1.GetComparisonResponse.comparison:type_name -> switchyard.models.v1.Comparison
+	80,  // 97: switchyard.models.v1.Arm.labels:type_name -> switchyard.models.v1.Arm.LabelsEntry
+	64,  // 98: switchyard.models.v1.Arm.audits:type_name -> switchyard.models.v1.AuditCount
+	81,  // 99: switchyard.models.v1.Comparison.operation:type_name -> switchyard.common.v1.Operation
+	63,  // 100: switchyard.models.v1.Comparison.champion:type_name -> switchyard.models.v1.Arm
+	63,  // 101: switchyard.models.v1.Comparison.challenger:type_name -> switchyard.models.v1.Arm
+	65,  // 102: switchyard.models.v1.Comparison.examples:type_name -> switchyard.models.v1.Flip
+	82,  // 103: switchyard.models.v1.Comparison.start_time:type_name -> google.protobuf.Timestamp
+	82,  // 104: switchyard.models.v1.Comparison.update_time:type_name -> google.protobuf.Timestamp
+	82,  // 105: switchyard.models.v1.Comparison.trial_time:type_name -> google.protobuf.Timestamp
+	66,  // 106: switchyard.models.v1.Comparison.resumed_from:type_name -> switchyard.models.v1.Comparison
+	66,  // 107: switchyard.models.v1.ReportTrafficRequest.comparisons:type_name -> switchyard.models.v1.Comparison
+	82,  // 108: switchyard.models.v1.Halt.time:type_name -> google.protobuf.Timestamp
+	81,  // 109: switchyard.models.v1.HaltAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	34,  // 110: switchyard.models.v1.HaltAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	81,  // 111: switchyard.models.v1.ResumeAutomationRequest.operation:type_name -> switchyard.common.v1.Operation
+	34,  // 112: switchyard.models.v1.ResumeAutomationResponse.deployment:type_name -> switchyard.models.v1.Deployment
+	29,  // 113: switchyard.models.v1.PreviewCertificatesRequest.policy:type_name -> switchyard.models.v1.Policy
+	30,  // 114: switchyard.models.v1.PreviewCertificatesResponse.certificates:type_name -> switchyard.models.v1.Certificate
+	29,  // 115: switchyard.models.v1.PreviewCertificatesResponse.policy:type_name -> switchyard.models.v1.Policy
+	9,   // 116: switchyard.models.v1.PreviewCertificatesResponse.version:type_name -> switchyard.models.v1.ModelVersion
+	15,  // 117: switchyard.models.v1.ModelService.RegisterVersion:input_type -> switchyard.models.v1.RegisterVersionRequest
+	17,  // 118: switchyard.models.v1.ModelService.ListModels:input_type -> switchyard.models.v1.ListModelsRequest
+	19,  // 119: switchyard.models.v1.ModelService.ListVersions:input_type -> switchyard.models.v1.ListVersionsRequest
+	21,  // 120: switchyard.models.v1.ModelService.GetVersion:input_type -> switchyard.models.v1.GetVersionRequest
+	23,  // 121: switchyard.models.v1.ModelService.SetAlias:input_type -> switchyard.models.v1.SetAliasRequest
+	25,  // 122: switchyard.models.v1.ModelService.TagVersion:input_type -> switchyard.models.v1.TagVersionRequest
+	27,  // 123: switchyard.models.v1.ModelService.DownloadArtifact:input_type -> switchyard.models.v1.DownloadArtifactRequest
+	50,  // 124: switchyard.models.v1.ModelService.ExplainVersion:input_type -> switchyard.models.v1.ExplainVersionRequest
+	35,  // 125: switchyard.models.v1.ModelService.Deploy:input_type -> switchyard.models.v1.DeployRequest
+	37,  // 126: switchyard.models.v1.ModelService.UpdatePolicy:input_type -> switchyard.models.v1.UpdatePolicyRequest
+	41,  // 127: switchyard.models.v1.ModelService.Rollback:input_type -> switchyard.models.v1.RollbackRequest
+	44,  // 128: switchyard.models.v1.ModelService.ListDeploymentChanges:input_type -> switchyard.models.v1.ListDeploymentChangesRequest
+	53,  // 129: switchyard.models.v1.ModelService.StartChallenger:input_type -> switchyard.models.v1.StartChallengerRequest
+	57,  // 130: switchyard.models.v1.ModelService.StopChallenger:input_type -> switchyard.models.v1.StopChallengerRequest
+	55,  // 131: switchyard.models.v1.ModelService.ResumeChallenger:input_type -> switchyard.models.v1.ResumeChallengerRequest
+	59,  // 132: switchyard.models.v1.ModelService.Promote:input_type -> switchyard.models.v1.PromoteRequest
+	61,  // 133: switchyard.models.v1.ModelService.GetComparison:input_type -> switchyard.models.v1.GetComparisonRequest
+	67,  // 134: switchyard.models.v1.ModelService.ReportTraffic:input_type -> switchyard.models.v1.ReportTrafficRequest
+	39,  // 135: switchyard.models.v1.ModelService.GetDeployment:input_type -> switchyard.models.v1.GetDeploymentRequest
+	46,  // 136: switchyard.models.v1.ModelService.ListDeployments:input_type -> switchyard.models.v1.ListDeploymentsRequest
+	70,  // 137: switchyard.models.v1.ModelService.HaltAutomation:input_type -> switchyard.models.v1.HaltAutomationRequest
+	72,  // 138: switchyard.models.v1.ModelService.ResumeAutomation:input_type -> switchyard.models.v1.ResumeAutomationRequest
+	74,  // 139: switchyard.models.v1.ModelService.PreviewCertificates:input_type -> switchyard.models.v1.PreviewCertificatesRequest
+	48,  // 140: switchyard.models.v1.ModelService.WatchDeployments:input_type -> switchyard.models.v1.WatchDeploymentsRequest
+	16,  // 141: switchyard.models.v1.ModelService.RegisterVersion:output_type -> switchyard.models.v1.RegisterVersionResponse
+	18,  // 142: switchyard.models.v1.ModelService.ListModels:output_type -> switchyard.models.v1.ListModelsResponse
+	20,  // 143: switchyard.models.v1.ModelService.ListVersions:output_type -> switchyard.models.v1.ListVersionsResponse
+	22,  // 144: switchyard.models.v1.ModelService.GetVersion:output_type -> switchyard.models.v1.GetVersionResponse
+	24,  // 145: switchyard.models.v1.ModelService.SetAlias:output_type -> switchyard.models.v1.SetAliasResponse
+	26,  // 146: switchyard.models.v1.ModelService.TagVersion:output_type -> switchyard.models.v1.TagVersionResponse
+	28,  // 147: switchyard.models.v1.ModelService.DownloadArtifact:output_type -> switchyard.models.v1.DownloadArtifactResponse
+	51,  // 148: switchyard.models.v1.ModelService.ExplainVersion:output_type -> switchyard.models.v1.ExplainVersionResponse
+	36,  // 149: switchyard.models.v1.ModelService.Deploy:output_type -> switchyard.models.v1.DeployResponse
+	38,  // 150: switchyard.models.v1.ModelService.UpdatePolicy:output_type -> switchyard.models.v1.UpdatePolicyResponse
+	42,  // 151: switchyard.models.v1.ModelService.Rollback:output_type -> switchyard.models.v1.RollbackResponse
+	45,  // 152: switchyard.models.v1.ModelService.ListDeploymentChanges:output_type -> switchyard.models.v1.ListDeploymentChangesResponse
+	54,  // 153: switchyard.models.v1.ModelService.StartChallenger:output_type -> switchyard.models.v1.StartChallengerResponse
+	58,  // 154: switchyard.models.v1.ModelService.StopChallenger:output_type -> switchyard.models.v1.StopChallengerResponse
+	56,  // 155: switchyard.models.v1.ModelService.ResumeChallenger:output_type -> switchyard.models.v1.ResumeChallengerResponse
+	60,  // 156: switchyard.models.v1.ModelService.Promote:output_type -> switchyard.models.v1.PromoteResponse
+	62,  // 157: switchyard.models.v1.ModelService.GetComparison:output_type -> switchyard.models.v1.GetComparisonResponse
+	68,  // 158: switchyard.models.v1.ModelService.ReportTraffic:output_type -> switchyard.models.v1.ReportTrafficResponse
+	40,  // 159: switchyard.models.v1.ModelService.GetDeployment:output_type -> switchyard.models.v1.GetDeploymentResponse
+	47,  // 160: switchyard.models.v1.ModelService.ListDeployments:output_type -> switchyard.models.v1.ListDeploymentsResponse
+	71,  // 161: switchyard.models.v1.ModelService.HaltAutomation:output_type -> switchyard.models.v1.HaltAutomationResponse
+	73,  // 162: switchyard.models.v1.ModelService.ResumeAutomation:output_type -> switchyard.models.v1.ResumeAutomationResponse
+	75,  // 163: switchyard.models.v1.ModelService.PreviewCertificates:output_type -> switchyard.models.v1.PreviewCertificatesResponse
+	49,  // 164: switchyard.models.v1.ModelService.WatchDeployments:output_type -> switchyard.models.v1.WatchDeploymentsResponse
+	141, // [141:165] is the sub-list for method output_type
+	117, // [117:141] is the sub-list for method input_type
+	117, // [117:117] is the sub-list for extension type_name
+	117, // [117:117] is the sub-list for extension extendee
+	0,   // [0:117] is the sub-list for field type_name
 }
 
 func init() { file_switchyard_models_v1_model_service_proto_init() }
@@ -6771,7 +7070,7 @@ func file_switchyard_models_v1_model_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchyard_models_v1_model_service_proto_rawDesc), len(file_switchyard_models_v1_model_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   73,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,7 @@ const (
 	ModelService_ListDeploymentChanges_FullMethodName = "/switchyard.models.v1.ModelService/ListDeploymentChanges"
 	ModelService_StartChallenger_FullMethodName       = "/switchyard.models.v1.ModelService/StartChallenger"
 	ModelService_StopChallenger_FullMethodName        = "/switchyard.models.v1.ModelService/StopChallenger"
+	ModelService_ResumeChallenger_FullMethodName      = "/switchyard.models.v1.ModelService/ResumeChallenger"
 	ModelService_Promote_FullMethodName               = "/switchyard.models.v1.ModelService/Promote"
 	ModelService_GetComparison_FullMethodName         = "/switchyard.models.v1.ModelService/GetComparison"
 	ModelService_ReportTraffic_FullMethodName         = "/switchyard.models.v1.ModelService/ReportTraffic"
@@ -119,6 +120,14 @@ type ModelServiceClient interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and VERSION_CONFLICT.
 	StopChallenger(ctx context.Context, in *StopChallengerRequest, opts ...grpc.CallOption) (*StopChallengerResponse, error)
+	// ResumeChallenger puts a version on trial again whose trial has ended, as it was: in the same mode, on the same share, with the same guardrails. Its comparison goes on with what was counted, and
+	// guardrails judge what is counted from now on. Certificates are those of the trial, or new ones where the policy has changed. Resuming what is on trial changes nothing. StartChallenger begins a new
+	// trial instead, whose comparison begins at zero.
+	//
+	// A deployment remembers the last five ended trials, until its champion changes.
+	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (no trial of the version is remembered), VERSION_CONFLICT, QUOTA_EXCEEDED (three challengers), INVALID_ARGUMENT (the shares of all canaries would be above 1) and
+	// PROMOTION_REFUSED: gate "guarantee" when audits have proven that the version breaks the certificate which it would answer by, gate "labels" when labels that the policy limits are missing.
+	ResumeChallenger(ctx context.Context, in *ResumeChallengerRequest, opts ...grpc.CallOption) (*ResumeChallengerResponse, error)
 	// Promote makes a challenger the champion. The champion of before stays open beside it, so that going back takes no loading; while the guardrails watch the new one, breaking
 	// them takes it back without anybody's doing.
 	//
@@ -318,6 +327,16 @@ func (c *modelServiceClient) StopChallenger(ctx context.Context, in *StopChallen
 	return out, nil
 }
 
+func (c *modelServiceClient) ResumeChallenger(ctx context.Context, in *ResumeChallengerRequest, opts ...grpc.CallOption) (*ResumeChallengerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeChallengerResponse)
+	err := c.cc.Invoke(ctx, ModelService_ResumeChallenger_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *modelServiceClient) Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PromoteResponse)
@@ -490,6 +509,14 @@ type ModelServiceServer interface {
 	//
 	// Fails with DEPLOYMENT_NOT_FOUND and VERSION_CONFLICT.
 	StopChallenger(context.Context, *StopChallengerRequest) (*StopChallengerResponse, error)
+	// ResumeChallenger puts a version on trial again whose trial has ended, as it was: in the same mode, on the same share, with the same guardrails. Its comparison goes on with what was counted, and
+	// guardrails judge what is counted from now on. Certificates are those of the trial, or new ones where the policy has changed. Resuming what is on trial changes nothing. StartChallenger begins a new
+	// trial instead, whose comparison begins at zero.
+	//
+	// A deployment remembers the last five ended trials, until its champion changes.
+	// Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (no trial of the version is remembered), VERSION_CONFLICT, QUOTA_EXCEEDED (three challengers), INVALID_ARGUMENT (the shares of all canaries would be above 1) and
+	// PROMOTION_REFUSED: gate "guarantee" when audits have proven that the version breaks the certificate which it would answer by, gate "labels" when labels that the policy limits are missing.
+	ResumeChallenger(context.Context, *ResumeChallengerRequest) (*ResumeChallengerResponse, error)
 	// Promote makes a challenger the champion. The champion of before stays open beside it, so that going back takes no loading; while the guardrails watch the new one, breaking
 	// them takes it back without anybody's doing.
 	//
@@ -578,6 +605,9 @@ func (UnimplementedModelServiceServer) StartChallenger(context.Context, *StartCh
 }
 func (UnimplementedModelServiceServer) StopChallenger(context.Context, *StopChallengerRequest) (*StopChallengerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopChallenger not implemented")
+}
+func (UnimplementedModelServiceServer) ResumeChallenger(context.Context, *ResumeChallengerRequest) (*ResumeChallengerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeChallenger not implemented")
 }
 func (UnimplementedModelServiceServer) Promote(context.Context, *PromoteRequest) (*PromoteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Promote not implemented")
@@ -861,6 +891,24 @@ func _ModelService_StopChallenger_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_ResumeChallenger_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeChallengerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ResumeChallenger(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ResumeChallenger_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ResumeChallenger(ctx, req.(*ResumeChallengerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ModelService_Promote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PromoteRequest)
 	if err := dec(in); err != nil {
@@ -1070,6 +1118,10 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopChallenger",
 			Handler:    _ModelService_StopChallenger_Handler,
+		},
+		{
+			MethodName: "ResumeChallenger",
+			Handler:    _ModelService_ResumeChallenger_Handler,
 		},
 		{
 			MethodName: "Promote",

@@ -11,6 +11,7 @@ use Switchyard\Client\Json\JsonOptions;
 use Switchyard\Client\Json\JsonOut;
 use Switchyard\Client\Message\Codec;
 use Switchyard\Client\Message\DecodeException;
+use Switchyard\Client\Message\EncodeException;
 use Switchyard\Client\Message\Message;
 use Switchyard\Client\WellKnown\Timestamp;
 use Switchyard\Client\Wire\Wire;
@@ -27,7 +28,11 @@ final class Challenger implements Message
         'certificates' => 4,
         'guardrails' => 5,
         'startTime' => 6,
+        'resumeTime' => 7,
+        'endedFor' => 8,
         'start_time' => 6,
+        'resume_time' => 7,
+        'ended_for' => 8,
     ];
 
     /** @param list<Certificate> $certificates */
@@ -48,6 +53,10 @@ final class Challenger implements Message
         public readonly ?Guardrails $guardrails = null,
         /** When the trial began. */
         public readonly ?\DateTimeImmutable $startTime = null,
+        /** When it was resumed last; absent for a trial that never ended. */
+        public readonly ?\DateTimeImmutable $resumeTime = null,
+        /** Why it had ended before that. */
+        public readonly string $endedFor = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -60,6 +69,7 @@ final class Challenger implements Message
 
     public function encode(): string
     {
+        '' === $this->endedFor || (\extension_loaded('mbstring') ? \mb_check_encoding($this->endedFor, 'UTF-8') : Wire::utf8($this->endedFor)) || throw EncodeException::utf8In(['switchyard.models.v1.Challenger.ended_for' => $this->endedFor]);
         $b = '';
         if (null !== $v = $this->version) {
             $v = $v->encode();
@@ -87,6 +97,15 @@ final class Challenger implements Message
             $n = \strlen($v);
             $b .= "\x32" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if (null !== $v = $this->resumeTime) {
+            $v = Timestamp::bytesOf($v);
+            $n = \strlen($v);
+            $b .= "\x3a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
+        if ('' !== $v = $this->endedFor) {
+            $n = \strlen($v);
+            $b .= "\x42" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -105,6 +124,9 @@ final class Challenger implements Message
         $r5 = null;
         $s6 = -1;
         $r6 = null;
+        $s7 = -1;
+        $r7 = null;
+        $f8 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -180,6 +202,30 @@ final class Challenger implements Message
                     }
                     $i += $n;
                     break;
+                case 58: // resume_time
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Challenger.resume_time');
+                    }
+                    if ($s7 < 0) {
+                        $s7 = $i;
+                        $e7 = $i + $n;
+                    } else {
+                        Wire::merge($r7, $b, $s7, $e7, $i, $n);
+                    }
+                    $i += $n;
+                    break;
+                case 66: // ended_for
+                    $f8 && Wire::checkText($f8, 'switchyard.models.v1.Challenger.ended_for');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Challenger.ended_for');
+                    }
+                    $f8 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -190,6 +236,7 @@ final class Challenger implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
+        '' === $f8 || (\extension_loaded('mbstring') ? \mb_check_encoding($f8, 'UTF-8') : Wire::utf8($f8)) || throw DecodeException::utf8In(['switchyard.models.v1.Challenger.ended_for' => $f8]);
 
         return new self(
             $s1 < 0 ? null : (null === $r1 ? ModelVersion::read($b, $s1, $e1, $depth - 1) : ModelVersion::read($r1, 0, \strlen($r1), $depth - 1)),
@@ -198,6 +245,8 @@ final class Challenger implements Message
             $f4,
             $s5 < 0 ? null : (null === $r5 ? Guardrails::read($b, $s5, $e5, $depth - 1) : Guardrails::read($r5, 0, \strlen($r5), $depth - 1)),
             $s6 < 0 ? null : (null === $r6 ? Timestamp::valueIn($b, $s6, $e6) : Timestamp::valueIn($r6, 0, \strlen($r6))),
+            $s7 < 0 ? null : (null === $r7 ? Timestamp::valueIn($b, $s7, $e7) : Timestamp::valueIn($r7, 0, \strlen($r7))),
+            $f8,
             $unknown,
         );
     }
@@ -213,6 +262,8 @@ final class Challenger implements Message
         $f4 = [];
         $f5 = null;
         $f6 = null;
+        $f7 = null;
+        $f8 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Challenger') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -248,6 +299,12 @@ final class Challenger implements Message
                 case 6:
                     $f6 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Challenger.start_time');
                     break;
+                case 7:
+                    $f7 = Timestamp::fromJsonValue($x, 'switchyard.models.v1.Challenger.resume_time');
+                    break;
+                case 8:
+                    $f8 = JsonIn::string($x, 'switchyard.models.v1.Challenger.ended_for');
+                    break;
             }
         }
 
@@ -258,6 +315,8 @@ final class Challenger implements Message
             $f4,
             $f5,
             $f6,
+            $f7,
+            $f8,
         );
     }
 
@@ -285,6 +344,12 @@ final class Challenger implements Message
         }
         if (null !== $this->startTime) {
             $j .= ($options->protoNames ? ',"start_time":' : ',"startTime":') . Timestamp::jsonOf($this->startTime);
+        }
+        if (null !== $this->resumeTime) {
+            $j .= ($options->protoNames ? ',"resume_time":' : ',"resumeTime":') . Timestamp::jsonOf($this->resumeTime);
+        }
+        if ('' !== $this->endedFor || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"ended_for":' : ',"endedFor":') . JsonOut::string($this->endedFor, 'switchyard.models.v1.Challenger.ended_for');
         }
 
         return '{' . \substr($j, 1) . '}';

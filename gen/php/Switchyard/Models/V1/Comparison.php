@@ -45,6 +45,7 @@ final class Comparison implements Message
         'errorChangeLower' => 20,
         'errorChangeUpper' => 21,
         'confidence' => 22,
+        'resumedFrom' => 23,
         'champion_digest' => 4,
         'challenger_digest' => 5,
         'same_labels' => 7,
@@ -57,6 +58,7 @@ final class Comparison implements Message
         'error_change' => 19,
         'error_change_lower' => 20,
         'error_change_upper' => 21,
+        'resumed_from' => 23,
     ];
 
     /** @param list<Flip> $examples */
@@ -112,6 +114,8 @@ final class Comparison implements Message
         public readonly float $errorChangeUpper = 0.0,
         /** How sure each interval of audited errors is, and that of their difference, 0 to 1: the confidence of the policy. */
         public readonly float $confidence = 0.0,
+        /** What had been counted when the trial was resumed last: guardrails judge what came since. Its update_time is that of the resumption. Absent in reports, and for trials that were never resumed. */
+        public readonly ?Comparison $resumedFrom = null,
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -209,6 +213,11 @@ final class Comparison implements Message
         if ("\0\0\0\0\0\0\0\0" !== $v = \pack('e', $this->confidence)) {
             $b .= "\xb1\x01" . $v;
         }
+        if (null !== $v = $this->resumedFrom) {
+            $v = $v->encode();
+            $n = \strlen($v);
+            $b .= "\xba\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -245,6 +254,8 @@ final class Comparison implements Message
         $f20 = 0.0;
         $f21 = 0.0;
         $f22 = 0.0;
+        $s23 = -1;
+        $r23 = null;
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -486,6 +497,20 @@ final class Comparison implements Message
                     $f22 = \unpack('e', $b, $i)[1];
                     $i += 8;
                     break;
+                case -186: // resumed_from
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Comparison.resumed_from');
+                    }
+                    if ($s23 < 0) {
+                        $s23 = $i;
+                        $e23 = $i + $n;
+                    } else {
+                        Wire::merge($r23, $b, $s23, $e23, $i, $n);
+                    }
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -528,6 +553,7 @@ final class Comparison implements Message
             $f20,
             $f21,
             $f22,
+            $s23 < 0 ? null : (null === $r23 ? Comparison::read($b, $s23, $e23, $depth - 1) : Comparison::read($r23, 0, \strlen($r23), $depth - 1)),
             $unknown,
         );
     }
@@ -559,6 +585,7 @@ final class Comparison implements Message
         $f20 = 0.0;
         $f21 = 0.0;
         $f22 = 0.0;
+        $f23 = null;
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Comparison') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -642,6 +669,9 @@ final class Comparison implements Message
                 case 22:
                     $f22 = JsonIn::double($x, 'switchyard.models.v1.Comparison.confidence');
                     break;
+                case 23:
+                    $f23 = Comparison::readJson($x, $options, $depth - 1);
+                    break;
             }
         }
 
@@ -668,6 +698,7 @@ final class Comparison implements Message
             $f20,
             $f21,
             $f22,
+            $f23,
         );
     }
 
@@ -743,6 +774,9 @@ final class Comparison implements Message
         }
         if (0.0 !== $this->confidence || \fdiv(1.0, $this->confidence) < 0 || $options->emitDefaults) {
             $j .= ',"confidence":' . JsonOut::double($this->confidence);
+        }
+        if (null !== $this->resumedFrom) {
+            $j .= ($options->protoNames ? ',"resumed_from":' : ',"resumedFrom":') . $this->resumedFrom->writeJson($options);
         }
 
         return '{' . \substr($j, 1) . '}';

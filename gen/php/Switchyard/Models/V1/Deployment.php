@@ -39,10 +39,12 @@ final class Deployment implements Message
         'probation' => 22,
         'championTime' => 23,
         'previousCertificates' => 24,
+        'endedTrials' => 25,
         'policy_digest' => 6,
         'update_time' => 10,
         'champion_time' => 23,
         'previous_certificates' => 24,
+        'ended_trials' => 25,
     ];
 
     /**
@@ -50,6 +52,7 @@ final class Deployment implements Message
      * @param list<Halt> $halts
      * @param list<Challenger> $challengers
      * @param list<Certificate> $previousCertificates
+     * @param list<EndedTrial> $endedTrials
      */
     public function __construct(
         /** The project that owns it. */
@@ -100,6 +103,12 @@ final class Deployment implements Message
          * @var list<Certificate>
          */
         public readonly array $previousCertificates = [],
+        /**
+         * Trials beside this champion that ended and can be resumed, newest first, at most five.
+         *
+         * @var list<EndedTrial>
+         */
+        public readonly array $endedTrials = [],
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -187,6 +196,11 @@ final class Deployment implements Message
             $n = \strlen($v);
             $b .= "\xc2\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        foreach ($this->endedTrials as $x) {
+            $v = $x->encode();
+            $n = \strlen($v);
+            $b .= "\xca\x01" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -218,6 +232,7 @@ final class Deployment implements Message
         $s23 = -1;
         $r23 = null;
         $f24 = [];
+        $f25 = [];
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -406,6 +421,15 @@ final class Deployment implements Message
                     $f24[] = Certificate::read($b, $i, $i + $n, $depth - 1);
                     $i += $n;
                     break;
+                case -202: // ended_trials
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.models.v1.Deployment.ended_trials');
+                    }
+                    $f25[] = EndedTrial::read($b, $i, $i + $n, $depth - 1);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         if ($i < $end && ($n = \ord($b[$i])) < 0x80) {
@@ -442,6 +466,7 @@ final class Deployment implements Message
             $s22 < 0 ? null : (null === $r22 ? Guardrails::read($b, $s22, $e22, $depth - 1) : Guardrails::read($r22, 0, \strlen($r22), $depth - 1)),
             $s23 < 0 ? null : (null === $r23 ? Timestamp::valueIn($b, $s23, $e23) : Timestamp::valueIn($r23, 0, \strlen($r23))),
             $f24,
+            $f25,
             $unknown,
         );
     }
@@ -467,6 +492,7 @@ final class Deployment implements Message
         $f22 = null;
         $f23 = null;
         $f24 = [];
+        $f25 = [];
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.models.v1.Deployment') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -538,6 +564,11 @@ final class Deployment implements Message
                         $f24[] = Certificate::readJson($y, $options, $depth - 1);
                     }
                     break;
+                case 25:
+                    foreach (JsonIn::list($x, 'switchyard.models.v1.Deployment.ended_trials') as $y) {
+                        $f25[] = EndedTrial::readJson($y, $options, $depth - 1);
+                    }
+                    break;
             }
         }
 
@@ -558,6 +589,7 @@ final class Deployment implements Message
             $f22,
             $f23,
             $f24,
+            $f25,
         );
     }
 
@@ -627,6 +659,13 @@ final class Deployment implements Message
                 $p .= ',' . $x->writeJson($options);
             }
             $j .= ($options->protoNames ? ',"previous_certificates":' : ',"previousCertificates":') . '[' . \substr($p, 1) . ']';
+        }
+        if ([] !== $this->endedTrials || $options->emitDefaults) {
+            $p = '';
+            foreach ($this->endedTrials as $x) {
+                $p .= ',' . $x->writeJson($options);
+            }
+            $j .= ($options->protoNames ? ',"ended_trials":' : ',"endedTrials":') . '[' . \substr($p, 1) . ']';
         }
 
         return '{' . \substr($j, 1) . '}';

@@ -21,7 +21,7 @@ enum DeploymentChangeKind: int implements ProtoEnum
     case ROLLBACK = 3;
     /** Automation was stopped: everything goes to people. */
     case HALT = 4;
-    /** Automation goes on. */
+    /** Automation goes on, or a trial that had ended. */
     case RESUME = 5;
     /** An alias of a model was moved or deleted. The entry has "model@alias" in the place of the deployment's name, the revisions of the alias, and the version that it stands for after it. */
     case ALIAS = 6;

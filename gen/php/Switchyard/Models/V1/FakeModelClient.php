@@ -34,6 +34,7 @@ final class FakeModelClient implements ModelClientInterface
         'listDeploymentChanges' => 'unary',
         'startChallenger' => 'unary',
         'stopChallenger' => 'unary',
+        'resumeChallenger' => 'unary',
         'promote' => 'unary',
         'getComparison' => 'unary',
         'reportTraffic' => 'unary',
@@ -115,6 +116,11 @@ final class FakeModelClient implements ModelClientInterface
     public function stopChallenger(StopChallengerRequest $request, ?CallOptions $options = null): StopChallengerResponse
     {
         return $this->answerUnary('stopChallenger', $request, $options);
+    }
+
+    public function resumeChallenger(ResumeChallengerRequest $request, ?CallOptions $options = null): ResumeChallengerResponse
+    {
+        return $this->answerUnary('resumeChallenger', $request, $options);
     }
 
     public function promote(PromoteRequest $request, ?CallOptions $options = null): PromoteResponse

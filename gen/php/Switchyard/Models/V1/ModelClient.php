@@ -188,6 +188,18 @@ final class ModelClient implements ModelClientInterface
         ), $request, $options ?? CallOptions::standard());
     }
 
+    public function resumeChallenger(ResumeChallengerRequest $request, ?CallOptions $options = null): ResumeChallengerResponse
+    {
+        return $this->transport->unary(new MethodDescriptor(
+            '/switchyard.models.v1.ModelService/ResumeChallenger',
+            ResumeChallengerResponse::class,
+            timeoutMillis: 10000,
+            idempotent: true,
+            scope: 'models:write',
+            exceptions: ErrorReasonExceptions::class,
+        ), $request, $options ?? CallOptions::standard());
+    }
+
     public function promote(PromoteRequest $request, ?CallOptions $options = null): PromoteResponse
     {
         return $this->transport->unary(new MethodDescriptor(

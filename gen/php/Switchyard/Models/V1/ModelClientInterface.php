@@ -182,6 +182,21 @@ interface ModelClientInterface
     public function stopChallenger(StopChallengerRequest $request, ?CallOptions $options = null): StopChallengerResponse;
 
     /**
+     * ResumeChallenger puts a version on trial again whose trial has ended, as it was: in the same mode, on the same share, with the same guardrails. Its comparison goes on with what was counted, and
+     * guardrails judge what is counted from now on. Certificates are those of the trial, or new ones where the policy has changed. Resuming what is on trial changes nothing. StartChallenger begins a new
+     * trial instead, whose comparison begins at zero.
+     *
+     * A deployment remembers the last five ended trials, until its champion changes.
+     * Fails with DEPLOYMENT_NOT_FOUND, NOT_FOUND (no trial of the version is remembered), VERSION_CONFLICT, QUOTA_EXCEEDED (three challengers), INVALID_ARGUMENT (the shares of all canaries would be above 1) and
+     * PROMOTION_REFUSED: gate "guarantee" when audits have proven that the version breaks the certificate which it would answer by, gate "labels" when labels that the policy limits are missing.
+     *
+     * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
+     *
+     * @throws RpcException
+     */
+    public function resumeChallenger(ResumeChallengerRequest $request, ?CallOptions $options = null): ResumeChallengerResponse;
+
+    /**
      * Promote makes a challenger the champion. The champion of before stays open beside it, so that going back takes no loading; while the guardrails watch the new one, breaking
      * them takes it back without anybody's doing.
      *
