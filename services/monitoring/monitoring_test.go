@@ -1,9 +1,12 @@
 package monitoring_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,8 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	monitoringv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/monitoring/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
+	"github.com/switchyard-ai/switchyard/internal/db"
+	"github.com/switchyard-ai/switchyard/internal/db/dbtest"
 	"github.com/switchyard-ai/switchyard/services/monitoring"
 )
 
@@ -302,7 +307,8 @@ func TestAColdStartSaysWhatIsMissing(t *testing.T) {
 
 func TestScopeAndLabelsThatShiftAreSeen(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	dir, r := t.TempDir(), newRegistry()
+	w := open(t, dir, r)
 	w.deploy(t, support(1, "c1"))
 	w.audit(t, "first", "c1", 200, 20)
 	for i := range 150 {
@@ -324,6 +330,58 @@ func TestScopeAndLabelsThatShiftAreSeen(t *testing.T) {
 	if got := s.GetOutOfScope(); got < 0.08 || got > 0.09 || s.GetOutOfScopeUpper() < got {
 		t.Errorf("out of scope %v, at most %v; want 30 of 350", got, s.GetOutOfScopeUpper())
 	}
+	// Earlier releases counted it apart, the first of them nowhere else: what they stored means the same.
+	store, err := db.Open(t.Context(), dbtest.Config(t, filepath.Join(dir, "switchyard.db")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	stored := func(change func(state map[string]json.RawMessage)) {
+		t.Helper()
+		err := store.Tx(t.Context(), func(tx *db.Tx) error {
+			var data []byte
+			if _, err := tx.Get(`SELECT state FROM monitoring_states WHERE root = ?`, []any{"c1"}, &data); err != nil {
+				return err
+			}
+			state := map[string]json.RawMessage{}
+			if err := json.Unmarshal(data, &state); err != nil {
+				return err
+			}
+			change(state)
+			data, err := json.Marshal(state)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(`UPDATE monitoring_states SET state = ? WHERE root = ?`, data, "c1")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for release, foreign := range map[string]string{
+		"that counted it twice": "", "that counted it apart": `{"blocks": null, "starts": 0}`,
+		"that began to count it twice": `{"blocks": [{"start": 0, "strata": [{"propensity": 0.1, "audits": 10, "wrong": 4}]}], "starts": 1}`,
+	} {
+		stored(func(state map[string]json.RawMessage) {
+			if state["scope"] = json.RawMessage(`{"strata": [{"propensity": 0.1, "audits": 350, "wrong": 30}]}`); foreign != "" {
+				state["foreign"] = json.RawMessage(foreign)
+			}
+		})
+		got := w.promise(t).GetSides()[0]
+		if got.GetOutOfScope() != s.GetOutOfScope() || got.GetOutOfScopeUpper() != s.GetOutOfScopeUpper() {
+			t.Errorf("of a release %s: %v, at most %v; want %v and %v", release, got.GetOutOfScope(), got.GetOutOfScopeUpper(), s.GetOutOfScope(), s.GetOutOfScopeUpper())
+		}
+	}
+	w.audit(t, "one-more", "c1", 1, 0)
+	if got := w.promise(t).GetSides()[0].GetOutOfScope(); math.Abs(got-30.0/351) > 1e-12 {
+		t.Errorf("after one more: %v", got)
+	}
+	stored(func(state map[string]json.RawMessage) {
+		if state["scope"] != nil || state["foreign"] == nil {
+			t.Errorf("stored as %v", state)
+		}
+	})
 }
 
 func TestPromisesAreListedPageByPageAndOnlyOnesOwn(t *testing.T) {

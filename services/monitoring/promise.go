@@ -126,7 +126,7 @@ func (s *Service) promise(tx *db.Tx, k key, d *modelsv1.Deployment) (*monitoring
 			return nil, err
 		}
 		p.Sides = append(p.Sides, side)
-		scope.Join(st.Scope)
+		scope.Join(st.scope())
 	}
 	if traffic.GetDecisions() > 0 { // of what was automated by the audits, of the rest by the verdicts
 		among := 0.0
@@ -183,7 +183,8 @@ func (s *Service) measured(p *monitoringv1.SidePromise, st *state, people *peopl
 	p.Audits, p.Disagreements, p.Disagreement = int64(n), int64(k), total.Rate()
 	p.LiveError, p.RecentError = r.Estimate(total.Rate()), r.Estimate(recent.Rate())
 	p.LiveErrorLower, p.LiveErrorUpper = r.Correct(total.Interval(delta - r.Delta))
-	p.OutOfScope, p.OutOfScopeUpper = st.Scope.Rate(), st.Scope.Upper(delta)
+	scope := st.scope()
+	p.OutOfScope, p.OutOfScopeUpper = scope.Rate(), scope.Upper(delta)
 	p.LabelShift = st.Labels.shift()
 	if p.GetState() == monitoringv1.AutomationState_AUTOMATION_STATE_AUTOMATING {
 		rate, more := risk.Tighter(total, p.GetMaxError(), delta, r)

@@ -3,6 +3,7 @@ package monitoring
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -20,10 +21,12 @@ type stateKey struct {
 // state is what audits have shown, as it is stored.
 type state struct {
 	risk.Watch
-	Scope  risk.Sequence `json:"scope"` // "wrong" are inputs that belong to none of the labels
-	Labels labelCounts   `json:"labels"`
-	Since  int64         `json:"since"` // audits of earlier decisions do not count
+	Labels labelCounts `json:"labels"`
+	Since  int64       `json:"since"` // audits of earlier decisions do not count
 }
+
+// scope is what the audits show of inputs that belong to none of the labels: those are the "wrong" ones.
+func (st *state) scope() risk.Sequence { return st.Foreign.Total() }
 
 func (st *state) observe(propensity float64, wrong bool, truth string) error {
 	foreign := truth == outOfScope
@@ -31,7 +34,27 @@ func (st *state) observe(propensity float64, wrong bool, truth string) error {
 		return err
 	}
 	st.Labels.add(truth)
-	return st.Scope.Observe(propensity, foreign)
+	return nil
+}
+
+// earlier takes over what an earlier release counted apart, some of it before it watched for a change. What is missing from that watch goes before everything in it, where it is no start of a change:
+// audits before a first block are what "before" means.
+func (st *state) earlier(scope risk.Sequence) {
+	known := st.scope()
+	var missing risk.Sequence
+	for _, s := range scope.Strata {
+		for _, k := range known.Strata {
+			if k.Propensity == s.Propensity {
+				s.Audits, s.Wrong = s.Audits-k.Audits, s.Wrong-k.Wrong
+			}
+		}
+		if s.Audits > 0 && s.Wrong >= 0 && s.Wrong <= s.Audits {
+			missing.Strata = append(missing.Strata, s)
+		}
+	}
+	if len(missing.Strata) > 0 {
+		st.Foreign.Blocks = slices.Insert(st.Foreign.Blocks, 0, risk.Block{Sequence: missing})
+	}
 }
 
 func loadState(tx *db.Tx, project, root string) (*state, error) {
@@ -41,9 +64,15 @@ func loadState(tx *db.Tx, project, root string) (*state, error) {
 	if err != nil || !found {
 		return st, err
 	}
-	if err := json.Unmarshal(data, st); err != nil {
+	var old struct {
+		*state
+		Scope risk.Sequence `json:"scope"`
+	}
+	old.state = st
+	if err := json.Unmarshal(data, &old); err != nil {
 		return nil, fmt.Errorf("decode stored state of %s: %w", root, err)
 	}
+	st.earlier(old.Scope)
 	return st, nil
 }
 
