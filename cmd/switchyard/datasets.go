@@ -282,6 +282,7 @@ func newDatasetsImport() *cobra.Command {
 	s.StringVar(&spec.TitleField, "subject-field", "", "column of a subject or title that stands before the text")
 	s.StringVar(&spec.RecordField, "record-field", "", "column of the record (default record)")
 	s.StringVar(&spec.LabelSeparator, "label-separator", "", "splits one label column into several labels, such as \"|\"")
+	s.StringVar(&spec.ProbabilityField, "probability-field", "", "column of the probability with which a row was chosen to be labelled (default \"probability\" beside a text or record; - for none)")
 	s.StringVar(&spec.PersonField, "person-field", "", "column of the id of the person whose row it is; a person is on one side of the split")
 	s.StringVar(&spec.TimeField, "time-field", "", "column of the row's time")
 	s.StringSliceVar(&spec.Attributes, "attribute", nil, "column that makes groups; repeat for several")

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,22 +16,84 @@ type about struct {
 	person     string
 	time       time.Time
 	attributes map[string]string
+	sampling   Sampling
+	bad        string // what is wrong with a probability
 }
 
 // wants says whether a column is one that says something about rows.
 func (o Options) wants(name string) bool {
-	return name != "" && (name == o.PersonField || name == o.TimeField || slices.Contains(o.Attributes, name))
+	return name != "" && (name == o.PersonField || name == o.TimeField || o.sampling(name) || slices.Contains(o.Attributes, name))
 }
 
-// feature says whether a column may be a field of a record: who somebody is and when it was are not for a model to learn.
+// feature says whether a column may be a field of a record: who somebody is, when it was and how it was chosen are not for a model to learn.
 func (o Options) feature(name string) bool {
-	return name == "" || name != o.PersonField && name != o.TimeField
+	return name == "" || name != o.PersonField && name != o.TimeField && !o.sampling(name)
+}
+
+// sampling says whether a column tells how rows were chosen.
+func (o Options) sampling(name string) bool {
+	return o.ProbabilityField != "" && (name == o.ProbabilityField || name == LeastField)
+}
+
+// settleProbability decides whether the column of probabilities is one in a file with columns. It fails where a column was named and is not there.
+func (b *builder) settleProbability(has func(name string) bool) error {
+	switch o := &b.o; {
+	case o.ProbabilityField == "" || has(o.ProbabilityField) && !o.ProbabilityWithInput:
+	case !o.ProbabilityWithInput:
+		return fmt.Errorf("no column is named %q (the probability): %w", o.ProbabilityField, ErrFormat)
+	case !has(o.ProbabilityField) || !has(o.TextField) && !has(o.RecordField):
+		o.ProbabilityField = ""
+	}
+	return nil
+}
+
+// leastProbability is the smallest one that a row can have: it stands for a billion others then, and more would leave nothing of all others.
+const leastProbability = 1e-9
+
+// setSampling notes what a column says of how the row was chosen.
+func (a *about) setSampling(o Options, name, value string) {
+	p, err := strconv.ParseFloat(value, 64)
+	switch {
+	case name == o.ProbabilityField && (err != nil || !(p == 0 || p >= leastProbability && p <= 1)):
+		a.bad = fmt.Sprintf("field %q is %s, must be %g to 1, or 0 where nobody knows", name, quoted(value), leastProbability)
+	case name == o.ProbabilityField && p == 0:
+		a.sampling.Probability = Unknown
+	case name == o.ProbabilityField:
+		a.sampling.Probability = p
+	case err != nil || !(p <= 0 || p >= leastProbability && p <= 1):
+		a.bad = fmt.Sprintf("field %q is %s, must be %g to the probability, or 0 for none", name, quoted(value), leastProbability)
+	case p <= 0:
+		a.sampling.Least = Unknown
+	default:
+		a.sampling.Least = p
+	}
+}
+
+// quoted is the begin of a value, for a person.
+func quoted(value string) string {
+	const most = 20
+	if len(value) > most {
+		return strconv.Quote(strings.ToValidUTF8(value[:most], "")) + "…"
+	}
+	return strconv.Quote(value)
+}
+
+// problem says what is wrong with how the row was chosen; "" when nothing is.
+func (a *about) problem() string {
+	s := a.sampling
+	if a.bad == "" && s.Least > 0 && (s.Probability < 0 || s.Probability > 0 && s.Least > s.Probability) {
+		return fmt.Sprintf("%q is %g, above the probability of the row", LeastField, s.Least)
+	}
+	return a.bad
 }
 
 // set notes what a column says. What cannot be read as a time is none.
 func (a *about) set(o Options, name, value string) {
 	if value = strings.TrimSpace(value); value == "" {
 		return
+	}
+	if o.sampling(name) {
+		a.setSampling(o, name, value)
 	}
 	if name == o.PersonField {
 		a.person = value
@@ -55,6 +118,15 @@ const maxAttribute = 100
 // jsonAbout reads what a line says about itself, of the row or of its record.
 func (b *builder) jsonAbout(fields map[string]json.RawMessage, rec engine.Record) {
 	b.about = about{}
+	for _, name := range []string{b.o.ProbabilityField, LeastField} {
+		if raw, ok := present(fields, name); ok && b.o.sampling(name) {
+			value, ok := jsonScalar(raw)
+			if !ok {
+				value = jsonType(raw) // which is none
+			}
+			b.about.set(b.o, name, value)
+		}
+	}
 	for _, name := range append([]string{b.o.PersonField, b.o.TimeField}, b.o.Attributes...) {
 		if raw, ok := present(fields, name); ok {
 			if value, ok := jsonScalar(raw); ok {

@@ -78,6 +78,10 @@ func (b *builder) addRecord(line int, rec engine.Record, labels []string) {
 }
 
 func (b *builder) add(row Row, kind Kind) {
+	if problem := b.about.problem(); problem != "" {
+		b.reject(row.Line, BadProbability, "%s", problem)
+		return
+	}
 	labels := make([]string, 0, len(row.Labels))
 	for _, l := range row.Labels {
 		if b.o.LabelSeparator != "" {
@@ -111,7 +115,7 @@ func (b *builder) add(row Row, kind Kind) {
 		return
 	}
 	row.Labels = kept
-	row.Person, row.Time, row.Attributes = b.about.person, b.about.time, b.about.attributes
+	row.Person, row.Time, row.Attributes, row.Sampling = b.about.person, b.about.time, b.about.attributes, b.about.sampling
 	b.set.Rows = append(b.set.Rows, row)
 }
 

@@ -121,6 +121,12 @@ type columns struct {
 
 func (b *builder) csvColumns(header []string) (columns, error) {
 	c := columns{label: -1, text: -1, subject: -1}
+	named := func(name string) bool {
+		return slices.ContainsFunc(header, func(h string) bool { return strings.TrimSpace(h) == name })
+	}
+	if err := b.settleProbability(func(name string) bool { return named(name) && (name != b.o.RecordField || name == b.o.TextField) }); err != nil {
+		return c, err
+	}
 	for i, name := range header {
 		name = strings.TrimSpace(name)
 		if !utf8.ValidString(name) {

@@ -37,6 +37,7 @@ const (
 	RecordTooLarge = "record too large"
 	WrongType      = "wrong type"
 	MixedKind      = "text and records in one file"
+	BadProbability = "bad probability"
 )
 
 var (
@@ -63,6 +64,11 @@ type Options struct {
 	PersonField, TimeField string
 	// Attributes name columns whose values make groups that evaluations look at, such as a dialect.
 	Attributes []string
+	// ProbabilityField, when set, names a column with the probability with which the row was chosen to be labelled, and LeastField beside it one with the smallest of its kind (see Sampling): Probability
+	// in (0, 1], or 0 where nobody knows; Least in (0, Probability], or 0 or less for none. Rows that say neither have the zero Sampling, others are rejected. Neither is ever a field of a record.
+	ProbabilityField string
+	// ProbabilityWithInput restricts ProbabilityField to files with a column of the text or of the record: where all columns together are the record, one of that name is a field of it.
+	ProbabilityWithInput bool
 	// LabelSeparator, when set, splits label strings into several labels, for multi-label sets in CSV: "spam|abuse" with "|".
 	LabelSeparator string
 	// Format is "jsonl", "csv" or "parquet"; empty: found by content, then by extension.

@@ -135,7 +135,7 @@ func Assemble(name string, rows []Row, o Options) *Set {
 	b := newBuilder(name, o.withDefaults())
 	b.set.Format = "rows"
 	for _, row := range rows {
-		b.about = about{row.Person, row.Time, row.Attributes}
+		b.about = about{person: row.Person, time: row.Time, attributes: row.Attributes}
 		b.set.Lists = b.set.Lists || len(row.Labels) != 1
 		if row.Record != nil {
 			b.addRecord(row.Line, row.Record, row.Labels)

@@ -88,6 +88,9 @@ func (b *builder) parquetLeaves(schema *parquet.Schema) ([]leaf, error) {
 		}
 		return nil, fmt.Errorf("no column is named %q (the label); the columns are %s: %w", b.o.LabelField, list(top), ErrFormat)
 	}
+	if err := b.settleProbability(has); err != nil {
+		return nil, err
+	}
 	leaves, fields := make([]leaf, len(paths)), 0
 	for i, p := range paths {
 		column, _ := schema.Lookup(p...)

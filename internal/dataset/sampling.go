@@ -13,6 +13,9 @@ type Sampling struct {
 	Least float64
 }
 
+// LeastField is the column of Sampling.Least, beside the one that Options.ProbabilityField names.
+const LeastField = "least"
+
 // Unknown is a probability that nobody knows.
 const Unknown = -1
 

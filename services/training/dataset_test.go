@@ -2,8 +2,11 @@ package training_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +94,110 @@ func TestEveryFormatHoldsTheSameRows(t *testing.T) {
 	half := bytes.Count(s.export("tickets", trainingv1.DatasetFormat_DATASET_FORMAT_JSONL, trainingv1.DatasetSide_DATASET_SIDE_TEST), []byte("\n"))
 	if half != 0 {
 		t.Errorf("a set that is all to train on has %d rows to test on", half)
+	}
+}
+
+// sampledTickets are rows of a model that answers and is audited: what it left to people is right as a model sees it, and a tenth of the rest was looked at and has labels that a model does not expect.
+func sampledTickets(n int, seed uint64, column string) []byte {
+	var out bytes.Buffer
+	for i, row := range tickets(n, seed) {
+		line := map[string]any{"text": row.Text, "label": row.Label, "person": row.Person, "time": row.Time, column: 1}
+		if i%4 == 0 {
+			line["label"], line[column] = map[string]string{"access": "billing", "billing": "hardware", "hardware": "access"}[row.Label], 0.1
+		}
+		data, _ := json.Marshal(line) // texts and numbers only
+		out.Write(append(data, '\n'))
+	}
+	return out.Bytes()
+}
+
+func TestProbabilitiesSurviveAnExportAndAnImport(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	whole := func(i *trainingv1.ImportSpec) {
+		i.Split, i.Attributes = &trainingv1.SplitSpec{Method: trainingv1.SplitMethod_SPLIT_METHOD_NONE}, nil
+	}
+	first := s.add("tickets", sampledTickets(400, 1, "probability"), whole)
+	finding := func(d *trainingv1.Dataset) string {
+		for _, f := range d.GetReport().GetFindings() {
+			if f.GetCode() == "sampled" {
+				return f.GetMessage()
+			}
+		}
+		return ""
+	}
+	if got := finding(first); !strings.Contains(got, "100 rows were chosen to be labelled with a probability below 1") || !strings.Contains(got, "400 rows stand for about 1300 decisions") {
+		t.Errorf("the report says %q", got)
+	}
+	for name, format := range map[string]trainingv1.DatasetFormat{
+		"jsonl": trainingv1.DatasetFormat_DATASET_FORMAT_JSONL, "csv": trainingv1.DatasetFormat_DATASET_FORMAT_CSV, "parquet": trainingv1.DatasetFormat_DATASET_FORMAT_PARQUET,
+	} {
+		file := s.export("tickets", format, 0)
+		back := s.add("from-"+name, file, whole, func(i *trainingv1.ImportSpec) {
+			if i.File = "export." + name; name == "parquet" {
+				i.PersonField = "person_id"
+			}
+		})
+		if finding(back) != finding(first) || back.GetRows() != 400 {
+			t.Errorf("%s: %d rows, %q; exported were %q", name, back.GetRows(), finding(back), finding(first))
+		}
+		if again := s.export("from-"+name, format, 0); format == trainingv1.DatasetFormat_DATASET_FORMAT_CSV && !bytes.Equal(again, file) {
+			t.Errorf("%s: exported again it is another file", name)
+		}
+		if name != "parquet" && back.GetDigest() != first.GetDigest() {
+			t.Errorf("%s: the digest is %s, was %s", name, back.GetDigest(), first.GetDigest())
+		}
+	}
+	if plain := s.export("tickets", trainingv1.DatasetFormat_DATASET_FORMAT_CSV, 0); !bytes.HasPrefix(plain, []byte("text,label,side,person,time,probability,least\n")) {
+		t.Errorf("the header is %.80s", plain)
+	}
+	renamed := s.add("renamed", sampledTickets(400, 1, "drawn"), whole, func(i *trainingv1.ImportSpec) { i.ProbabilityField = "drawn" })
+	if renamed.GetDigest() != first.GetDigest() {
+		t.Error("a column of another name says something else")
+	}
+	none := s.add("none", sampledTickets(400, 1, "probability"), whole, func(i *trainingv1.ImportSpec) { i.ProbabilityField = "-" })
+	if finding(none) != "" {
+		t.Errorf("a column that is none of probabilities: %q", finding(none))
+	}
+	bad := bytes.Replace(sampledTickets(400, 1, "probability"), []byte(`"probability":0.1`), []byte(`"probability":1.1`), 1)
+	d := s.add("bad", bad, whole)
+	if d.GetReport().GetRejectedRows() != 1 || !strings.Contains(fmt.Sprint(d.GetReport()), `line 1: bad probability: field \"probability\" is \"1.1\"`) {
+		t.Errorf("rejected: %v", d.GetReport())
+	}
+}
+
+func TestAnEvaluationWeightsImportedRows(t *testing.T) {
+	trains(t)
+	t.Parallel()
+	s := start(t)
+	s.add("tickets", lines(tickets(900, 1)))
+	whole := func(i *trainingv1.ImportSpec) {
+		i.Split, i.Attributes = &trainingv1.SplitSpec{Method: trainingv1.SplitMethod_SPLIT_METHOD_TEST_ONLY}, nil
+	}
+	s.add("even", sampledTickets(600, 9, "probability"), whole, func(i *trainingv1.ImportSpec) { i.ProbabilityField = "-" })
+	s.add("drawn", sampledTickets(600, 9, "probability"), whole)
+	accuracy := map[string]float64{}
+	for _, name := range []string{"even", "drawn"} {
+		spec := onDataset("tickets", 0)
+		spec.Evaluation, spec.RegisterOnly = &trainingv1.DatasetRef{Name: name}, true
+		r := s.run(spec)
+		report, err := s.runs.GetRunReport(t.Context(), &trainingv1.GetRunReportRequest{RunId: r.GetRunId()})
+		if err != nil {
+			t.Fatalf("%v: %v", r, err)
+		}
+		var said struct{ Evaluation struct{ Accuracy float64 } }
+		if err := json.Unmarshal([]byte(report.GetJson()), &said); err != nil {
+			t.Fatal(err)
+		}
+		accuracy[name] = said.Evaluation.Accuracy
+	}
+	// Of 600 rows 150 are wrong; each of them stands for ten.
+	right := accuracy["even"]
+	if right < 0.55 || right > 0.76 {
+		t.Errorf("unweighted it is right in %.3f", right)
+	}
+	if got, want := accuracy["drawn"], right*600/(450+1500); math.Abs(got-want) > 0.06 {
+		t.Errorf("weighted it is right in %.3f, want about %.3f", got, want)
 	}
 }
 

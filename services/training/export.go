@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,9 +50,9 @@ func (s *Service) ExportDataset(req *trainingv1.ExportDatasetRequest, stream grp
 		if d.GetKind() != string(dataset.Text) {
 			return fault.InvalidField("format", "CSV is for texts, the rows are %ss", d.GetKind())
 		}
-		err = writeCSV(out, ofSide(rows, req.GetSide()), d.GetAttributes())
+		err = writeCSV(out, ofSide(rows, req.GetSide()), d.GetAttributes(), chosen(rows))
 	default:
-		err = writeJSONL(out, ofSide(rows, req.GetSide()))
+		err = writeJSONL(out, ofSide(rows, req.GetSide()), chosen(rows))
 	}
 	if err != nil {
 		return err
@@ -99,11 +100,17 @@ type line struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 	Source     string            `json:"source"`
 	DecisionID string            `json:"decisionId,omitempty"`
-	// Probability is absent where it is 1, and 0 where nobody knows it.
+	// Probability is absent where it is 1, and 0 where nobody knows it. Least is 0 where there is none, and absent in a data set of which all rows were chosen with certainty.
 	Probability *float64 `json:"probability,omitempty"`
+	Least       *float64 `json:"least,omitempty"`
 }
 
-func writeJSONL(w io.Writer, rows []snapshot.Row) error {
+// chosen says whether some rows were not chosen with certainty.
+func chosen(rows []snapshot.Row) bool {
+	return slices.ContainsFunc(rows, func(r snapshot.Row) bool { return r.Probability != 1 || r.Least != 1 })
+}
+
+func writeJSONL(w io.Writer, rows []snapshot.Row, chosen bool) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	for _, r := range rows {
@@ -122,6 +129,9 @@ func writeJSONL(w io.Writer, rows []snapshot.Row) error {
 		if r.Probability != 1 {
 			l.Probability = &r.Probability
 		}
+		if chosen {
+			l.Least = &r.Least
+		}
 		if err := enc.Encode(l); err != nil {
 			return fmt.Errorf("write row %d: %w", r.Line, err)
 		}
@@ -129,11 +139,18 @@ func writeJSONL(w io.Writer, rows []snapshot.Row) error {
 	return nil
 }
 
-func writeCSV(w io.Writer, rows []snapshot.Row, attributes []string) error {
+func writeCSV(w io.Writer, rows []snapshot.Row, attributes []string, chosen bool) error {
 	out := csv.NewWriter(w)
-	_ = out.Write(append([]string{"text", "label", "side", "person", "time"}, attributes...)) // Error tells
+	header := []string{"text", "label", "side", "person", "time"}
+	if chosen {
+		header = append(header, "probability", dataset.LeastField)
+	}
+	_ = out.Write(append(header, attributes...)) // Error tells
 	for _, r := range rows {
 		fields := []string{r.Text, strings.Join(r.Labels, "|"), string(r.Side), r.Person, stamp(r.Time)}
+		if chosen {
+			fields = append(fields, strconv.FormatFloat(r.Probability, 'g', -1, 64), strconv.FormatFloat(r.Least, 'g', -1, 64))
+		}
 		for _, a := range attributes {
 			fields = append(fields, r.Attributes[a])
 		}

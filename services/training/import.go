@@ -100,6 +100,7 @@ func (s *Service) imported(ctx context.Context, of string, spec *trainingv1.Impo
 		LabelField: spec.GetLabelField(), TextField: spec.GetTextField(), SubjectField: spec.GetTitleField(), RecordField: spec.GetRecordField(),
 		LabelSeparator: spec.GetLabelSeparator(), Format: spec.GetFormat(), PersonField: spec.GetPersonField(), TimeField: spec.GetTimeField(),
 		Attributes: spec.GetAttributes(), Limits: dataset.Limits{Rows: s.config.MaxRows},
+		ProbabilityField: probabilityField(spec), ProbabilityWithInput: spec.GetProbabilityField() == "",
 	})
 	switch {
 	case errors.Is(err, dataset.ErrTooLarge), errors.Is(err, dataset.ErrFormat):
@@ -114,8 +115,9 @@ func (s *Service) imported(ctx context.Context, of string, spec *trainingv1.Impo
 	}
 	rows := make([]snapshot.Row, len(set.Rows))
 	for i := range rows {
-		rows[i] = snapshot.Row{Row: set.Rows[i], Source: snapshot.Import, Probability: 1, Least: 1}
+		rows[i] = snapshot.Row{Row: set.Rows[i], Source: snapshot.Import}
 	}
+	sampled(rows)
 	known, err := s.known(ctx, of, auth.FromContext(ctx).KeyID, spec.GetOperation(), spec.GetDeployment())
 	if err != nil {
 		return nil, false, err
@@ -127,6 +129,45 @@ func (s *Service) imported(ctx context.Context, of string, spec *trainingv1.Impo
 		d.File = "import"
 	}
 	return s.describe(ctx, of, d, set, rows, spec.GetSplit(), known)
+}
+
+// probabilityField names the column of probabilities; "" for none.
+func probabilityField(spec *trainingv1.ImportSpec) string {
+	switch name := spec.GetProbabilityField(); name {
+	case "":
+		return "probability"
+	case "-":
+		return ""
+	default:
+		return name
+	}
+}
+
+// sampled says of imported rows with which probability they were chosen, as it is said of those of the traffic. What a file does not say of the smallest probability of a row's kind is the smallest in the
+// file: a sample that is even over all its rows is even over those of each kind.
+func sampled(rows []snapshot.Row) {
+	least := 1.0
+	for i := range rows {
+		r := &rows[i]
+		switch p := r.Sampling.Probability; {
+		case p > 0:
+			r.Probability = p
+			least = min(least, p)
+		case p == 0:
+			r.Probability = 1
+		}
+	}
+	for i := range rows {
+		r := &rows[i]
+		switch l := r.Sampling.Least; {
+		case r.Probability == 0: // nobody knows
+		case l > 0:
+			r.Least = min(l, r.Probability)
+		case l == 0:
+			r.Least = least
+		}
+		r.Sampling = dataset.Sampling{} // a snapshot has its own
+	}
 }
 
 // rejections says why the first rows were rejected.

@@ -1095,9 +1095,14 @@ type ImportSpec struct {
 	// Columns that evaluations look at group by group. At most 20.
 	Attributes []string `protobuf:"bytes,13,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	// How the rows are divided.
-	Split         *SplitSpec `protobuf:"bytes,14,opt,name=split,proto3" json:"split,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Split *SplitSpec `protobuf:"bytes,14,opt,name=split,proto3" json:"split,omitempty"`
+	// Column of the probability with which a row was chosen to be labelled, above 0 and at most 1: what is measured weights the row by its inverse, and certificates are computed on an even sample of the rows. Rows
+	// that do not say it were chosen with certainty; 0, which ExportDataset writes where nobody knows, lets a row teach only; others are rejected. Empty means "probability", in files that have a column of
+	// the text or of the record; "-" means that no column says it. A column "least" beside it, as ExportDataset writes it, says the smallest probability of any row of its kind, labelled or not; where it is
+	// missing that is the smallest one in the file.
+	ProbabilityField string `protobuf:"bytes,15,opt,name=probability_field,json=probabilityField,proto3" json:"probability_field,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ImportSpec) Reset() {
@@ -1226,6 +1231,13 @@ func (x *ImportSpec) GetSplit() *SplitSpec {
 		return x.Split
 	}
 	return nil
+}
+
+func (x *ImportSpec) GetProbabilityField() string {
+	if x != nil {
+		return x.ProbabilityField
+	}
+	return ""
 }
 
 // ImportDatasetRequest is the specification (first) or a piece of the file (after it).
@@ -1881,7 +1893,7 @@ const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
 	"\x05split\x18\x03 \x01(\v2!.switchyard.training.v1.SplitSpecR\x05split\"k\n" +
 	"\x14BuildDatasetResponse\x129\n" +
 	"\adataset\x18\x01 \x01(\v2\x1f.switchyard.training.v1.DatasetR\adataset\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"\xb5\x05\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"\xec\x05\n" +
 	"\n" +
 	"ImportSpec\x12>\n" +
 	"\x04name\x18\x01 \x01(\tB*\xbaH'r%\x18@2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$R\x04name\x12I\n" +
@@ -1907,7 +1919,8 @@ const file_switchyard_training_v1_dataset_service_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\r \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\x14\x18\x01\"\x06r\x04\x10\x01\x18@R\n" +
 	"attributes\x127\n" +
-	"\x05split\x18\x0e \x01(\v2!.switchyard.training.v1.SplitSpecR\x05split\"\x7f\n" +
+	"\x05split\x18\x0e \x01(\v2!.switchyard.training.v1.SplitSpecR\x05split\x125\n" +
+	"\x11probability_field\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x10probabilityField\"\x7f\n" +
 	"\x14ImportDatasetRequest\x128\n" +
 	"\x04spec\x18\x01 \x01(\v2\".switchyard.training.v1.ImportSpecH\x00R\x04spec\x12%\n" +
 	"\x05chunk\x18\x02 \x01(\fB\r\xbaH\x06z\x04\x18\x80\x80@\xa0\xd6\x18\x01H\x00R\x05chunkB\x06\n" +

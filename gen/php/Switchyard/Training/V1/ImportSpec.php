@@ -36,6 +36,7 @@ final class ImportSpec implements Message
         'timeField' => 12,
         'attributes' => 13,
         'split' => 14,
+        'probabilityField' => 15,
         'label_field' => 6,
         'text_field' => 7,
         'title_field' => 8,
@@ -43,6 +44,7 @@ final class ImportSpec implements Message
         'label_separator' => 10,
         'person_field' => 11,
         'time_field' => 12,
+        'probability_field' => 15,
     ];
 
     /** @param list<string> $attributes */
@@ -79,6 +81,13 @@ final class ImportSpec implements Message
         public readonly array $attributes = [],
         /** How the rows are divided. */
         public readonly ?SplitSpec $split = null,
+        /**
+         * Column of the probability with which a row was chosen to be labelled, above 0 and at most 1: what is measured weights the row by its inverse, and certificates are computed on an even sample of the rows. Rows
+         * that do not say it were chosen with certainty; 0, which ExportDataset writes where nobody knows, lets a row teach only; others are rejected. Empty means "probability", in files that have a column of
+         * the text or of the record; "-" means that no column says it. A column "least" beside it, as ExportDataset writes it, says the smallest probability of any row of its kind, labelled or not; where it is
+         * missing that is the smallest one in the file.
+         */
+        public readonly string $probabilityField = '',
         /** Fields of a newer contract, in binary form; sent back unchanged. */
         public readonly string $unknownFields = '',
     ) {
@@ -91,8 +100,8 @@ final class ImportSpec implements Message
 
     public function encode(): string
     {
-        $v = "{$this->name}\0{$this->deployment}\0{$this->file}\0{$this->format}\0{$this->labelField}\0{$this->textField}\0{$this->titleField}\0{$this->recordField}\0{$this->labelSeparator}\0{$this->personField}\0{$this->timeField}" . "\0" . \implode("\0", $this->attributes);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.training.v1.ImportSpec.name' => $this->name, 'switchyard.training.v1.ImportSpec.deployment' => $this->deployment, 'switchyard.training.v1.ImportSpec.file' => $this->file, 'switchyard.training.v1.ImportSpec.format' => $this->format, 'switchyard.training.v1.ImportSpec.label_field' => $this->labelField, 'switchyard.training.v1.ImportSpec.text_field' => $this->textField, 'switchyard.training.v1.ImportSpec.title_field' => $this->titleField, 'switchyard.training.v1.ImportSpec.record_field' => $this->recordField, 'switchyard.training.v1.ImportSpec.label_separator' => $this->labelSeparator, 'switchyard.training.v1.ImportSpec.person_field' => $this->personField, 'switchyard.training.v1.ImportSpec.time_field' => $this->timeField, 'switchyard.training.v1.ImportSpec.attributes' => \implode("\0", $this->attributes)]);
+        $v = "{$this->name}\0{$this->deployment}\0{$this->file}\0{$this->format}\0{$this->labelField}\0{$this->textField}\0{$this->titleField}\0{$this->recordField}\0{$this->labelSeparator}\0{$this->personField}\0{$this->timeField}\0{$this->probabilityField}" . "\0" . \implode("\0", $this->attributes);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw EncodeException::utf8In(['switchyard.training.v1.ImportSpec.name' => $this->name, 'switchyard.training.v1.ImportSpec.deployment' => $this->deployment, 'switchyard.training.v1.ImportSpec.file' => $this->file, 'switchyard.training.v1.ImportSpec.format' => $this->format, 'switchyard.training.v1.ImportSpec.label_field' => $this->labelField, 'switchyard.training.v1.ImportSpec.text_field' => $this->textField, 'switchyard.training.v1.ImportSpec.title_field' => $this->titleField, 'switchyard.training.v1.ImportSpec.record_field' => $this->recordField, 'switchyard.training.v1.ImportSpec.label_separator' => $this->labelSeparator, 'switchyard.training.v1.ImportSpec.person_field' => $this->personField, 'switchyard.training.v1.ImportSpec.time_field' => $this->timeField, 'switchyard.training.v1.ImportSpec.attributes' => \implode("\0", $this->attributes), 'switchyard.training.v1.ImportSpec.probability_field' => $this->probabilityField]);
         $b = '';
         if ('' !== $v = $this->name) {
             $n = \strlen($v);
@@ -150,6 +159,10 @@ final class ImportSpec implements Message
             $n = \strlen($v);
             $b .= "\x72" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
         }
+        if ('' !== $v = $this->probabilityField) {
+            $n = \strlen($v);
+            $b .= "\x7a" . ($n < 0x80 ? \chr($n) : Wire::varint($n)) . $v;
+        }
 
         return $b . $this->unknownFields;
     }
@@ -174,6 +187,7 @@ final class ImportSpec implements Message
         $f13 = [];
         $s14 = -1;
         $r14 = null;
+        $f15 = '';
         $unknown = '';
         while ($i < $end) {
             $start = $i;
@@ -324,6 +338,16 @@ final class ImportSpec implements Message
                     }
                     $i += $n;
                     break;
+                case 122: // probability_field
+                    $f15 && Wire::checkText($f15, 'switchyard.training.v1.ImportSpec.probability_field');
+                    if ($i < $end && ($n = \ord($b[$i])) < 0x80 && $n < $end - $i) {
+                        ++$i;
+                    } else {
+                        $n = Wire::readLength($b, $i, $end, 'switchyard.training.v1.ImportSpec.probability_field');
+                    }
+                    $f15 = \substr($b, $i, $n);
+                    $i += $n;
+                    break;
                 default:
                     if ($tag > 0x7F && $i === $start + 1) {
                         $i = $start;
@@ -334,8 +358,8 @@ final class ImportSpec implements Message
                     $unknown .= \substr($b, $start, $i - $start);
             }
         }
-        $v = "{$f1}\0{$f3}\0{$f4}\0{$f5}\0{$f6}\0{$f7}\0{$f8}\0{$f9}\0{$f10}\0{$f11}\0{$f12}" . "\0" . \implode("\0", $f13);
-        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.training.v1.ImportSpec.name' => $f1, 'switchyard.training.v1.ImportSpec.deployment' => $f3, 'switchyard.training.v1.ImportSpec.file' => $f4, 'switchyard.training.v1.ImportSpec.format' => $f5, 'switchyard.training.v1.ImportSpec.label_field' => $f6, 'switchyard.training.v1.ImportSpec.text_field' => $f7, 'switchyard.training.v1.ImportSpec.title_field' => $f8, 'switchyard.training.v1.ImportSpec.record_field' => $f9, 'switchyard.training.v1.ImportSpec.label_separator' => $f10, 'switchyard.training.v1.ImportSpec.person_field' => $f11, 'switchyard.training.v1.ImportSpec.time_field' => $f12, 'switchyard.training.v1.ImportSpec.attributes' => \implode("\0", $f13)]);
+        $v = "{$f1}\0{$f3}\0{$f4}\0{$f5}\0{$f6}\0{$f7}\0{$f8}\0{$f9}\0{$f10}\0{$f11}\0{$f12}\0{$f15}" . "\0" . \implode("\0", $f13);
+        (\extension_loaded('mbstring') ? \mb_check_encoding($v, 'UTF-8') : Wire::utf8($v)) || throw DecodeException::utf8In(['switchyard.training.v1.ImportSpec.name' => $f1, 'switchyard.training.v1.ImportSpec.deployment' => $f3, 'switchyard.training.v1.ImportSpec.file' => $f4, 'switchyard.training.v1.ImportSpec.format' => $f5, 'switchyard.training.v1.ImportSpec.label_field' => $f6, 'switchyard.training.v1.ImportSpec.text_field' => $f7, 'switchyard.training.v1.ImportSpec.title_field' => $f8, 'switchyard.training.v1.ImportSpec.record_field' => $f9, 'switchyard.training.v1.ImportSpec.label_separator' => $f10, 'switchyard.training.v1.ImportSpec.person_field' => $f11, 'switchyard.training.v1.ImportSpec.time_field' => $f12, 'switchyard.training.v1.ImportSpec.attributes' => \implode("\0", $f13), 'switchyard.training.v1.ImportSpec.probability_field' => $f15]);
 
         return new self(
             $f1,
@@ -352,6 +376,7 @@ final class ImportSpec implements Message
             $f12,
             $f13,
             $s14 < 0 ? null : (null === $r14 ? SplitSpec::read($b, $s14, $e14, $depth - 1) : SplitSpec::read($r14, 0, \strlen($r14), $depth - 1)),
+            $f15,
             $unknown,
         );
     }
@@ -375,6 +400,7 @@ final class ImportSpec implements Message
         $f12 = '';
         $f13 = [];
         $f14 = null;
+        $f15 = '';
         $seen = [];
         foreach (JsonIn::object($json, 'switchyard.training.v1.ImportSpec') as $key => $x) {
             $field = self::JSON[$key] ?? 0;
@@ -434,6 +460,9 @@ final class ImportSpec implements Message
                 case 14:
                     $f14 = SplitSpec::readJson($x, $options, $depth - 1);
                     break;
+                case 15:
+                    $f15 = JsonIn::string($x, 'switchyard.training.v1.ImportSpec.probability_field');
+                    break;
             }
         }
 
@@ -452,6 +481,7 @@ final class ImportSpec implements Message
             $f12,
             $f13,
             $f14,
+            $f15,
         );
     }
 
@@ -503,6 +533,9 @@ final class ImportSpec implements Message
         }
         if (null !== $this->split) {
             $j .= ',"split":' . $this->split->writeJson($options);
+        }
+        if ('' !== $this->probabilityField || $options->emitDefaults) {
+            $j .= ($options->protoNames ? ',"probability_field":' : ',"probabilityField":') . JsonOut::string($this->probabilityField, 'switchyard.training.v1.ImportSpec.probability_field');
         }
 
         return '{' . \substr($j, 1) . '}';
