@@ -92,6 +92,7 @@ type Month struct {
 	seen    map[string]bool // runs that were reported
 	closed  int64           // items when the last run began
 	put     bool            // whether the schedule is there
+	audited auditCount      // on the evening before
 	// after is called when a day and its night are over; may be nil.
 	after func(ctx context.Context, day int) error
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -83,11 +82,12 @@ func (m *Month) total() (sum summary.MonthDay) {
 // work sends inquiries while people answer, until nothing waits, and returns how many items are closed since the first day.
 func (m *Month) work(ctx context.Context, tickets []Ticket) (closed int64, err error) {
 	g, ctx := errgroup.WithContext(ctx)
-	var evening atomic.Bool
+	open, evening := context.WithCancel(ctx)
+	defer evening()
 	for _, r := range m.w.people {
 		g.Go(func() error {
-			for !evening.Load() {
-				if err := m.answer(ctx, r); err != nil {
+			for open.Err() == nil {
+				if err := m.answer(ctx, open, r); err != nil {
 					return fmt.Errorf("%s: %w", r.Name, err)
 				}
 			}
@@ -95,7 +95,7 @@ func (m *Month) work(ctx context.Context, tickets []Ticket) (closed int64, err e
 		})
 	}
 	g.Go(func() error {
-		defer evening.Store(true)
+		defer evening() // nothing waits then, so nobody who is waiting for work misses any
 		if err := m.send(ctx, tickets); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (m *Month) work(ctx context.Context, tickets []Ticket) (closed int64, err e
 
 func (m *Month) send(ctx context.Context, tickets []Ticket) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(callers)
+	g.SetLimit(2 * callers) // no clock is simulated: what is under way together shares the writes to the disk
 	for _, t := range tickets {
 		rest := m.w.rng.Float64() < overREST
 		g.Go(func() error {
@@ -120,26 +120,42 @@ func (m *Month) send(ctx context.Context, tickets []Ticket) error {
 	return g.Wait()
 }
 
-// answer lets a person take some items and answer them. How long that takes is told, not waited.
-func (m *Month) answer(ctx context.Context, r *reviewer) error {
-	got, err := r.key.LeaseItems(ctx, &reviewv1.LeaseItemsRequest{
-		Reviewer: r.Name, Operation: operation, Deployment: deployment, MaxItems: 10, Wait: durationpb.New(50 * time.Millisecond),
+// answer lets a person take some items and answer them, all at once: how long that takes is told, not waited. Waiting for work ends with open.
+func (m *Month) answer(ctx, open context.Context, r *reviewer) error {
+	got, err := r.key.LeaseItems(open, &reviewv1.LeaseItemsRequest{
+		Reviewer: r.Name, Operation: operation, Deployment: deployment, MaxItems: 10, Wait: durationpb.New(time.Second),
 	})
 	if err != nil {
+		if open.Err() != nil {
+			return ctx.Err()
+		}
 		return fmt.Errorf("lease items: %w", err)
 	}
-	for _, it := range got.GetItems() {
+	items := got.GetItems()
+	verdicts, answers := make([]*reviewv1.Verdict, len(items)), make([]*reviewv1.Answer, len(items))
+	g, said := errgroup.WithContext(ctx)
+	for i, it := range items {
 		truth, ok := m.w.truth[it.GetContentId()]
 		if !ok {
 			return fmt.Errorf("nobody sent %q", it.GetContentId())
 		}
 		a := r.answer(it, truth)
 		a.TimeSpent = durationpb.New(r.seconds())
-		if err := ignoreLost(r.submit(ctx, it, a, truth)); err != nil {
-			return fmt.Errorf("item %s: %w", it.GetItemId(), err)
+		answers[i] = a
+		g.Go(func() (err error) {
+			if verdicts[i], err = r.say(said, it, a); ignoreLost(err) != nil {
+				return fmt.Errorf("item %s: %w", it.GetItemId(), err)
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	for i, v := range verdicts {
+		if v != nil {
+			r.note(v, answers[i], m.w.truth[items[i].GetContentId()])
 		}
 	}
-	return nil
+	return err
 }
 
 // drain waits until every decision that a person had to look at is closed.
@@ -156,7 +172,7 @@ func (m *Month) drain(ctx context.Context) (int64, error) {
 		if c.GetOpen()+c.GetLeased()+c.GetDecided() == 0 && c.GetClosed() >= int64(answered-automated+audits) {
 			return c.GetClosed(), nil
 		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return 0, fmt.Errorf("the queue is not worked off after %v: %v", drainTimeout, c)
 		}
 	}

@@ -19,6 +19,12 @@ const (
 	settled = 300 * time.Millisecond
 )
 
+// auditCount is how many audits were counted for a certificate.
+type auditCount struct {
+	certificate string
+	audits      int64
+}
+
 // evening waits until all audits are counted, and notes what the product promises.
 func (m *Month) evening(ctx context.Context, d *summary.MonthDay) error {
 	for deadline := time.Now().Add(auditsTimeout); ; {
@@ -33,16 +39,23 @@ func (m *Month) evening(ctx context.Context, d *summary.MonthDay) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%d audits are not counted: %s", side.GetAuditsWaiting(), p.GetStatement())
 		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
-	}
-	if err := sleep(ctx, settled); err != nil {
-		return err
 	}
 	p, err := m.ask(ctx)
 	if err != nil {
 		return err
+	}
+	// Audits stop automation, and nothing else does by itself: without new ones there is nothing to wait for.
+	if now := (auditCount{p.GetSides()[0].GetCertificateId(), p.GetSides()[0].GetAudits()}); now != m.audited {
+		if err := sleep(ctx, settled); err != nil {
+			return err
+		}
+		if p, err = m.ask(ctx); err != nil {
+			return err
+		}
+		m.audited = now
 	}
 	side := p.GetSides()[0]
 	d.Version, d.Statement, d.Audited = p.GetModelVersion(), p.GetStatement(), side.GetAudits()

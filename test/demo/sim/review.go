@@ -133,21 +133,31 @@ func (w *World) read(ctx context.Context, r *reviewer, it *reviewv1.ReviewItem, 
 }
 
 func (r *reviewer) submit(ctx context.Context, it *reviewv1.ReviewItem, a *reviewv1.Answer, truth string) error {
-	v, err := r.key.SubmitVerdict(ctx, &reviewv1.SubmitVerdictRequest{ItemId: it.GetItemId(), Reviewer: r.Name, LeaseId: it.GetLease().GetLeaseId(), Answer: a})
+	v, err := r.say(ctx, it, a)
 	if err != nil {
 		return err
 	}
+	r.note(v, a, truth)
+	return nil
+}
+
+func (r *reviewer) say(ctx context.Context, it *reviewv1.ReviewItem, a *reviewv1.Answer) (*reviewv1.Verdict, error) {
+	v, err := r.key.SubmitVerdict(ctx, &reviewv1.SubmitVerdictRequest{ItemId: it.GetItemId(), Reviewer: r.Name, LeaseId: it.GetLease().GetLeaseId(), Answer: a})
+	return v.GetVerdict(), err
+}
+
+// note remembers what a person answered.
+func (r *reviewer) note(v *reviewv1.Verdict, a *reviewv1.Answer, truth string) {
 	r.record.spent += a.GetTimeSpent().AsDuration()
 	switch {
 	case a.GetNotSure():
 		r.record.notSure++
-	case v.GetVerdict().GetBlind():
+	case v.GetBlind():
 		r.record.answers++
 		if !right(a, truth) {
 			r.record.wrong++
 		}
 	}
-	return nil
 }
 
 // slip answers wrongly and takes it back at once; the item is then leased to the person again.
