@@ -10,7 +10,9 @@ OURS    := github.com/switchyard-ai/switchyard
 COLD    := github.com/jackc github.com/andybalholm github.com/prometheus github.com/spf13 github.com/antlr4-go cel.dev go.opentelemetry.io go.yaml.in github.com/nats-io/jwt \
            github.com/adhocore text/template html/template encoding/gob encoding/xml encoding/asn1 crypto/x509 golang.org/x/text \
            github.com/goccy buf.build/gen $(OURS)/cmd $(OURS)/internal/app $(OURS)/gateway/console $(OURS)/services/models $(OURS)/services/training $(OURS)/services/identity $(OURS)/internal/registry $(OURS)/internal/engine/report \
-           $(OURS)/services/review $(OURS)/services/events $(OURS)/services/decisions $(OURS)/services/monitoring github.com/grpc-ecosystem go.opentelemetry.io/proto encoding/json go.yaml.in net/http/httputil
+           $(OURS)/services/review $(OURS)/services/events $(OURS)/services/decisions $(OURS)/services/monitoring github.com/grpc-ecosystem go.opentelemetry.io/proto encoding/json go.yaml.in net/http/httputil \
+           math/big archive/tar runtime/pprof internal/profile github.com/twpayne google.golang.org/genproto google.golang.org/protobuf/reflect/protodesc google.golang.org/protobuf/types/descriptorpb \
+           google.golang.org/protobuf/types/dynamicpb github.com/parquet-go/parquet-go/variant github.com/nats-io/nats-server/v2/conf $(OURS)/internal/engine/gate $(OURS)/internal/chart $(OURS)/internal/config
 GCFLAGS := $(foreach path,$(COLD),'-gcflags=$(path)/...=-l')
 
 # Tools that are not part of the module: installed once, by version, into .bin.
