@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	modelsv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/models/v1"
 	trainingv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/training/v1"
 	"github.com/switchyard-ai/switchyard/internal/blob"
@@ -39,22 +40,9 @@ func (s *Service) LeaseWork(ctx context.Context, req *trainingv1.LeaseWorkReques
 	end := time.After(req.GetWait().AsDuration())
 	for {
 		posted := s.posted.wait()
-		if within != "" {
-			w, err := s.leaseWithin(ctx, within, steps, ops, req.GetWorker())
-			if err != nil || w != nil {
-				return &trainingv1.LeaseWorkResponse{Work: w}, err
-			}
-			ops = nil // the queue is not asked
-		}
-		rand.Shuffle(len(ops), func(i, k int) { ops[i], ops[k] = ops[k], ops[i] })
-		// What is nearest to its end comes first.
-		for _, step := range slices.Backward(steps) {
-			for _, op := range ops {
-				w, err := s.leaseOf(ctx, kindOf(op, step), req.GetWorker())
-				if err != nil || w != nil {
-					return &trainingv1.LeaseWorkResponse{Work: w}, err
-				}
-			}
+		w, err := s.leaseAny(ctx, within, steps, ops, req.GetWorker())
+		if err != nil || w != nil {
+			return &trainingv1.LeaseWorkResponse{Work: w}, err
 		}
 		select {
 		case <-posted:
@@ -67,6 +55,22 @@ func (s *Service) LeaseWork(ctx context.Context, req *trainingv1.LeaseWorkReques
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// leaseAny leases a step that waits: of one project, or of all when within is empty; nil when there is none. What is nearest to its end comes first.
+func (s *Service) leaseAny(ctx context.Context, within string, steps []trainingv1.RunStep, ops []commonv1.Operation, worker string) (*trainingv1.Work, error) {
+	if within != "" {
+		return s.leaseWithin(ctx, within, steps, ops, worker)
+	}
+	rand.Shuffle(len(ops), func(i, k int) { ops[i], ops[k] = ops[k], ops[i] })
+	for _, step := range slices.Backward(steps) {
+		for _, op := range ops {
+			if w, err := s.leaseOf(ctx, kindOf(op, step), worker); err != nil || w != nil {
+				return w, err
+			}
+		}
+	}
+	return nil, nil //nolint:nilnil // there is none, which is an answer
 }
 
 // leaseOf leases what the queue gives out of a kind; nil when there is nothing.

@@ -329,6 +329,27 @@ func TestAWorkersKeyOpensTheWorkOfItsOwnProjectOnly(t *testing.T) {
 	}
 }
 
+func TestAWorkerOfAProjectHearsOfWorkWhileItWaits(t *testing.T) {
+	t.Parallel()
+	s := start(t, executed(t, training.External))
+	s.add("tickets", lines(tickets(300, 1)))
+	for _, scope := range []string{"training:work", "platform:train"} {
+		h, got := s.hand(scope), make(chan *trainingv1.Work, 1)
+		go func() {
+			r, err := h.LeaseWork(t.Context(), &trainingv1.LeaseWorkRequest{Worker: "hand", Wait: durationpb.New(20 * time.Second)})
+			if err != nil {
+				t.Error(err)
+			}
+			got <- r.GetWork()
+		}()
+		time.Sleep(300 * time.Millisecond) // so that it has looked in vain
+		run := s.starts(onDataset("tickets", 1))
+		if w := <-got; w.GetRunId() != run {
+			t.Errorf("%s: one call that waited leased %v, want run %s", scope, w, run)
+		}
+	}
+}
+
 // TestWorkersOfProjectsCarryOutWholeRuns has two workers, each of one project, beside each other.
 func TestWorkersOfProjectsCarryOutWholeRuns(t *testing.T) {
 	t.Parallel()
