@@ -10,6 +10,7 @@
 //   - Numbers handed out by a counter column (UPDATE … RETURNING), never by AUTOINCREMENT. INSERT … ON CONFLICT (columns) DO NOTHING or DO
 //     UPDATE for upserts, never OR IGNORE or OR REPLACE; in DO UPDATE the old row is the table's name, the new one excluded.
 //   - Every column that is selected beside an aggregate is in GROUP BY; subqueries in FROM have a name; NULL is not sorted by.
+//   - WITHOUT ROWID after a table of small rows that is only read by its key: SQLite writes them once then; Postgres does not hear of it.
 //   - LIKE on lower-case texts only (one engine ignores case, the other does not); no max or min of two values, no comparison as a value: CASE WHEN instead.
 //
 // The suite in dbtest says what an engine must do. A service's own tests run against Postgres with SWITCHYARD_TEST_DB=postgres.

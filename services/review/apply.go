@@ -15,7 +15,6 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
-	"github.com/switchyard-ai/switchyard/internal/alike"
 	"github.com/switchyard-ai/switchyard/internal/db"
 )
 
@@ -125,7 +124,7 @@ func drawn(id string, share float64) bool {
 
 // addRecords stores what items judge, and what finds their likes.
 func (w *work) addRecords(items []*item, of map[*item]*commonv1.DecisionRecord) error {
-	rows, bands := make([]any, 0, 5*len(items)), make([]any, 0, 9*len(items))
+	rows := make([]any, 0, 5*len(items))
 	for _, it := range items {
 		r := of[it]
 		r.Probabilities = nil // all of them, for thousands of labels: the most probable ones stay
@@ -134,41 +133,10 @@ func (w *work) addRecords(items []*item, of map[*item]*commonv1.DecisionRecord) 
 			return fmt.Errorf("encode record %s: %w", it.id, err)
 		}
 		rows = append(rows, it.project, it.id, clean(r.GetSubjectId()), data, searchText(r.GetInput()))
-		if it.gold == "" {
-			bands = append(bands, bandRows(it, r.GetInput())...)
-		}
+		w.addKeys(it, r.GetInput())
 	}
 	_, err := w.Exec(`INSERT INTO review_records (project, id, subject, record, search) VALUES `+rowMarks(5, len(rows)), rows...)
-	if err != nil {
-		return err
-	}
-	return w.insertBands(bands)
-}
-
-// bandRows are the rows that find an item by its likes.
-func bandRows(it *item, in *commonv1.RecordedInput) (rows []any) {
-	for _, key := range alike.KeysOf(fullText(in)) {
-		rows = append(rows, it.project, key, it.id)
-	}
-	return rows
-}
-
-func (w *work) insertBands(rows []any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES `+rowMarks(3, len(rows)), rows...)
 	return err
-}
-
-// dropBands forgets what finds an item by its likes, when it needs no person any more.
-func (w *work) dropBands(it *item, in *commonv1.RecordedInput) error {
-	for _, key := range alike.KeysOf(fullText(in)) {
-		if _, err := w.Exec(`DELETE FROM review_bands WHERE project = ? AND band = ? AND id = ?`, it.project, key, it.id); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // fullText is what is compared: title and text.

@@ -28,7 +28,9 @@ type work struct {
 	queues   map[queueKey]*tally
 	lanes    map[int64]*laneTally
 	changed  map[queueKey]bool
-	old      int64 // retirements: what is not younger goes
+	old      int64            // retirements: what is not younger goes
+	keys     map[string][]key // by project; what finds items that were made
+	runs     bool             // there are more runs than before
 }
 
 // tally is by how much the counts of a queue change, by state; the last is that of escalated items.
@@ -57,6 +59,9 @@ func (s *Service) change(ctx context.Context, fn func(w *work) error) error {
 	})
 	if err == nil && len(w.changed) > 0 {
 		s.hub.publish(w.changed)
+	}
+	if err == nil && w.runs {
+		s.runs.Store(true)
 	}
 	return err
 }
@@ -180,8 +185,11 @@ func (w *work) count(it *item, by int64) {
 	w.lanes[lane].open += by
 }
 
-// flush writes the counts.
+// flush writes the counts, and by what items are found.
 func (w *work) flush() error {
+	if err := w.writeRuns(); err != nil {
+		return err
+	}
 	for key, t := range w.queues {
 		if *t == (tally{}) {
 			continue
