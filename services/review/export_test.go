@@ -17,6 +17,5 @@ func (s *Service) Retain(retention map[string]time.Duration) {
 
 // MergeSome does one transaction of a merge, of about so many keys, and says whether there may be more to do.
 func (s *Service) MergeSome(ctx context.Context, rows int) (bool, error) {
-	s.mergeRows = rows
-	return s.mergeSome(ctx)
+	return s.mergeSome(ctx, rows)
 }

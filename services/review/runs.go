@@ -78,7 +78,11 @@ func (w *work) writeRuns() error {
 	for project, keys := range w.keys {
 		slices.SortFunc(keys, key.compare)
 		keys = slices.Compact(keys)
-		run, err := w.newRun(project, 0, keys)
+		oldest, newest := keys[0].id, keys[0].id
+		for _, k := range keys {
+			oldest, newest = min(oldest, k.id), max(newest, k.id)
+		}
+		run, err := w.newRun(project, 0, len(keys), oldest, newest)
 		if err != nil {
 			return err
 		}
@@ -91,19 +95,18 @@ func (w *work) writeRuns() error {
 				return err
 			}
 		}
+		if err := w.help(project, len(keys)); err != nil {
+			return err
+		}
 	}
 	w.keys = nil
 	return nil
 }
 
-// newRun makes the row of a run that holds some keys.
-func (w *work) newRun(project string, level int, keys []key) (run int64, err error) {
-	oldest, newest := keys[0].id, keys[0].id
-	for _, k := range keys {
-		oldest, newest = min(oldest, k.id), max(newest, k.id)
-	}
+// newRun makes the row of a run that holds so many keys.
+func (w *work) newRun(project string, level, n int, oldest, newest string) (run int64, err error) {
 	_, err = w.Get(`INSERT INTO review_runs (run, project, level, n, oldest, newest, target) VALUES ((SELECT COALESCE(MAX(run), 0) + 1 FROM review_runs), ?, ?, ?, ?, ?, 0) RETURNING run`,
-		[]any{project, level, len(keys), oldest, newest}, &run)
+		[]any{project, level, n, oldest, newest}, &run)
 	w.runs = true
 	return run, err
 }

@@ -57,7 +57,7 @@ func TestSimilarItemsAreFoundInEveryRunAndWhileRunsAreMerged(t *testing.T) {
 			break
 		}
 	}
-	if rows := k.rowsOf(t); rows["runs"] >= 32 || rows["keys"] != keys {
+	if rows := k.rowsOf(t); rows["runs"] >= 32 || rows["keys"] != keys { // each is in one run again
 		t.Errorf("after merging there are %v, of %d keys", rows, keys)
 	}
 }

@@ -78,8 +78,7 @@ type Service struct {
 	config   Config
 	scan     int // how many rows one page of a list looks at
 
-	runs      atomic.Bool // there may be something to merge
-	mergeRows int         // how many keys one transaction of a merge moves
+	runs atomic.Bool // there may be something to merge
 
 	retiring   sync.Mutex
 	retireNext time.Time // when it is looked again for what is old
@@ -108,7 +107,7 @@ func New(d Deps) *Service {
 		d.Labels = NewLabelTable()
 	}
 	s := &Service{
-		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), meter: d.Meter, config: d.Config, scan: maxScan, mergeRows: mergeRows, stop: func() {},
+		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), meter: d.Meter, config: d.Config, scan: maxScan, stop: func() {},
 	}
 	s.runs.Store(true) // the process before may have been in the middle
 	return s

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
-	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
 )
 
 // BenchmarkWritten measures what one item costs that a job's decision makes, in calls of 200, once so many items wait: SWITCHYARD_REVIEW_ITEMS, 30,000 without. Bytes are those that the process
@@ -26,6 +25,7 @@ func BenchmarkWritten(b *testing.B) {
 		items = 1_000
 	}
 	k := start(b)
+	alone := k.apply(b, k.ticket("like nothing else: "+at(1)))[0]
 	r := rand.New(rand.NewPCG(1, 1))
 	begin, before, cpu := time.Now(), written(b), processorTime()
 	for done := 0; done < items; done += 200 {
@@ -49,14 +49,14 @@ func BenchmarkWritten(b *testing.B) {
 	b.ReportMetric(float64(bytes)/float64(n), "B-written/item")
 	b.ReportMetric(float64(used.Microseconds())/float64(n), "cpu-µs/item")
 	var took time.Duration
-	it := k.next(b, "anna")
 	for range 20 {
 		begin := time.Now()
-		if _, err := k.ListSimilarItems(lead(b), &reviewv1.ListSimilarItemsRequest{ItemId: it.GetItemId()}); err != nil {
-			b.Fatal(err)
+		if ids := k.similar(b, alone); len(ids) > 0 {
+			b.Fatalf("%v are like nothing else", ids)
 		}
 		took += time.Since(begin)
 	}
+	b.Logf("%v", k.rowsOf(b))
 	b.ReportMetric(float64(took.Microseconds())/20, "µs-similar")
 }
 
