@@ -21,30 +21,38 @@ import (
 // maxSearch bounds the part of an input that ListItems searches, in bytes.
 const maxSearch = 8 << 10
 
-// Apply makes items of the decisions that need a person, all in one transaction; the others are passed over. An item has the id of its decision and is made
-// once: a record that comes again, however late and whatever has become of its item, has no effect. The records are the service's afterwards.
+// Apply makes items of the decisions that need a person; the others are passed over. It takes few transactions: an item costs less in a large one, and one ends early when somebody waits for the
+// database. When it fails, items of some decisions may have been made. An item has the id of its decision and is made once: a record that comes again, however late and whatever has become of
+// its item, has no effect. The records are the service's afterwards.
 func (s *Service) Apply(ctx context.Context, records []*commonv1.DecisionRecord) error {
 	records = slices.DeleteFunc(records, func(r *commonv1.DecisionRecord) bool { return !needsPerson(r.GetDecision()) })
-	if len(records) == 0 {
-		return nil
-	}
-	err := s.change(ctx, func(w *work) error {
-		for some := range slices.Chunk(records, applyRows) {
-			if err := w.apply(some); err != nil {
-				return err
+	for len(records) > 0 {
+		done := 0
+		err := s.change(ctx, func(w *work) error {
+			for done < len(records) && (done < leastRows || !w.Awaited()) {
+				some := records[done:min(done+applyRows, len(records))]
+				if err := w.apply(some); err != nil {
+					return err
+				}
+				done += len(some)
+				runtime.Gosched() // nobody waits for it
 			}
-			runtime.Gosched() // nobody waits for it
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("apply %d decisions: %w", len(records), err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("apply %d decisions: %w", len(records), err)
+		records = records[done:]
 	}
 	return nil
 }
 
-// applyRows is how many rows one statement inserts: with Postgres the way there and back costs more than the rows.
-const applyRows = 50
+const (
+	// applyRows is how many rows one statement inserts: with Postgres the way there and back costs more than the rows.
+	applyRows = 50
+	// leastRows is how many items a transaction makes however many wait for it: some milliseconds.
+	leastRows = 100
+)
 
 func needsPerson(d *commonv1.Decision) bool {
 	if d.GetReason() == commonv1.DecisionReason_DECISION_REASON_SHADOW || d.GetDecisionId() == "" {

@@ -12,7 +12,7 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 )
 
-// BenchmarkWritten measures what one item costs that a job's decision makes, in calls of 200, once so many items wait: SWITCHYARD_REVIEW_ITEMS, 30,000 without. Bytes are those that the process
+// BenchmarkWritten measures what one item costs that a job's decision makes, in calls of 200 and of 1,000, once so many items wait: SWITCHYARD_REVIEW_ITEMS, 30,000 without. Bytes are those that the process
 // hands to the system for files, whatever the disk makes of them; Linux counts them.
 //
 //	SWITCHYARD_REVIEW_ITEMS=300000 go test -run '^$' -bench Written -benchtime 50x -timeout 60m ./services/review
@@ -33,21 +33,25 @@ func BenchmarkWritten(b *testing.B) {
 	}
 	b.Logf("%d items in %v, %d bytes and %v of processor time each", items, time.Since(begin).Round(time.Second), (written(b)-before)/int64(items), (processorTime()-cpu)/time.Duration(items))
 	k.pass(b, 0)
-	var used time.Duration
-	var bytes int64
-	n := 0
-	for b.Loop() {
-		b.StopTimer()
-		records := k.job(r, 200)
-		before, from := processorTime(), written(b)
-		b.StartTimer()
-		k.apply(b, records...)
-		used += processorTime() - before
-		bytes += written(b) - from
-		n += len(records)
+	for _, call := range []int{200, 1000} {
+		b.Run(fmt.Sprint("calls of ", call), func(b *testing.B) {
+			var used time.Duration
+			var bytes int64
+			n := 0
+			for b.Loop() {
+				b.StopTimer()
+				records := k.job(r, call)
+				before, from := processorTime(), written(b)
+				b.StartTimer()
+				k.apply(b, records...)
+				used += processorTime() - before
+				bytes += written(b) - from
+				n += len(records)
+			}
+			b.ReportMetric(float64(bytes)/float64(n), "B-written/item")
+			b.ReportMetric(float64(used.Microseconds())/float64(n), "cpu-µs/item")
+		})
 	}
-	b.ReportMetric(float64(bytes)/float64(n), "B-written/item")
-	b.ReportMetric(float64(used.Microseconds())/float64(n), "cpu-µs/item")
 	var took time.Duration
 	for range 20 {
 		begin := time.Now()
@@ -56,8 +60,7 @@ func BenchmarkWritten(b *testing.B) {
 		}
 		took += time.Since(begin)
 	}
-	b.Logf("%v", k.rowsOf(b))
-	b.ReportMetric(float64(took.Microseconds())/20, "µs-similar")
+	b.Logf("what is similar is found in %v; rows are %v", took/20, k.rowsOf(b))
 }
 
 // job makes the records of decisions that a job of short questions leaves to people: each of other words, the best labels of many.
