@@ -58,6 +58,8 @@ type job struct {
 	files    int64         // how often the files were written anew
 	progress               // as it is now
 	kept     progress      // as it is on disk, where results come before what counts them
+	begun    time.Time     // the next frames may have been decided before, not before this time; zero when they were not
+	keptAt   time.Time     // when kept was
 	known    tally         // of earlier jobs of the deployment
 	changed  chan struct{} // closed at the next change
 }
