@@ -180,12 +180,11 @@ func (w *work) clearRun(run int64, rows int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var target int64
-	if _, err := w.Get(`DELETE FROM review_runs WHERE run = ? RETURNING target`, []any{run}, &target); err != nil {
+	if _, err := w.Exec(`UPDATE review_runs SET n = 0 WHERE run = ?`, run); err != nil {
 		return 0, err
 	}
-	w.runs = true // the merge may make another one possible
-	return n, w.shrink(target, 0)
+	w.runs = true // another merge may be possible now
+	return n, w.shrink(run, 0)
 }
 
 // help merges some runs of the projects that a transaction has written to, where they are too many.

@@ -148,16 +148,22 @@ func (w *work) dropKeys(it *item, in *commonv1.RecordedInput) error {
 	return nil
 }
 
-// shrink notes that a run has so many keys less, and drops it with the last one. One that others are merged into stays.
+// shrink notes that a run has so many keys less, and drops it with the last one; then that too which it was merged into, where that is empty. One that others are merged into stays.
 func (w *work) shrink(run, by int64) error {
-	if _, err := w.Exec(`UPDATE review_runs SET n = n - ? WHERE run = ?`, by, run); err != nil {
+	if by != 0 {
+		if _, err := w.Exec(`UPDATE review_runs SET n = n - ? WHERE run = ?`, by, run); err != nil {
+			return err
+		}
+	}
+	var target int64
+	gone, err := w.Get(`DELETE FROM review_runs WHERE run = ? AND n = 0 AND NOT EXISTS (SELECT 1 FROM review_runs s WHERE s.target = ?) RETURNING target`, []any{run, run}, &target)
+	if err != nil || !gone || target == 0 {
 		return err
 	}
-	_, err := w.Exec(`DELETE FROM review_runs WHERE run = ? AND n = 0 AND NOT EXISTS (SELECT 1 FROM review_runs s WHERE s.target = ?)`, run, run)
-	return err
+	return w.shrink(target, 0)
 }
 
-// withKey calls collect with the ids of a project's items that have a key, of at most so many.
+// withKey calls collect with the ids of a project's items that have a key, at most so many.
 func withKey(tx *db.Tx, project string, band int64, size int, collect func(scan func(...any) error) error) error {
 	return tx.Each(`SELECT k.id FROM review_runs r JOIN review_keys k ON k.run = r.run WHERE r.project = ? AND k.band = ? LIMIT ?`, []any{project, band, size}, collect)
 }
