@@ -67,6 +67,9 @@ func TestTheLoopWithoutAServer(t *testing.T) {
 	data.Path(t, "it_tickets/train.jsonl.gz")
 	o := sim.DefaultLoop()
 	o.Data, o.Say, o.People = data.Dir(), t.Logf, sim.Reviewers(wrong)
+	if seed, err := strconv.ParseUint(os.Getenv("SWITCHYARD_FIGURE_SEED"), 10, 64); err == nil {
+		o.Seed = seed
+	}
 	for _, certified := range []bool{true, false} {
 		a, err := sim.Learn(t.Context(), o, certified)
 		if err != nil {

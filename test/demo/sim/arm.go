@@ -158,7 +158,7 @@ func (l *learner) day(tickets []Ticket) error {
 			return err
 		}
 		day.count(automated, label == t.Label)
-		row := dataset.Row{Line: len(l.rows) + 1, Text: t.Text, Labels: []string{l.answer(t.Label)}}
+		row := dataset.Row{Line: len(l.rows) + 1, Text: t.Text, Labels: []string{l.answer(t.Label)}, Reviewed: true}
 		switch {
 		case !l.certified && automated:
 			continue
@@ -195,7 +195,16 @@ func (l *learner) train(ctx context.Context) error {
 		set.Rows[i].Sampling = l.rows[set.Rows[i].Line-1].Sampling
 	}
 	dataset.Group(set.Rows, 0.9)
-	result, err := fit.Run(ctx, set, nil, fit.Options{Operation: "routing", Alpha: l.o.MaxError, HoldOut: l.o.HoldOut, Seed: l.o.Seed}, nil)
+	var test *dataset.Set
+	o := fit.Options{Operation: "routing", Alpha: l.o.MaxError, HoldOut: l.o.HoldOut, Seed: l.o.Seed}
+	if l.certified { // as a run on the server has it
+		var err error
+		if set, test, err = halves(set, l.o.TestShare); err != nil {
+			return err
+		}
+		o.Reviewers.Assumed = risk.AssumedReviewerError
+	}
+	result, err := fit.Run(ctx, set, test, o, nil)
 	if err != nil {
 		return err
 	}
@@ -212,4 +221,23 @@ func (l *learner) train(ctx context.Context) error {
 	}
 	l.live, err = newDecider(result.Artifact, c.Threshold)
 	return err
+}
+
+// halves divides the rows of a set by chance.
+func halves(set *dataset.Set, share float64) (train, test *dataset.Set, err error) {
+	sides, err := dataset.Divide(set.Rows, dataset.Split{Method: dataset.SplitRandom, TestShare: share, Seed: 1})
+	if err != nil {
+		return nil, nil, err
+	}
+	a, b := *set, *set
+	a.Rows, b.Rows = nil, nil
+	for i, side := range sides {
+		switch side { //nolint:exhaustive // the others are on neither side
+		case dataset.Train:
+			a.Rows = append(a.Rows, set.Rows[i])
+		case dataset.Test:
+			b.Rows = append(b.Rows, set.Rows[i])
+		}
+	}
+	return &a, &b, nil
 }
