@@ -98,7 +98,7 @@ func (r *resume) find(ctx context.Context, ids []string) (map[string]*commonv1.D
 	if r.app.config.runs("decisions") {
 		inLake = ledger.Lake{Open: r.app.lake.Load}
 	}
-	known, err := ledger.FindTogether(ctx, keys, &ledger.Journal{Journal: r.app.journal}, ledger.Stream{Bus: r.app.bus}, inLake)
+	known, err := ledger.FindTogether(ctx, keys, telemetry.BegunAfter(ctx), &ledger.Journal{Journal: r.app.journal}, ledger.Stream{Bus: r.app.bus}, inLake)
 	if err != nil && ctx.Err() == nil {
 		err = fault.Unavailable("record of decisions").Cause(err)
 	}

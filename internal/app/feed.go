@@ -16,8 +16,10 @@ import (
 const (
 	// reviewConsumer is the review queue's name in the stream and its place in the inbox.
 	reviewConsumer = "review"
-	// reviewRows is how many items one transaction inserts at most: a reviewer who asks for the next one waits no longer than it takes.
-	reviewRows = 200
+	// reviewRows is how many items the queue gets at once. It ends its transaction when a reviewer waits; callers who use the processors get their turn between two of reviewBusyRows, and so do
+	// other processes that share the database.
+	reviewRows     = 1000
+	reviewBusyRows = 200
 	// reviewWait is how long an item waits at most for callers who use the processors.
 	reviewWait = time.Second
 	// What waits at most.
@@ -71,7 +73,7 @@ type waiting struct {
 // run follows the stream of this process, and shares that of a cluster with the other processes that have a queue.
 func (f *reviewFeed) run(ctx context.Context) error {
 	if !f.bus.Embedded() {
-		return f.bus.Consume(ctx, bus.Consumer{Name: reviewConsumer, Filters: reviewFilters, Batch: reviewRows}, f.consume)
+		return f.bus.Consume(ctx, bus.Consumer{Name: reviewConsumer, Filters: reviewFilters, Batch: reviewBusyRows}, f.consume)
 	}
 	from, err := f.begin(ctx)
 	if err != nil || ctx.Err() != nil {
@@ -150,7 +152,11 @@ func (f *reviewFeed) follow(ctx context.Context, batch []bus.Delivery) error {
 func (f *reviewFeed) applyAll(ctx context.Context) bool {
 	for pause := 10 * time.Millisecond; len(f.pending) > 0; {
 		f.pace.GiveWay()
-		some := f.pending[:min(reviewRows, len(f.pending))]
+		rows := reviewRows
+		if f.pace.Busy() {
+			rows = reviewBusyRows
+		}
+		some := f.pending[:min(rows, len(f.pending))]
 		err := f.review.Apply(ctx, f.records(ctx, some))
 		if ctx.Err() != nil {
 			return false

@@ -10,6 +10,7 @@
 //   - Numbers handed out by a counter column (UPDATE … RETURNING), never by AUTOINCREMENT. INSERT … ON CONFLICT (columns) DO NOTHING or DO
 //     UPDATE for upserts, never OR IGNORE or OR REPLACE; in DO UPDATE the old row is the table's name, the new one excluded.
 //   - Every column that is selected beside an aggregate is in GROUP BY; subqueries in FROM have a name; NULL is not sorted by.
+//   - WITHOUT ROWID after a table of small rows that is only read by its key: SQLite writes them once then; Postgres does not hear of it.
 //   - LIKE on lower-case texts only (one engine ignores case, the other does not); no max or min of two values, no comparison as a value: CASE WHEN instead.
 //
 // The suite in dbtest says what an engine must do. A service's own tests run against Postgres with SWITCHYARD_TEST_DB=postgres.
@@ -23,6 +24,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +36,8 @@ type DB struct {
 	log     *slog.Logger
 	// ceiling bounds a transaction whose caller has no deadline, for the case that a network swallows the answer; 0 for none.
 	ceiling time.Duration
+
+	writers atomic.Int64 // transactions that write or wait for it
 
 	pollInterval time.Duration
 	follower     follower
@@ -88,7 +92,10 @@ func (d *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (d *DB) tx(ctx context.Context, patient bool, fn func(*Tx) error) error {
+	d.writers.Add(1)
+	defer d.writers.Add(-1)
 	return d.run(ctx, d.write, d.dialect.write(), patient, func(tx *Tx) error {
+		tx.writers = &d.writers
 		if err := d.dialect.begun(tx, patient); err != nil {
 			return d.dialect.classify(err)
 		}
@@ -174,9 +181,14 @@ type Tx struct {
 	broken  error  // the failure of a statement
 	changed map[int64]int64
 	topics  []string // told after the commit
+	writers *atomic.Int64
 
 	statements map[string]*sql.Stmt // what was executed; nil for what was executed once
 }
+
+// Awaited says whether another transaction of this process waits until this one ends. Whoever writes much that nobody waits for can commit what is done and go on in the next transaction. Of
+// other processes that share the database nothing is known.
+func (t *Tx) Awaited() bool { return t.writers != nil && t.writers.Load() > 1 }
 
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {

@@ -75,7 +75,7 @@ func numbered(query string) string {
 }
 
 // postgresTypes turns the portable types that Postgres has under another name into its own. Texts are compared by bytes, as SQLite does,
-// whatever the database was created with: the order of a list must not depend on an operating system's language files.
+// whatever the database was created with: the order of a list must not depend on an operating system's language files. That a table's rows are to stand in the index of its key is left out.
 func postgresTypes(step string) string {
 	var out strings.Builder
 	previous := ""
@@ -84,6 +84,7 @@ func postgresTypes(step string) string {
 			out.WriteString(text)
 			return
 		}
+		text = strings.ReplaceAll(text, " WITHOUT ROWID", "")
 		for text != "" {
 			n := strings.IndexFunc(text, isWord)
 			if n < 0 {

@@ -49,7 +49,7 @@ func requestValues(log *slog.Logger, tracer trace.Tracer) Middleware {
 			if c.InProcess {
 				inherit(ctx, &c.request)
 				if c.request.Seed = telemetry.GivenSeed(ctx); c.request.Seed != "" {
-					c.request.Begun = telemetry.GivenBegun(ctx)
+					c.request.BegunAfter, c.request.Begun = telemetry.GivenBegun(ctx)
 					ctx = telemetry.WithSeed(ctx, "") // it is this call's, not that of calls which the handler makes
 				}
 			}

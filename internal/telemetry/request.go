@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -21,6 +22,8 @@ type Request struct {
 	Seed string
 	// Begun says that a call with this seed was begun before and not answered: what it did may be there.
 	Begun bool
+	// BegunAfter is before anything that a begun call did; zero when that follows from the seed's time.
+	BegunAfter time.Time
 	// Logger is what Logger builds on; nil for slog.Default.
 	Logger *slog.Logger
 }
@@ -84,11 +87,24 @@ func GivenSeed(ctx context.Context) string {
 
 type begunKey struct{}
 
-// WithBegun returns a context whose next call inside the process counts as begun before, under the seed that it has.
-func WithBegun(ctx context.Context) context.Context { return context.WithValue(ctx, begunKey{}, true) }
+// WithBegun returns a context whose next call inside the process counts as begun before, under the seed that it has and not before that time.
+func WithBegun(ctx context.Context, after time.Time) context.Context {
+	return context.WithValue(ctx, begunKey{}, after)
+}
 
-// GivenBegun says whether WithBegun was called.
-func GivenBegun(ctx context.Context) bool { return ctx.Value(begunKey{}) != nil }
+// GivenBegun returns the time of WithBegun, and whether it was called.
+func GivenBegun(ctx context.Context) (after time.Time, ok bool) {
+	after, ok = ctx.Value(begunKey{}).(time.Time)
+	return after, ok
+}
+
+// BegunAfter returns a time before anything that a call did which was begun before; zero when that is the time of its seed.
+func BegunAfter(ctx context.Context) time.Time {
+	if r := RequestFrom(ctx); r != nil {
+		return r.BegunAfter
+	}
+	return time.Time{}
+}
 
 // Traceparent returns the W3C traceparent of the current span, else the one that the caller sent, else "".
 func Traceparent(ctx context.Context) string {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type job struct {
 	caller     string
 	items      int64
 	created    int64
+	ordered    bool // ids of decisions sort as the items do
 
 	mu       sync.Mutex
 	state    jobsv1.JobState
@@ -58,6 +60,8 @@ type job struct {
 	files    int64         // how often the files were written anew
 	progress               // as it is now
 	kept     progress      // as it is on disk, where results come before what counts them
+	begun    time.Time     // the next frames may have been decided before, not before this time; zero when they were not
+	keptAt   time.Time     // when kept was
 	known    tally         // of earlier jobs of the deployment
 	changed  chan struct{} // closed at the next change
 }
@@ -129,10 +133,24 @@ func over(s jobsv1.JobState) bool {
 
 // seed returns what the ids of a frame's decisions follow from: a UUIDv7 with the time of the job, always the same for the same frame. Kind tells the calls of
 // one frame apart.
+//
+// Ids sort by time, and tables that have them in an index count on it: with one time for a million decisions each lies somewhere among all the others, in a page of its own. So the time of a frame is
+// later by the least that an id can tell, some 250 ns, for each KiB of its place in the file. Jobs of earlier releases keep their ids.
 func (j *job) seed(frame int64, kind string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s", j.uuid, frame, kind))
 	h := hex.EncodeToString(sum[:8])
-	return j.uuid[:19] + h[:4] + "-" + h[4:16]
+	return j.timeOf(frame) + h[:4] + "-" + h[4:16]
+}
+
+// timeOf returns the first 19 characters of a frame's ids: milliseconds, version, and a fraction of 12 bits.
+func (j *job) timeOf(frame int64) string {
+	head := j.uuid[:19]
+	stamp, err := strconv.ParseInt(head[:8]+head[9:13]+head[15:18], 16, 64)
+	if err != nil || !j.ordered {
+		return head
+	}
+	h := fmt.Sprintf("%015x", stamp+frame>>10)
+	return h[:8] + "-" + h[8:12] + "-7" + h[12:] + "-"
 }
 
 func encodeProblem(p *commonv1.ItemError) ([]byte, error) {

@@ -42,18 +42,20 @@ var jobSteps = []string{
 		PRIMARY KEY (project, operation, deployment)
 	)`,
 	`ALTER TABLE jobs ADD COLUMN files BIGINT NOT NULL DEFAULT 0`,
+	`ALTER TABLE jobs ADD COLUMN ordered BIGINT NOT NULL DEFAULT 0`,
 }
 
 const jobColumns = `project, id, uuid, digest, operation, deployment, caller, items, state, problem, decided, automated, review, failed, cost, micros,
-	input_at, result_at, created, ended, files`
+	input_at, result_at, created, ended, files, ordered`
 
 func scanJob(scan func(...any) error) (*job, error) {
 	j := &job{}
 	var problem []byte
+	var ordered int
 	err := scan(&j.project, &j.id, &j.uuid, &j.digest, &j.operation, &j.deployment, &j.caller, &j.items, &j.state, &problem, &j.tally.decided,
-		&j.tally.automated, &j.tally.review, &j.tally.failed, &j.tally.cost, &j.tally.micros, &j.inputAt, &j.resultAt, &j.created, &j.ended, &j.files)
+		&j.tally.automated, &j.tally.review, &j.tally.failed, &j.tally.cost, &j.tally.micros, &j.inputAt, &j.resultAt, &j.created, &j.ended, &j.files, &ordered)
 	if err == nil {
-		j.kept = j.progress
+		j.kept, j.ordered = j.progress, ordered != 0
 		j.problem, err = decodeProblem(problem)
 	}
 	return j, err
@@ -79,8 +81,8 @@ func readJob(tx *db.Tx, key jobKey) (*job, error) {
 }
 
 func insertJob(tx *db.Tx, j *job) error {
-	_, err := tx.Exec(`INSERT INTO jobs (`+jobColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, ?, 0, 0)`,
-		j.project, j.id, j.uuid, j.digest, j.operation, j.deployment, j.caller, j.items, j.state, []byte{}, j.created)
+	_, err := tx.Exec(`INSERT INTO jobs (`+jobColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, ?, 0, 0, ?)`,
+		j.project, j.id, j.uuid, j.digest, j.operation, j.deployment, j.caller, j.items, j.state, []byte{}, j.created, j.ordered)
 	return err
 }
 

@@ -98,7 +98,10 @@ func (s *Jobs) stepBack(j *job, err error, pause time.Duration) {
 		return
 	}
 	s.log.Warn("results of a job cannot be written; it goes on by itself", "job", j.id, "project", j.project, "error", err, "next_attempt_in", pause)
-	j.change(func() { j.progress = j.kept })
+	j.change(func() {
+		j.progress = j.kept
+		j.mayHaveBegun(j.keptAt)
+	})
 	select {
 	case <-time.After(pause):
 	case <-s.ctx.Done():
@@ -167,10 +170,14 @@ func (s *Jobs) rest(j *job, took time.Duration) {
 func (s *Jobs) decide(ctx context.Context, j *job, f itemFrame) ([]*jobsv1.JobResult, error) {
 	for pause := leastPause; ; pause = min(2*pause, longestPause) {
 		j.mu.Lock()
-		first := j.tally.decided
+		first, begun := j.tally.decided, j.begun
 		j.mu.Unlock()
-		results, err := s.deciders.decide(ctx, j, f.start, first, f.lines)
+		now := time.Now().Truncate(time.Microsecond) // as decisions have it
+		results, err := s.deciders.decide(again(ctx, begun), j, f.start, first, f.lines)
 		if err == nil {
+			if !begun.IsZero() && areNew(results, now) {
+				j.change(func() { j.begun = time.Time{} })
+			}
 			return results, nil
 		}
 		if s.ctx.Err() != nil {
@@ -178,6 +185,9 @@ func (s *Jobs) decide(ctx context.Context, j *job, f itemFrame) ([]*jobsv1.JobRe
 		}
 		if !passes(err) {
 			return nil, err
+		}
+		if !refused(err) {
+			j.change(func() { j.mayHaveBegun(now) })
 		}
 		s.log.Debug("job waits", "job", j.id, "error", err)
 		select {
@@ -289,7 +299,7 @@ func (w *resultWriter) save() error {
 func (w *resultWriter) keep() {
 	w.job.mu.Lock()
 	defer w.job.mu.Unlock()
-	w.job.kept = w.job.progress
+	w.job.kept, w.job.keptAt = w.job.progress, time.Now()
 }
 
 // finish ends a slice, and the job when all items have results.
@@ -340,13 +350,17 @@ func (s *Jobs) recover(j *job) error {
 	out, err := readFrames(s.resultsPath(j), j.resultAt)
 	if errors.Is(err, os.ErrNotExist) {
 		if j.resultAt == 0 {
-			return nil // nothing is decided yet
+			j.mayHaveBegun(db.Time(j.created))
+			return nil // nothing is decided yet, or it was lost
 		}
 	}
 	if err != nil {
 		return err
 	}
 	defer out.close()
+	if err := j.maySince(out.file); err != nil {
+		return err
+	}
 	in, err := readFrames(s.itemsPath(j), j.inputAt)
 	if err != nil {
 		return err

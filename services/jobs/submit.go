@@ -97,7 +97,7 @@ func (s *Jobs) begin(stream grpc.ClientStreamingServer[jobsv1.SubmitBatchRequest
 	}
 	j := &job{
 		jobKey: jobKey{of, spec.GetJobId()}, uuid: id.String(), operation: spec.GetOperation(), deployment: spec.GetDeployment(), caller: c.KeyID,
-		created: db.Micros(s.now()), state: jobsv1.JobState_JOB_STATE_RUNNING,
+		created: db.Micros(s.now()), state: jobsv1.JobState_JOB_STATE_RUNNING, ordered: true,
 	}
 	if j.id == "" {
 		j.id = j.uuid

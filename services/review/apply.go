@@ -15,37 +15,44 @@ import (
 
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	reviewv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/review/v1"
-	"github.com/switchyard-ai/switchyard/internal/alike"
 	"github.com/switchyard-ai/switchyard/internal/db"
 )
 
 // maxSearch bounds the part of an input that ListItems searches, in bytes.
 const maxSearch = 8 << 10
 
-// Apply makes items of the decisions that need a person, all in one transaction; the others are passed over. An item has the id of its decision and is made
-// once: a record that comes again, however late and whatever has become of its item, has no effect. The records are the service's afterwards.
+// Apply makes items of the decisions that need a person; the others are passed over. It takes few transactions: an item costs less in a large one, and one ends early when somebody waits for the
+// database. When it fails, items of some decisions may have been made. An item has the id of its decision and is made once: a record that comes again, however late and whatever has become of
+// its item, has no effect. The records are the service's afterwards.
 func (s *Service) Apply(ctx context.Context, records []*commonv1.DecisionRecord) error {
 	records = slices.DeleteFunc(records, func(r *commonv1.DecisionRecord) bool { return !needsPerson(r.GetDecision()) })
-	if len(records) == 0 {
-		return nil
-	}
-	err := s.change(ctx, func(w *work) error {
-		for some := range slices.Chunk(records, applyRows) {
-			if err := w.apply(some); err != nil {
-				return err
+	for len(records) > 0 {
+		done := 0
+		err := s.change(ctx, func(w *work) error {
+			for done < len(records) && (done < leastRows || !w.Awaited()) {
+				some := records[done:min(done+applyRows, len(records))]
+				if err := w.apply(some); err != nil {
+					return err
+				}
+				done += len(some)
+				runtime.Gosched() // nobody waits for it
 			}
-			runtime.Gosched() // nobody waits for it
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("apply %d decisions: %w", len(records), err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("apply %d decisions: %w", len(records), err)
+		records = records[done:]
 	}
 	return nil
 }
 
-// applyRows is how many rows one statement inserts: with Postgres the way there and back costs more than the rows.
-const applyRows = 50
+const (
+	// applyRows is how many rows one statement inserts: with Postgres the way there and back costs more than the rows.
+	applyRows = 50
+	// leastRows is how many items a transaction makes however many wait for it: some milliseconds.
+	leastRows = 100
+)
 
 func needsPerson(d *commonv1.Decision) bool {
 	if d.GetReason() == commonv1.DecisionReason_DECISION_REASON_SHADOW || d.GetDecisionId() == "" {
@@ -125,7 +132,7 @@ func drawn(id string, share float64) bool {
 
 // addRecords stores what items judge, and what finds their likes.
 func (w *work) addRecords(items []*item, of map[*item]*commonv1.DecisionRecord) error {
-	rows, bands := make([]any, 0, 5*len(items)), make([]any, 0, 9*len(items))
+	rows := make([]any, 0, 5*len(items))
 	for _, it := range items {
 		r := of[it]
 		r.Probabilities = nil // all of them, for thousands of labels: the most probable ones stay
@@ -134,41 +141,10 @@ func (w *work) addRecords(items []*item, of map[*item]*commonv1.DecisionRecord) 
 			return fmt.Errorf("encode record %s: %w", it.id, err)
 		}
 		rows = append(rows, it.project, it.id, clean(r.GetSubjectId()), data, searchText(r.GetInput()))
-		if it.gold == "" {
-			bands = append(bands, bandRows(it, r.GetInput())...)
-		}
+		w.addKeys(it, r.GetInput())
 	}
 	_, err := w.Exec(`INSERT INTO review_records (project, id, subject, record, search) VALUES `+rowMarks(5, len(rows)), rows...)
-	if err != nil {
-		return err
-	}
-	return w.insertBands(bands)
-}
-
-// bandRows are the rows that find an item by its likes.
-func bandRows(it *item, in *commonv1.RecordedInput) (rows []any) {
-	for _, key := range alike.KeysOf(fullText(in)) {
-		rows = append(rows, it.project, key, it.id)
-	}
-	return rows
-}
-
-func (w *work) insertBands(rows []any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	_, err := w.Exec(`INSERT INTO review_bands (project, band, id) VALUES `+rowMarks(3, len(rows)), rows...)
 	return err
-}
-
-// dropBands forgets what finds an item by its likes, when it needs no person any more.
-func (w *work) dropBands(it *item, in *commonv1.RecordedInput) error {
-	for _, key := range alike.KeysOf(fullText(in)) {
-		if _, err := w.Exec(`DELETE FROM review_bands WHERE project = ? AND band = ? AND id = ?`, it.project, key, it.id); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // fullText is what is compared: title and text.

@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -18,7 +19,8 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/db"
 )
 
-// BenchmarkNextItem measures LeaseItems over gRPC, commit included, in front of a long queue: SWITCHYARD_REVIEW_ITEMS waiting items, 100,000 without.
+// BenchmarkNextItem measures LeaseItems over gRPC, commit included, in front of a long queue: SWITCHYARD_REVIEW_ITEMS waiting items, 100,000 without. With SWITCHYARD_REVIEW_STREAM so many
+// more come in each second meanwhile, a second's at once.
 //
 //	SWITCHYARD_REVIEW_ITEMS=1000000 go test -run '^$' -bench NextItem -benchtime 2000x -timeout 60m ./services/review
 func BenchmarkNextItem(b *testing.B) {
@@ -34,6 +36,9 @@ func BenchmarkNextItem(b *testing.B) {
 	fillQueue(b, k, real)
 	multiply(b, k, items/real)
 	var took []time.Duration
+	if n, err := strconv.Atoi(os.Getenv("SWITCHYARD_REVIEW_STREAM")); err == nil {
+		defer k.stream(b, n)()
+	}
 	for i := 0; b.Loop(); i++ {
 		begin := time.Now()
 		r, err := k.LeaseItems(reviewer(b, fmt.Sprint("person", i%8)), &reviewv1.LeaseItemsRequest{Lease: durationpb.New(time.Hour)})
@@ -51,6 +56,35 @@ func BenchmarkNextItem(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
 	b.ReportMetric(float64(items), "items")
+}
+
+// stream lets items come in until the function is called that it returns, each second so many.
+func (k *desk) stream(tb testing.TB, items int) (end func()) {
+	tb.Helper()
+	ended, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		r := rand.New(rand.NewPCG(2, 2))
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			if err := k.service.Apply(context.Background(), k.job(r, items)); err != nil {
+				done <- err
+				return
+			}
+			select {
+			case <-ended:
+				done <- nil
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() {
+		close(ended)
+		if err := <-done; err != nil {
+			tb.Error(err)
+		}
+	}
 }
 
 // multiply makes every waiting item into so many, each a little less urgent than the one before, and far faster than by applying them.

@@ -138,7 +138,7 @@ func (w *work) erase(project, id string, sum *Erased) error {
 		if err := w.save(before, it); err != nil {
 			return err
 		}
-		if err := w.forgetBands(it); err != nil {
+		if err := w.forgetKeys(it); err != nil {
 			return err
 		}
 		if it.gold == "" {
@@ -165,7 +165,7 @@ func (w *work) eraseRecord(it *item) error {
 	if err != nil {
 		return err
 	}
-	if err := w.dropBands(it, r.GetInput()); err != nil {
+	if err := w.dropKeys(it, r.GetInput()); err != nil {
 		return err
 	}
 	r.Input, r.InputRetention, r.SubjectId, r.ContentId, r.IdempotencyKey = nil, commonv1.InputRetention_INPUT_RETENTION_ABSENT, "", "", ""

@@ -22,6 +22,10 @@ const (
 	leastHarm        = 1.0 / 1024
 )
 
+// rankSteps is how many steps a rank has for each doubling of an item's weight: items whose weights differ by less than 2.2 % may stand in one step, and go by id, which is by age. Without steps a new
+// item lies anywhere in the index of all that wait, in a page of its own; with them it is the last of its step, and a transaction's items share the last pages of a few dozen.
+const rankSteps = 32
+
 // epoch is the zero of stored ranks: small numbers keep their precision.
 var epoch = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -30,7 +34,7 @@ func rank(s *reviewv1.QueueSettings, harm, uncertainty float64, priority int, si
 	r := s.GetHarmWeight()*math.Log2(max(harm, leastHarm)) +
 		s.GetUncertaintyWeight()*math.Log2(min(1, max(uncertainty, leastUncertainty))) +
 		s.GetPriorityWeight()*float64(priority)
-	return r - doublings(s, since)
+	return math.Round((r-doublings(s, since))*rankSteps) / rankSteps
 }
 
 // doublings is the time since the epoch in units of the queue's doubling. Added to a stored rank it gives the rank at that time, which can

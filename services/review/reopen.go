@@ -84,7 +84,8 @@ func (w *work) reopen(it *item, r *commonv1.DecisionRecord) error {
 	if err := w.save(before, it); err != nil {
 		return err
 	}
-	return w.insertBands(bandRows(it, r.GetInput()))
+	w.addKeys(it, r.GetInput())
+	return nil
 }
 
 // appeal makes an item of a decision that is none, or none any more: one that nobody has looked at yet, whose verdict is compared with the decision, or one that was retired.
@@ -136,7 +137,7 @@ func (s *Service) WithdrawItem(ctx context.Context, req *reviewv1.WithdrawItemRe
 		if err := w.save(before, it); err != nil {
 			return err
 		}
-		if err := w.forgetBands(it); err != nil {
+		if err := w.forgetKeys(it); err != nil {
 			return err
 		}
 		return w.tell(it, reviewv1.HistoryKind_HISTORY_KIND_WITHDRAWN, p.name, req.GetReason())

@@ -37,7 +37,7 @@ func (k *desk) rowsOf(tb testing.TB) map[string]int {
 	tb.Helper()
 	out := map[string]int{}
 	err := k.db.View(tb.Context(), func(tx *db.Tx) error {
-		for _, table := range []string{"items", "records", "verdicts", "history", "feedback", "gold", "gold_served", "bands"} {
+		for _, table := range []string{"items", "records", "verdicts", "history", "feedback", "gold", "gold_served", "keys", "runs"} {
 			var n int
 			if _, err := tx.Get(`SELECT count(*) FROM review_`+table, nil, &n); err != nil {
 				return err
@@ -111,7 +111,7 @@ func TestClosedItemsAreRetiredAfterTheirTime(t *testing.T) {
 	if it := k.get(t, tickets[0]).GetItem(); !it.GetCloseTime().AsTime().Equal(closedAt.AsTime()) || it.GetDecideTime() == nil || it.GetCreateTime() == nil {
 		t.Errorf("the times of a retired item are %v", it)
 	}
-	if got := k.rowsOf(t); got["items"] != 1 || got["records"] != 1 || got["verdicts"] != 0 || got["feedback"] != 0 {
+	if got := k.rowsOf(t); got["items"] != 1 || got["records"] != 1 || got["verdicts"] != 0 || got["feedback"] != 0 || got["keys"] != 3 || got["runs"] != 1 {
 		t.Errorf("left are %v, want what belongs to the item that waits", got)
 	}
 	if next := k.next(t, "ben"); next.GetItemId() != records[3] {

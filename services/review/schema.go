@@ -206,4 +206,36 @@ var steps = []string{
 		PRIMARY KEY (project, item)
 	);
 	CREATE INDEX review_selections_of ON review_selections (project, selection)`,
+	// What finds items by their likes is kept in runs (runs.go). Equal inputs are found by it too; those without a text get the key of their hash when the service runs.
+	`CREATE TABLE review_runs (
+		run     BIGINT NOT NULL PRIMARY KEY,
+		project TEXT   NOT NULL,
+		level   BIGINT NOT NULL,
+		n       BIGINT NOT NULL,
+		oldest  TEXT   NOT NULL,
+		newest  TEXT   NOT NULL,
+		target  BIGINT NOT NULL
+	);
+	CREATE INDEX review_runs_project ON review_runs (project);
+	CREATE INDEX review_runs_target  ON review_runs (target);
+	CREATE TABLE review_keys (
+		run  BIGINT NOT NULL,
+		band BIGINT NOT NULL,
+		id   TEXT   NOT NULL,
+		PRIMARY KEY (run, band, id)
+	) WITHOUT ROWID;
+	CREATE TABLE review_unkeyed (
+		project TEXT NOT NULL,
+		id      TEXT NOT NULL,
+		PRIMARY KEY (project, id)
+	);
+	INSERT INTO review_runs (run, project, level, n, oldest, newest, target)
+		SELECT ROW_NUMBER() OVER (ORDER BY b.project), b.project, 2, count(*), min(b.id), max(b.id), 0 FROM (SELECT DISTINCT project, band, id FROM review_bands) b GROUP BY b.project;
+	INSERT INTO review_keys (run, band, id)
+		SELECT DISTINCT r.run, b.band, b.id FROM review_bands b JOIN review_runs r ON r.project = b.project ORDER BY r.run, b.band, b.id;
+	INSERT INTO review_unkeyed (project, id)
+		SELECT i.project, i.id FROM review_items i LEFT JOIN (SELECT DISTINCT project, id FROM review_bands) b ON b.project = i.project AND b.id = i.id
+		WHERE i.state <= 3 AND i.gold = '' AND b.id IS NULL;
+	DROP TABLE review_bands;
+	DROP INDEX review_items_same`,
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -77,6 +78,8 @@ type Service struct {
 	config   Config
 	scan     int // how many rows one page of a list looks at
 
+	runs atomic.Bool // there may be something to merge
+
 	retiring   sync.Mutex
 	retireNext time.Time // when it is looked again for what is old
 
@@ -103,9 +106,11 @@ func New(d Deps) *Service {
 	if d.Labels == nil {
 		d.Labels = NewLabelTable()
 	}
-	return &Service{
+	s := &Service{
 		db: d.DB, emit: d.Emit, labels: d.Labels, decision: d.Decision, log: d.Log, now: d.Now, draw: d.Draw, hub: newHub(), meter: d.Meter, config: d.Config, scan: maxScan, stop: func() {},
 	}
+	s.runs.Store(true) // the process before may have been in the middle
+	return s
 }
 
 // Register adds the service to a server.

@@ -35,7 +35,7 @@ func (s *Service) keepTime(ctx context.Context) {
 }
 
 // DoDue does what is due now: verdicts whose undo window has passed count, leases that ended give their items back, and items that nobody answered in
-// time are escalated; and what was done long ago goes. Start does it several times a second; tests with a clock of their own call it.
+// time are escalated; what finds items is put in order, and what was done long ago goes. Start does it several times a second; tests with a clock of their own call it.
 func (s *Service) DoDue(ctx context.Context) error {
 	for _, job := range []struct {
 		what, where string
@@ -55,6 +55,12 @@ func (s *Service) DoDue(ctx context.Context) error {
 		}
 	}
 	if err := s.rankAnew(ctx); err != nil {
+		return err
+	}
+	if err := s.keyOld(ctx); err != nil {
+		return fmt.Errorf("find items of an earlier release: %w", err)
+	}
+	if err := s.merge(ctx); err != nil {
 		return err
 	}
 	return s.retire(ctx)
@@ -136,7 +142,7 @@ func (s *Service) settle(w *work, it *item, v *reviewv1.Verdict) error {
 		return err
 	}
 	if next.close {
-		if err := w.forgetBands(it); err != nil {
+		if err := w.forgetKeys(it); err != nil {
 			return err
 		}
 	}
@@ -181,7 +187,7 @@ func (w *work) settleVerdict(v *reviewv1.Verdict) error {
 	return err
 }
 
-func (w *work) forgetBands(it *item) error {
+func (w *work) forgetKeys(it *item) error {
 	if it.gold != "" {
 		return nil
 	}
@@ -189,7 +195,7 @@ func (w *work) forgetBands(it *item) error {
 	if err != nil {
 		return err
 	}
-	return w.dropBands(it, r.GetInput())
+	return w.dropKeys(it, r.GetInput())
 }
 
 // escalate marks an item that was not answered in time.

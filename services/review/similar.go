@@ -18,7 +18,7 @@ import (
 const (
 	// leastSimilar is what two texts must have in common for one answer to both.
 	leastSimilar = 0.9
-	// maxCandidates bounds how many items of a band are compared.
+	// maxCandidates bounds how many items of a key are compared.
 	maxCandidates = 1000
 )
 
@@ -111,15 +111,8 @@ func (a *subject) similar(tx *db.Tx, least float64) ([]*subject, error) {
 		ids[id] = true
 		return err
 	}
-	if len(a.item.sha) > 0 {
-		err := tx.Each(`SELECT id FROM review_items WHERE project = ? AND sha = ? AND state = 1 LIMIT ?`, []any{a.item.project, a.item.sha, maxCandidates}, collect)
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, key := range alike.Keys(a.set) {
-		err := tx.Each(`SELECT id FROM review_bands WHERE project = ? AND band = ? LIMIT ?`, []any{a.item.project, key, maxCandidates}, collect)
-		if err != nil {
+	for _, band := range keysOr(alike.Keys(a.set), a.item) {
+		if err := withKey(tx, a.item.project, band, maxCandidates, collect); err != nil {
 			return nil, err
 		}
 	}

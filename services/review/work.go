@@ -28,13 +28,22 @@ type work struct {
 	queues   map[queueKey]*tally
 	lanes    map[int64]*laneTally
 	changed  map[queueKey]bool
-	old      int64 // retirements: what is not younger goes
+	laneIDs  map[laneKey]int64
+	old      int64            // retirements: what is not younger goes
+	keys     map[string][]key // by project; what finds items that were made
+	runs     bool             // there are more runs than before
 }
 
 // tally is by how much the counts of a queue change, by state; the last is that of escalated items.
 type tally [7]int64
 
 const escalatedCount = 6
+
+// laneKey is what makes a lane one.
+type laneKey struct {
+	queueKey
+	skills, seen string
+}
 
 type laneTally struct {
 	item *item // any of the lane
@@ -57,6 +66,9 @@ func (s *Service) change(ctx context.Context, fn func(w *work) error) error {
 	})
 	if err == nil && len(w.changed) > 0 {
 		s.hub.publish(w.changed)
+	}
+	if err == nil && w.runs {
+		s.runs.Store(true)
 	}
 	return err
 }
@@ -117,7 +129,7 @@ func (w *work) insert(items ...*item) ([]*item, error) {
 			continue // a record that came twice
 		}
 		byName[name{it.project, it.id}] = it
-		args = append(append(args, laneOf(it)), it.values()...)
+		args = append(append(args, w.lane(it)), it.values()...)
 	}
 	var added []*item
 	err := w.Each(`INSERT INTO review_items (lane, `+itemColumns+`) VALUES `+rowMarks(36, len(args))+` ON CONFLICT (project, id) DO NOTHING RETURNING project, id`,
@@ -141,7 +153,7 @@ func (w *work) save(before item, it *item) error {
 	n, err := w.Exec(`UPDATE review_items SET state = ?, kind = ?, lane = ?, rank = ?, due = ?, since = ?, priority = ?, harm = ?, skills = ?, seen = ?,
 		second = ?, role = ?, round = ?, not_sure = ?, escalated = ?, lease = ?, lease_key = ?, person = ?, lease_from = ?, lease_until = ?, undo_until = ?,
 		verdict = ?, verdict_label = ?, closed = ? WHERE project = ? AND id = ? AND state = ? AND lease = ?`,
-		it.state, it.kind, laneOf(it), it.rank, it.due, it.since, it.priority, it.harm, join(it.skills), join(it.seen), flag(it.second), it.role, it.round,
+		it.state, it.kind, w.lane(it), it.rank, it.due, it.since, it.priority, it.harm, join(it.skills), join(it.seen), flag(it.second), it.role, it.round,
 		it.notSure, flag(it.escalated), it.lease, it.leaseKey, it.person, it.leaseFrom, it.leaseUntil, it.undoUntil, it.verdict, it.verdictLabel, it.closed,
 		it.project, it.id, before.state, before.lease)
 	if err != nil {
@@ -173,15 +185,18 @@ func (w *work) count(it *item, by int64) {
 	if it.state != open {
 		return
 	}
-	lane := laneOf(it)
+	lane := w.lane(it)
 	if w.lanes[lane] == nil {
 		w.lanes[lane] = &laneTally{item: it}
 	}
 	w.lanes[lane].open += by
 }
 
-// flush writes the counts.
+// flush writes the counts, and by what items are found.
 func (w *work) flush() error {
+	if err := w.writeRuns(); err != nil {
+		return err
+	}
 	for key, t := range w.queues {
 		if *t == (tally{}) {
 			continue
@@ -230,13 +245,22 @@ func (w *work) send(kind string, key queueKey, decisionID, id string, m proto.Me
 	})
 }
 
-// laneOf returns the lane of an item: 63 bits of a hash of what makes it one, so that nobody has to hand out numbers.
-func laneOf(it *item) int64 {
+// lane returns the lane of an item: 63 bits of a hash of what makes it one, so that nobody has to hand out numbers. Those of a transaction are few, and kept.
+func (w *work) lane(it *item) int64 {
+	key := laneKey{it.queueKey, join(it.skills), join(it.seen)}
+	if id, ok := w.laneIDs[key]; ok {
+		return id
+	}
 	h := sha256.New()
-	for _, part := range []string{it.project, fmt.Sprint(int(it.operation)), it.deployment, join(it.skills), join(it.seen)} {
+	for _, part := range []string{it.project, fmt.Sprint(int(it.operation)), it.deployment, key.skills, key.seen} {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
-	return int64(binary.BigEndian.Uint64(h.Sum(nil)) & math.MaxInt64)
+	id := int64(binary.BigEndian.Uint64(h.Sum(nil)) & math.MaxInt64)
+	if w.laneIDs == nil {
+		w.laneIDs = map[laneKey]int64{}
+	}
+	w.laneIDs[key] = id
+	return id
 }
 
 // rowMarks returns the parameter marks of rows with so many columns, for n parameters.

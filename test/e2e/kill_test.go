@@ -115,6 +115,14 @@ func inJournal(t *testing.T, dir string) map[string]bool {
 // inStream lets the relay catch up and returns how often the stream holds each decision.
 func inStream(t *testing.T, dir string) map[string]int {
 	t.Helper()
+	ids := map[string]int{}
+	eachInStream(t, dir, true, func(id string, _ []byte) { ids[id]++ })
+	return ids
+}
+
+// eachInStream lets the relay catch up and calls fn with the id of each decision in the stream, and with its record unless only headers are wanted.
+func eachInStream(t *testing.T, dir string, headersOnly bool, fn func(id string, record []byte)) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	j := openJournal(t, dir)
@@ -144,11 +152,10 @@ func inStream(t *testing.T, dir string) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{HeadersOnly: headersOnly})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := map[string]int{}
 	for left := int(info.State.Msgs); left > 0; {
 		batch, err := consumer.Fetch(min(left, 1000), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
@@ -158,7 +165,7 @@ func inStream(t *testing.T, dir string) map[string]int {
 		for m := range batch.Messages() {
 			if strings.HasSuffix(m.Subject(), ".decisions") { // changes of deployments are in it too
 				_, id, _ := strings.Cut(m.Headers().Get(jetstream.MsgIDHeader), "|")
-				ids[id]++
+				fn(id, m.Data())
 			}
 			got++
 		}
@@ -166,5 +173,4 @@ func inStream(t *testing.T, dir string) map[string]int {
 			t.Fatalf("the stream says that it holds %d messages more, and sends none: %v", left, batch.Error())
 		}
 	}
-	return ids
 }

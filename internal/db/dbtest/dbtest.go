@@ -45,6 +45,8 @@ func Run(t *testing.T, fresh func(tb testing.TB) Opener) {
 		{"ChangesOfOthersAreHeard", changesOfOthers},
 		{"AnOwnChangeHidesNoOther", ownChangeHidesNoOther},
 		{"ProcessesThatStartTogetherMigrateOnce", startsMigrateOnce},
+		{"AWriterLearnsThatAnotherWaits", writerLearnsOfOthers},
+		{"RowsStandInTheIndexOfTheirKey", rowsInIndex},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

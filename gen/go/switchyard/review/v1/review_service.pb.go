@@ -1607,7 +1607,8 @@ func (x *HistoryEntry) GetNote() string {
 // QueueSettings say in which order, in what time and how carefully a queue is worked off.
 //
 // Items are ordered by rank = harm_weight·log2(harm) + uncertainty_weight·log2(uncertainty) + priority_weight·priority + age/age_doubling. So with weights of 1 the order is by
-// expected harm × uncertainty × 2^(age/age_doubling): what waits long comes up however harmless it looks. Overdue items come before all others, earliest due time first.
+// expected harm × uncertainty × 2^(age/age_doubling): what waits long comes up however harmless it looks. Ranks are kept in
+// steps of 1/32: of items whose weights differ by less than 2.2 %, the older one may come first. Overdue items come before all others, earliest due time first.
 type QueueSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Weight of the expected harm, 0 to 10; 1 when absent.
