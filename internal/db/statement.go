@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"strings"
 )
 
 // statement is a statement in a transaction, and its prepared form from the second execution on: reading a statement takes SQLite as long as a small insert
@@ -59,3 +60,6 @@ func (s statement) row(ctx context.Context, args []any) *sql.Row {
 	}
 	return s.tx.QueryRowContext(ctx, s.text, args...)
 }
+
+// Marks returns n parameter marks, as they stand in a list: "?, ?, ?".
+func Marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }

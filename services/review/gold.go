@@ -195,7 +195,7 @@ func (s *Service) newGold(w *work, project string, req *reviewv1.CreateGoldItemR
 		return nil, err
 	}
 	_, err = w.Exec(`INSERT INTO review_gold (project, id, operation, deployment, source, answer, record, answered, errors, deleted, created, subject)
-		VALUES (`+marks(12)+`)`, project, g.id, g.operation, g.deployment, g.source, data, record, 0, 0, 0, w.micros, clean(r.GetSubjectId()))
+		VALUES (`+db.Marks(12)+`)`, project, g.id, g.operation, g.deployment, g.source, data, record, 0, 0, 0, w.micros, clean(r.GetSubjectId()))
 	return g, err
 }
 

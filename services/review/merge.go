@@ -153,7 +153,7 @@ func (w *work) copyKeys(target int64, sources []any, rows int) (bool, error) {
 	if err != nil || !left {
 		return false, err
 	}
-	query, args := `INSERT INTO review_keys (run, band, id) SELECT DISTINCT CAST(? AS BIGINT), band, id FROM review_keys WHERE run IN (`+marks(len(sources))+`) AND (band, id) > (?, ?)`,
+	query, args := `INSERT INTO review_keys (run, band, id) SELECT DISTINCT CAST(? AS BIGINT), band, id FROM review_keys WHERE run IN (`+db.Marks(len(sources))+`) AND (band, id) > (?, ?)`,
 		append(append([]any{target}, sources...), after.band, after.id)
 	if until.band >= 0 {
 		query += ` AND (band, id) < (?, ?)`

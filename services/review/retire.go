@@ -130,7 +130,7 @@ func (s *Service) retireSome(ctx context.Context, part retirement, project strin
 
 // deleteAll deletes the rows of a project that a column names.
 func (w *work) deleteAll(table, column, project string, ids []string) error {
-	_, err := w.Exec(`DELETE FROM `+table+` WHERE project = ? AND `+column+` IN (`+marks(len(ids))+`)`, with(project, ids)...)
+	_, err := w.Exec(`DELETE FROM `+table+` WHERE project = ? AND `+column+` IN (`+db.Marks(len(ids))+`)`, with(project, ids)...)
 	return err
 }
 
@@ -143,18 +143,18 @@ func with(project string, ids []string) []any {
 }
 
 func (w *work) retireServings(project string, golds []string) error {
-	_, err := w.Exec(`DELETE FROM review_gold_served WHERE project = ? AND gold IN (`+marks(len(golds))+`) AND served <= ?`, append(with(project, golds), w.old)...)
+	_, err := w.Exec(`DELETE FROM review_gold_served WHERE project = ? AND gold IN (`+db.Marks(len(golds))+`) AND served <= ?`, append(with(project, golds), w.old)...)
 	return err
 }
 
 // retireItems leaves a stone of each item: who comes with its decision again, looks for it or verifies the queue must learn that it was there. Queues go on counting it.
 func (w *work) retireItems(project string, ids []string) error {
-	items, err := selectItems(w.Tx, `project = ? AND id IN (`+marks(len(ids))+`)`, with(project, ids)...)
+	items, err := selectItems(w.Tx, `project = ? AND id IN (`+db.Marks(len(ids))+`)`, with(project, ids)...)
 	if err != nil {
 		return err
 	}
 	answers := map[string]string{} // by verdict
-	err = w.Each(`SELECT id, answer FROM review_verdicts WHERE project = ? AND item IN (`+marks(len(ids))+`)`, with(project, ids), func(scan func(...any) error) error {
+	err = w.Each(`SELECT id, answer FROM review_verdicts WHERE project = ? AND item IN (`+db.Marks(len(ids))+`)`, with(project, ids), func(scan func(...any) error) error {
 		var id, answer string
 		err := scan(&id, &answer)
 		answers[id] = answer

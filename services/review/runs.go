@@ -135,7 +135,7 @@ func (w *work) dropKeys(it *item, in *commonv1.RecordedInput) error {
 		for _, band := range bands {
 			args = append(args, band)
 		}
-		n, err := w.Exec(`DELETE FROM review_keys WHERE run = ? AND id = ? AND band IN (`+marks(len(bands))+`)`, args...)
+		n, err := w.Exec(`DELETE FROM review_keys WHERE run = ? AND id = ? AND band IN (`+db.Marks(len(bands))+`)`, args...)
 		if err != nil {
 			return err
 		}
@@ -170,6 +170,9 @@ func withKey(tx *db.Tx, project string, band int64, size int, collect func(scan 
 
 // keyOld gives items of an earlier release that have no text the key of their hash, which a migration cannot compute.
 func (s *Service) keyOld(ctx context.Context) error {
+	if s.keyed.Load() {
+		return nil
+	}
 	const old = `SELECT project, id FROM review_unkeyed ORDER BY project, id LIMIT ?`
 	read := func(tx *db.Tx) (items []item, err error) {
 		err = tx.Each(old, []any{chunk}, func(scan func(...any) error) error {
@@ -188,6 +191,7 @@ func (s *Service) keyOld(ctx context.Context) error {
 			return err
 		})
 		if err != nil || n == 0 {
+			s.keyed.Store(err == nil)
 			return err
 		}
 		err = s.change(ctx, func(w *work) error {

@@ -200,7 +200,7 @@ func (w *work) bringForward(key queueKey, chosen []*reviewv1.SelectedItem, prior
 			args = append(args, c.GetItemId())
 			chances[c.GetItemId()] = c.GetProbability()
 		}
-		items, err := selectItems(w.Tx, `project = ? AND state <= 2 AND id IN (`+strings.TrimPrefix(marks(len(args)), "?, ")+`)`, args...)
+		items, err := selectItems(w.Tx, `project = ? AND state <= 2 AND id IN (`+strings.TrimPrefix(db.Marks(len(args)), "?, ")+`)`, args...)
 		if err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func (w *work) chooseAgain(key queueKey, chosen []*reviewv1.SelectedItem) error 
 	if len(args) == 2 {
 		return nil
 	}
-	_, err := w.Exec(`UPDATE review_selections SET chosen = ? WHERE project = ? AND chosen = 0 AND item IN (`+marks(len(args)-2)+`)`, args...)
+	_, err := w.Exec(`UPDATE review_selections SET chosen = ? WHERE project = ? AND chosen = 0 AND item IN (`+db.Marks(len(args)-2)+`)`, args...)
 	return err
 }
 

@@ -78,7 +78,8 @@ type Service struct {
 	config   Config
 	scan     int // how many rows one page of a list looks at
 
-	runs atomic.Bool // there may be something to merge
+	runs  atomic.Bool // there may be something to merge
+	keyed atomic.Bool // all items of earlier releases have their keys
 
 	retiring   sync.Mutex
 	retireNext time.Time // when it is looked again for what is old

@@ -134,7 +134,7 @@ func (w *work) insertVerdict(v *reviewv1.Verdict, lease, key, gold string) error
 		return fmt.Errorf("encode verdict %s: %w", v.GetVerdictId(), err)
 	}
 	_, err = w.Exec(`INSERT INTO review_verdicts (project, id, item, operation, deployment, state, round, person, lease, answer, blind, gold, created, settled,
-		message) VALUES (`+marks(15)+`)`, v.GetProject(), v.GetVerdictId(), v.GetItemId(), v.GetOperation(), v.GetDeployment(), pending, v.GetRound(),
+		message) VALUES (`+db.Marks(15)+`)`, v.GetProject(), v.GetVerdictId(), v.GetItemId(), v.GetOperation(), v.GetDeployment(), pending, v.GetRound(),
 		v.GetReviewer(), lease, key, flag(v.GetBlind()), gold, w.micros, 0, message)
 	return err
 }

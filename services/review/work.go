@@ -265,8 +265,5 @@ func (w *work) lane(it *item) int64 {
 
 // rowMarks returns the parameter marks of rows with so many columns, for n parameters.
 func rowMarks(columns, n int) string {
-	return strings.TrimSuffix(strings.Repeat("("+marks(columns)+"), ", n/columns), ", ")
+	return strings.TrimSuffix(strings.Repeat("("+db.Marks(columns)+"), ", n/columns), ", ")
 }
-
-// marks returns n parameter marks.
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }

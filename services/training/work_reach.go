@@ -30,7 +30,7 @@ const unqueued = "row"
 // message to workers of all projects and to those of one.
 func (s *Service) leaseWithin(ctx context.Context, within string, steps []trainingv1.RunStep, ops []commonv1.Operation, worker string) (*trainingv1.Work, error) {
 	query, args := `SELECT id, next FROM training_runs WHERE project = ? AND state <= 2 AND lease_until < ? AND deliveries < ? AND next IN (`, []any{within, db.Micros(s.now()), s.config.MaxDeliveries}
-	query += places(len(steps)) + `) AND operation IN (` + places(len(ops)) + `) ORDER BY next DESC, created, id LIMIT 100`
+	query += db.Marks(len(steps)) + `) AND operation IN (` + db.Marks(len(ops)) + `) ORDER BY next DESC, created, id LIMIT 100`
 	for _, step := range steps {
 		args = append(args, step)
 	}
@@ -64,9 +64,6 @@ func (s *Service) leaseWithin(ctx context.Context, within string, steps []traini
 	}
 	return nil, ctx.Err()
 }
-
-// places are n places of a statement.
-func places(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
 // newLease names a lease of a run's step. The name says whose it was, so that LEASE_LOST and NOT_FOUND can be told apart after its end; who does not know the rest of it cannot use it.
 func newLease(run string) string { return run + "." + rand.Text() }

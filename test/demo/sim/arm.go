@@ -192,7 +192,8 @@ func (l *learner) answer(truth string) string {
 func (l *learner) train(ctx context.Context) error {
 	set := dataset.Assemble(l.Name, l.rows, dataset.Options{})
 	for i := range set.Rows {
-		set.Rows[i].Sampling = l.rows[set.Rows[i].Line-1].Sampling
+		given := l.rows[set.Rows[i].Line-1]
+		set.Rows[i].Sampling, set.Rows[i].Reviewed = given.Sampling, given.Reviewed
 	}
 	dataset.Group(set.Rows, 0.9)
 	var test *dataset.Set
