@@ -162,6 +162,26 @@ func TestAVersionIsTriedPromotedAndTakenBackWithTheKeyboardAlone(t *testing.T) {
 		t.Errorf("the reason was lost: %v", got)
 	}
 
+	// A trial that is stopped is taken up again with what was counted.
+	b.Open(y.base + "/deployments/routing/support")
+	b.WaitFor(".trial")
+	follow(b, "Stop…")
+	b.WaitFor("#reason")
+	b.Fill("#reason", "the night is quiet")
+	follow(b, "Stop the trial")
+	b.WaitFor(".notice")
+	b.Screenshot("deployment-trial-ended")
+	follow(b, "Resume…")
+	b.WaitFor("#reason")
+	b.Screenshot("act-resume-trial")
+	b.Fill("#reason", "it is day")
+	follow(b, "Resume the trial of")
+	b.WaitFor(".trial")
+	b.Screenshot("deployment-trial-resumed")
+	if got := b.Text(".trial"); !strings.Contains(got, "the night is quiet") || !strings.Contains(got, " of 200 decisions") {
+		t.Errorf("the trial that goes on says %q", got)
+	}
+
 	y.traffic(t, 200)
 	y.compared(t, 200)
 	b.Open(y.base + "/deployments/routing/support")
