@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -10,7 +9,6 @@ import (
 	commonv1 "github.com/switchyard-ai/switchyard/gen/go/switchyard/common/v1"
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/decision"
-	"github.com/switchyard-ai/switchyard/internal/inbox"
 )
 
 const (
@@ -27,8 +25,6 @@ const (
 	reviewPendingBytes = 8 << 20
 	// reviewIdle is after which time without an event it is looked whether what waits can go on.
 	reviewIdle = 200 * time.Millisecond
-	// keepPlaceEvery is how much is looked at again after a crash; an item is made once in any case.
-	keepPlaceEvery = time.Second
 )
 
 var reviewFilters = []string{bus.Stream + ".*.decisions"}
@@ -38,14 +34,7 @@ func (a *App) feedReview(ctx context.Context) error {
 	if a.review == nil {
 		return nil
 	}
-	f := &reviewFeed{App: a}
-	a.background.Go(func() error {
-		err := f.run(ctx)
-		if errors.Is(err, bus.ErrClosed) {
-			err = nil
-		}
-		return err
-	})
+	a.inBackground(ctx, (&reviewFeed{App: a}).run)
 	return nil
 }
 
@@ -53,14 +42,10 @@ func (a *App) feedReview(ctx context.Context) error {
 type reviewFeed struct {
 	*App
 
-	stream  string // which stream it is
 	pending []waiting
 	bytes   int
 	since   time.Time // when the first of pending came
 	seen    uint64    // the last event that was looked at
-	kept    uint64    // the place that is remembered
-	keptAt  time.Time
-	old     bool // a consumer of an earlier release is there
 }
 
 // waiting is a decision that needs a person and is not in the queue yet.
@@ -75,51 +60,7 @@ func (f *reviewFeed) run(ctx context.Context) error {
 	if !f.bus.Embedded() {
 		return f.bus.Consume(ctx, bus.Consumer{Name: reviewConsumer, Filters: reviewFilters, Batch: reviewBusyRows}, f.consume)
 	}
-	from, err := f.begin(ctx)
-	if err != nil || ctx.Err() != nil {
-		return err
-	}
-	err = f.bus.Follow(ctx, from, reviewFilters, reviewIdle, f.follow)
-	f.keep(context.WithoutCancel(ctx))
-	return err
-}
-
-// begin finds out where to go on: where this process was, or where a consumer of an earlier release was.
-func (f *reviewFeed) begin(ctx context.Context) (from bus.Position, err error) {
-	for ; ; time.Sleep(50 * time.Millisecond) {
-		if err := f.bus.WaitReady(ctx); err != nil {
-			if ctx.Err() != nil {
-				return from, nil //nolint:nilerr // the end of the context is how this is meant to end
-			}
-			return from, err
-		}
-		seq, err := f.place(ctx)
-		if err == nil {
-			f.seen, f.kept = seq, seq
-			return bus.Position{Seq: seq + 1}, nil
-		}
-		if ctx.Err() != nil {
-			return from, nil //nolint:nilerr // as above
-		}
-		f.log.WarnContext(ctx, "the review queue does not know where to go on", "error", err)
-	}
-}
-
-func (f *reviewFeed) place(ctx context.Context) (uint64, error) {
-	var err error
-	if f.stream, err = (eventLog{f.bus}).Identity(ctx); err != nil {
-		return 0, err
-	}
-	seq, known, err := inbox.Place(ctx, f.db, reviewConsumer, f.stream)
-	if err != nil || known {
-		return seq, err
-	}
-	c, err := f.bus.JetStream().Consumer(ctx, bus.Stream, reviewConsumer)
-	if err != nil {
-		return 0, nil //nolint:nilerr // there was none: begin with the oldest event, since an item is made once
-	}
-	f.old = true
-	return c.CachedInfo().AckFloor.Stream, nil
+	return (&follower{App: f.App, name: reviewConsumer, filters: reviewFilters, idle: reviewIdle, take: f.follow, done: f.done}).run(ctx)
 }
 
 // follow looks at events, and lets those that need a person wait while callers use the processors.
@@ -141,9 +82,6 @@ func (f *reviewFeed) follow(ctx context.Context, batch []bus.Delivery) error {
 		if !f.applyAll(ctx) {
 			return nil // it ends
 		}
-	}
-	if time.Since(f.keptAt) >= keepPlaceEvery {
-		f.keep(ctx)
 	}
 	return nil
 }
@@ -192,26 +130,12 @@ func (f *reviewFeed) records(ctx context.Context, some []waiting) []*commonv1.De
 	return records
 }
 
-// keep remembers up to where everything is in the queue.
-func (f *reviewFeed) keep(ctx context.Context) {
-	f.keptAt = time.Now()
-	place := f.seen
+// done returns up to where everything is in the queue.
+func (f *reviewFeed) done() uint64 {
 	if len(f.pending) > 0 {
-		place = f.pending[0].seq - 1
+		return f.pending[0].seq - 1
 	}
-	if place <= f.kept {
-		return
-	}
-	if err := inbox.Keep(ctx, f.db, reviewConsumer, f.stream, place); err != nil {
-		if ctx.Err() == nil {
-			f.log.WarnContext(ctx, "the review queue's place in the stream could not be kept", "error", err)
-		}
-		return
-	}
-	f.kept = place
-	if f.old {
-		f.old = f.bus.JetStream().DeleteConsumer(ctx, bus.Stream, reviewConsumer) != nil
-	}
+	return f.seen
 }
 
 // consume handles a batch of a stream that several processes share.
