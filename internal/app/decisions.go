@@ -108,6 +108,10 @@ func (a *App) reachLake(ctx context.Context, store lake.Store) *lake.Lake {
 
 const (
 	compactEvery = 30 * time.Second
+	// While more than manyRows come in between two looks, as those of a large job, files are not merged: whoever waits needs the processors more, and merging takes the memory of several files. They are
+	// after compactLatest at the latest, since every reader opens each of them.
+	manyRows      = 10_000
+	compactLatest = 10 * time.Minute
 	retainEvery  = time.Hour
 	// sweepEvery is how often what nobody refers to is deleted, and how old that has to be: far more than any writer takes to commit.
 	sweepEvery = 24 * time.Hour
@@ -116,6 +120,7 @@ const (
 // keepLake compacts, retains and sweeps until the context ends.
 func (a *App) keepLake(ctx context.Context, l *lake.Lake) {
 	var retained, swept time.Time
+	merged, rows := time.Now(), l.State().Rows
 	for {
 		select {
 		case <-ctx.Done():
@@ -127,11 +132,15 @@ func (a *App) keepLake(ctx context.Context, l *lake.Lake) {
 				a.log.WarnContext(ctx, "the lake was not "+what, "error", err)
 			}
 		}
-		n, err := l.Compact(ctx)
-		for n > 0 && err == nil && ctx.Err() == nil {
-			n, err = l.Compact(ctx)
+		before := rows
+		if rows = l.State().Rows; rows-before < manyRows || time.Since(merged) > compactLatest {
+			n, err := l.Compact(ctx)
+			for n > 0 && err == nil && ctx.Err() == nil {
+				n, err = l.Compact(ctx)
+			}
+			report("compacted", err)
+			merged = time.Now()
 		}
-		report("compacted", err)
 		report("purged", l.Purge(ctx))
 		if time.Since(retained) > retainEvery {
 			_, err := l.Retain(ctx, time.Now())

@@ -41,7 +41,7 @@ type Sink struct {
 const (
 	// What is collected at most before it is written, whatever Flush says.
 	maxRows  = 50_000
-	maxBytes = 32 << 20
+	maxBytes = 16 << 20
 
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
