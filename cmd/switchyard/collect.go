@@ -18,7 +18,7 @@ const (
 	calm = 192 << 20
 	// garbage is how much of it may lie about. Twice what lives is little at first and hundreds of MiB under load, when batches on their way to the lake and the stream's
 	// window of known ids live too.
-	garbage = 64 << 20
+	garbage = 48 << 20
 	// collectEvery is how often the two are weighed.
 	collectEvery = 500 * time.Millisecond
 )

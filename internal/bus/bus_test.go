@@ -173,7 +173,7 @@ func TestConfigNamesAllThatIsWrong(t *testing.T) {
 	if err := bus.Default().Validate(); err != nil {
 		t.Fatal(err)
 	}
-	err := bus.Config{Replicas: 3, CAFile: "x"}.Validate()
+	err := bus.Config{Replicas: 3, CAFile: "x", Duplicates: time.Millisecond}.Validate()
 	for _, want := range []string{"replicas", "ca_file", "max_bytes", "duplicates", "message_bytes", "max_inflight", "ack_timeout", "probe_interval"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not name %s", err, want)

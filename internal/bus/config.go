@@ -20,8 +20,9 @@ type Config struct {
 	MaxBytes int64 `yaml:"max_bytes"`
 	// MaxAge limits how long events are kept. Default 0: as long as MaxBytes allows.
 	MaxAge time.Duration `yaml:"max_age"`
-	// Duplicates is how long a message id is remembered: repeating it within that time stores nothing. The server keeps about 260 bytes per id in memory.
-	// It should be longer than a publish that is not acknowledged takes until it was repeated twice, see ack_timeout. From 1 s; default 30 s.
+	// Duplicates is how long a message id is remembered: repeating it within that time stores nothing. The server keeps about 260 bytes per id in memory, which all of them together make the
+	// collector of memory look at again and again. For a cluster it should be longer than a publish that is not acknowledged takes until it was repeated twice, see ack_timeout; the embedded server
+	// acknowledges or is restarted, and what it had stored is repeated at once. From 1 s; default 0: 10 s for the embedded server, 30 s for a cluster.
 	Duplicates time.Duration `yaml:"duplicates"`
 	// MessageBytes limits one message, headers included. From 1 KiB to 64 MiB; default 2 MiB.
 	MessageBytes int32 `yaml:"message_bytes"`
@@ -36,9 +37,20 @@ type Config struct {
 // Default returns the configuration of an embedded server.
 func Default() Config {
 	return Config{
-		Replicas: 1, MaxBytes: 8 << 30, Duplicates: 30 * time.Second, MessageBytes: 2 << 20, MaxInflight: 256,
+		Replicas: 1, MaxBytes: 8 << 30, MessageBytes: 2 << 20, MaxInflight: 256,
 		AckTimeout: 10 * time.Second, ProbeInterval: 2 * time.Second,
 	}
+}
+
+// duplicates returns how long ids are remembered.
+func (c Config) duplicates() time.Duration {
+	switch {
+	case c.Duplicates > 0:
+		return c.Duplicates
+	case c.URL == "":
+		return 10 * time.Second
+	}
+	return 30 * time.Second
 }
 
 // Validate returns all that is wrong with the configuration, joined.
@@ -54,8 +66,8 @@ func (c Config) Validate() error {
 	check(c.URL != "" || c.CredentialsFile == "" && c.CAFile == "", "credentials_file and ca_file need a url")
 	check(c.MaxBytes >= 1<<20, "max_bytes is %d, at least 1048576", c.MaxBytes)
 	check(c.MaxAge >= 0, "max_age is %v, at least 0", c.MaxAge)
-	check(c.Duplicates >= time.Second, "duplicates is %v, at least 1s", c.Duplicates)
-	check(c.MaxAge == 0 || c.MaxAge >= c.Duplicates, "max_age is %v, at least duplicates (%v)", c.MaxAge, c.Duplicates)
+	check(c.Duplicates == 0 || c.Duplicates >= time.Second, "duplicates is %v, 0 or at least 1s", c.Duplicates)
+	check(c.MaxAge == 0 || c.MaxAge >= c.duplicates(), "max_age is %v, at least duplicates (%v)", c.MaxAge, c.duplicates())
 	check(c.MessageBytes >= 1<<10 && c.MessageBytes <= 64<<20, "message_bytes is %d, from 1024 to 67108864", c.MessageBytes)
 	check(c.MaxInflight >= 1, "max_inflight is %d, at least 1", c.MaxInflight)
 	check(c.AckTimeout >= 100*time.Millisecond, "ack_timeout is %v, at least 100ms", c.AckTimeout)

@@ -90,7 +90,7 @@ func (b *Bus) streamConfig() jetstream.StreamConfig {
 		Name: Stream, Subjects: []string{Subjects}, Description: "events of all projects",
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 		MaxBytes: b.cfg.MaxBytes, MaxAge: b.cfg.MaxAge, MaxMsgSize: b.cfg.MessageBytes,
-		Replicas: b.cfg.Replicas, Duplicates: b.cfg.Duplicates,
+		Replicas: b.cfg.Replicas, Duplicates: b.cfg.duplicates(),
 		AllowDirect: true,
 		// Publishing a batch as one unit costs one fsync instead of one per message.
 		AllowAtomicPublish: true,
