@@ -112,7 +112,7 @@ const (
 	// after compactLatest at the latest, since every reader opens each of them.
 	manyRows      = 10_000
 	compactLatest = 10 * time.Minute
-	retainEvery  = time.Hour
+	retainEvery   = time.Hour
 	// sweepEvery is how often what nobody refers to is deleted, and how old that has to be: far more than any writer takes to commit.
 	sweepEvery = 24 * time.Hour
 )
