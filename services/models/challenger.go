@@ -91,7 +91,12 @@ func (s *Service) StartChallenger(ctx context.Context, req *modelsv1.StartChalle
 				}
 			}
 			c.Mode, c.Share, c.Guardrails = mode, req.GetShare(), rails
-			forgetEnded(next, v.version)
+			switch broken := brokenBefore(next, c); {
+			case broken == nil:
+				forgetEnded(next, v.version)
+			case mode == canary:
+				return broken
+			} // a shadow answers nobody, and what it broke stays known
 			return checkShares(next)
 		},
 	})
@@ -227,6 +232,9 @@ func (s *Service) Promote(ctx context.Context, req *modelsv1.PromoteRequest) (*m
 				if err := s.compared(tx, next, c.GetVersion(), c.GetGuardrails()); err != nil {
 					return err
 				}
+			}
+			if err := brokenBefore(next, c); err != nil {
+				return err
 			}
 			next.Previous, next.PreviousCertificates = next.GetChampion(), next.GetCertificates()
 			next.Champion, next.Certificates, next.Probation = c.GetVersion(), c.GetCertificates(), c.GetGuardrails()

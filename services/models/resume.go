@@ -47,26 +47,22 @@ func (s *Service) ResumeChallenger(ctx context.Context, req *modelsv1.ResumeChal
 
 // resume adds the challenger of an ended trial, with what its version, the policy and the time make of it now.
 func (s *Service) resume(d *modelsv1.Deployment, v *stored) error {
-	name := fmt.Sprintf("%s version %d", v.version.GetModel(), v.version.GetVersion())
 	i := slices.IndexFunc(d.GetEndedTrials(), func(e *modelsv1.EndedTrial) bool { return sameVersion(e.GetChallenger().GetVersion(), v.version) })
 	if i < 0 {
-		return fault.NotFound("ended trial of "+name+" in deployment", d.GetName())
+		return fault.NotFound(fmt.Sprintf("ended trial of %s version %d in deployment", v.version.GetModel(), v.version.GetVersion()), d.GetName())
 	}
 	ended := d.GetEndedTrials()[i]
 	c, err := s.trial(d, v) // certified under the policy as it is
 	if err != nil {
 		return err
 	}
+	if err := brokenBefore(d, c); err != nil {
+		return err
+	}
 	for _, was := range ended.GetChallenger().GetCertificates() {
-		at := slices.IndexFunc(c.GetCertificates(), func(is *modelsv1.Certificate) bool { return samePromise(is, was) })
-		if at < 0 {
-			continue // it would answer by another one
+		if at := slices.IndexFunc(c.GetCertificates(), func(is *modelsv1.Certificate) bool { return samePromise(is, was) }); at >= 0 { // else it would answer by another one
+			c.Certificates[at] = proto.CloneOf(was) // so that decisions name the one that they were counted for
 		}
-		if was.GetCertificateId() == ended.GetCertificateId() {
-			return fault.PromotionRefused("guarantee", "%s has broken certificate %s, which it would answer by: %s; another policy or another version can be certified anew", name, was.GetCertificateId(), ended.GetReason()).
-				With("certificateId", was.GetCertificateId())
-		}
-		c.Certificates[at] = proto.CloneOf(was) // so that decisions name the one that they were counted for
 	}
 	was := ended.GetChallenger()
 	c.Mode, c.Share, c.Guardrails, c.StartTime = was.GetMode(), was.GetShare(), was.GetGuardrails(), was.GetStartTime()
@@ -84,12 +80,30 @@ func samePromise(a, b *modelsv1.Certificate) bool {
 	return a.GetSide() == b.GetSide() && a.GetMaxError() == b.GetMaxError() && a.GetConfidence() == b.GetConfidence() && a.GetThreshold() == b.GetThreshold() && a.GetCertified() == b.GetCertified()
 }
 
+// brokenBefore refuses a challenger that would answer by a promise which it was proven to break in a trial beside the same champion.
+func brokenBefore(d *modelsv1.Deployment, c *modelsv1.Challenger) error {
+	for _, ended := range d.GetEndedTrials() {
+		if !sameVersion(ended.GetChallenger().GetVersion(), c.GetVersion()) {
+			continue
+		}
+		for _, was := range ended.GetChallenger().GetCertificates() {
+			if was.GetCertificateId() == ended.GetCertificateId() && slices.ContainsFunc(c.GetCertificates(), func(is *modelsv1.Certificate) bool { return samePromise(is, was) }) {
+				return fault.PromotionRefused("guarantee", "%s version %d has broken certificate %s, which it would answer by: %s; another policy or another version can be certified anew",
+					c.GetVersion().GetModel(), c.GetVersion().GetVersion(), was.GetCertificateId(), ended.GetReason()).With("certificateId", was.GetCertificateId())
+			}
+		}
+	}
+	return nil
+}
+
 // remember notes a trial that ends. end says why.
 func (s *Service) remember(d *modelsv1.Deployment, c *modelsv1.Challenger, end *modelsv1.EndedTrial) {
 	end.Challenger, end.EndTime = proto.CloneOf(c), timestamppb.New(s.now().Truncate(time.Microsecond))
 	v := end.GetChallenger().GetVersion()
 	end.Challenger.Version = &modelsv1.ModelVersion{Model: v.GetModel(), Version: v.GetVersion(), Digest: v.GetDigest(), Operation: v.GetOperation()}
-	forgetEnded(d, v)
+	d.EndedTrials = slices.DeleteFunc(d.GetEndedTrials(), func(e *modelsv1.EndedTrial) bool {
+		return sameVersion(e.GetChallenger().GetVersion(), v) && (e.GetCertificateId() == "" || end.GetCertificateId() != "") // what a version broke stays known when it was only looked at since
+	})
 	d.EndedTrials = slices.Insert(d.GetEndedTrials(), 0, end)
 	d.EndedTrials = d.EndedTrials[:min(endedKept, len(d.EndedTrials))]
 }

@@ -91,6 +91,27 @@ func TestATrialThatBrokeItsCertificateIsNotResumedUnderTheSamePromise(t *testing
 	if f := fault.From(err); f.ReasonName() != "PROMOTION_REFUSED" || f.Metadata("gate") != "guarantee" || f.Metadata("certificateId") != broken || !strings.Contains(f.Message(), "above 5 %") {
 		t.Errorf("resumed what has broken its certificate: %v", err)
 	}
+	// Nor is it put on trial anew to answer; a shadow may look, and then does not get further either.
+	starts := func(mode modelsv1.ChallengerMode, share float64) error {
+		_, err := r.StartChallenger(ctx, &modelsv1.StartChallengerRequest{
+			Operation: routing, Deployment: "support", Model: "support", Version: 2, Mode: mode, Share: share, SkipShadow: "it is known", Reason: "once more",
+		})
+		return err
+	}
+	promotes := func() error {
+		_, err := r.Promote(ctx, &modelsv1.PromoteRequest{Operation: routing, Deployment: "support", Model: "support", Version: 2, SkipComparison: true, Reason: "it is good"})
+		return err
+	}
+	wantReason(t, "a canary", starts(canary, 0.1), "PROMOTION_REFUSED")
+	if err := starts(shadow, 0); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, "a canary after a shadow", starts(canary, 0.1), "PROMOTION_REFUSED")
+	wantReason(t, "a promotion", promotes(), "PROMOTION_REFUSED")
+	if _, err := r.StopChallenger(ctx, &modelsv1.StopChallengerRequest{Operation: routing, Deployment: "support", Model: "support", Version: 2, Reason: "enough"}); err != nil {
+		t.Fatal(err)
+	}
+	wantReason(t, "a canary after a shadow that ended", starts(canary, 0.1), "PROMOTION_REFUSED")
 	policy := func(p *modelsv1.Policy) {
 		t.Helper()
 		if _, err := r.UpdatePolicy(ctx, &modelsv1.UpdatePolicyRequest{Operation: routing, Deployment: "support", Policy: p}); err != nil {

@@ -161,7 +161,7 @@ interface ModelClientInterface
      * the same people or contents. Calling it for a version that is on trial changes its mode, share and guardrails; its comparison goes on.
      *
      * A canary must have been compared in shadow before, on as many decisions as its guardrails ask for, unless skip_shadow says why not.
-     * Fails with DEPLOYMENT_NOT_FOUND, MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH, VERSION_CONFLICT, PROMOTION_REFUSED (the shadow is too short, or labels that the
+     * Fails with DEPLOYMENT_NOT_FOUND, MODEL_NOT_FOUND, VERSION_NOT_FOUND, OPERATION_MISMATCH, VERSION_CONFLICT, PROMOTION_REFUSED (the shadow is too short, audits have proven that the version breaks the promise that a canary would answer by, or labels that the
      * policy limits are missing) and QUOTA_EXCEEDED (three challengers).
      *
      * Scope models:write; deadline 10000 ms; idempotent: retried when the server is unavailable.
