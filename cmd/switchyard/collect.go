@@ -18,7 +18,7 @@ const (
 	calm = 192 << 20
 	// garbage is how much of it may lie about. Twice what lives is little at first and hundreds of MiB under load, when batches on their way to the lake and the stream's
 	// window of known ids live too.
-	garbage = 48 << 20
+	garbage = 40 << 20
 	// collectEvery is how often the two are weighed.
 	collectEvery = 500 * time.Millisecond
 )
@@ -59,5 +59,5 @@ func percentFor(live uint64) int {
 // limitFor returns the soft limit of memory when so many bytes live. What a collection takes for alive is more than that under load: buffers that nobody uses survive one or two of them in pools. The limit
 // makes the collector come back for those, and rises with what is still there, so that it never comes all the time.
 func limitFor(live uint64) int64 {
-	return int64(max(calm, live+live/8+garbage))
+	return int64(max(calm, live+live/16+garbage))
 }
