@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/inbox"
@@ -68,21 +71,27 @@ func (f *follower) begin(ctx context.Context) (from bus.Position, err error) {
 	}
 }
 
-func (f *follower) place(ctx context.Context) (uint64, error) {
-	var err error
+func (f *follower) place(ctx context.Context) (seq uint64, err error) {
 	if f.stream, err = (eventLog{f.bus}).Identity(ctx); err != nil {
 		return 0, err
 	}
 	seq, known, err := inbox.Place(ctx, f.db, f.name, f.stream)
-	if err != nil || known {
-		return seq, err
+	if err == nil && !known {
+		seq, f.old, err = acknowledged(ctx, f.bus, f.name)
 	}
-	c, err := f.bus.JetStream().Consumer(ctx, bus.Stream, f.name)
+	return seq, err
+}
+
+// acknowledged returns up to which event a consumer of the server has acknowledged all; there is false, and the place before the oldest event, when it has no such consumer.
+func acknowledged(ctx context.Context, b *bus.Bus, consumer string) (seq uint64, there bool, err error) {
+	c, err := b.JetStream().Consumer(ctx, bus.Stream, consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0, false, nil
+	}
 	if err != nil {
-		return 0, nil //nolint:nilerr // there was none: begin with the oldest event
+		return 0, false, fmt.Errorf("look at the consumer %s: %w", consumer, err)
 	}
-	f.old = true
-	return c.CachedInfo().AckFloor.Stream, nil
+	return c.CachedInfo().AckFloor.Stream, true, nil
 }
 
 // keep remembers up to where everything has had its effect.

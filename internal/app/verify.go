@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/switchyard-ai/switchyard/internal/blob"
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/db"
@@ -163,12 +161,6 @@ func (r reviewTables) Applied(ctx context.Context) (uint64, error) {
 			return seq, err
 		}
 	}
-	c, err := r.bus.JetStream().Consumer(ctx, bus.Stream, reviewConsumer)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("look at the consumer of the review queue: %w", err)
-	}
-	return c.CachedInfo().AckFloor.Stream, nil
+	seq, _, err := acknowledged(ctx, r.bus, reviewConsumer)
+	return seq, err
 }
