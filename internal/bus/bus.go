@@ -1,7 +1,7 @@
 // Package bus carries events: one JetStream stream with the project in the subject, on a server inside this process or on a cluster.
 //
-// It acknowledges a message when the stream has it on disk, and stores a message id once within the window of Config.Duplicates. It keeps
-// itself running: a server whose store has failed is restarted. It does not keep messages while the stream is away; that is the journal's work.
+// It acknowledges a message when the stream has it on disk, and stores a message id once within the window of Config.Duplicates; an embedded stream also does when a publish
+// was not answered and is repeated, also by the next process. It keeps itself running: a server whose store has failed is restarted. It does not keep messages while the stream is away; that is the journal's work.
 package bus
 
 import (
@@ -49,6 +49,7 @@ type Bus struct {
 	streak atomic.Int32 // publishes that timed out since the last one that did not
 	batch  atomic.Uint64
 	recent recent // of an embedded server
+	stored stored // of an embedded server
 
 	mu    sync.Mutex
 	ready chan struct{} // closed while the stream is reachable
@@ -195,6 +196,7 @@ func (b *Bus) up(is bool) {
 		close(b.down)
 		b.ready = make(chan struct{})
 		b.recent.reset()
+		b.stored.unclear()
 	}
 }
 

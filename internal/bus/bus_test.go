@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/bus/bustest"
 )
@@ -62,6 +64,44 @@ func TestMessagesAndIDsOutliveARestart(t *testing.T) {
 	}
 	if n := len(bustest.Stored(t, b, bus.Subjects)); n != len(msgs) {
 		t.Fatalf("%d messages", n)
+	}
+}
+
+// A process that was killed after the stream had stored its last batches and before it heard of it publishes them again, perhaps days later.
+func TestWhatIsRepeatedByALaterProcessIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := bus.Default()
+	c.Duplicates = time.Second
+	b := open(t, dir, c)
+	wait(t, b)
+	msgs := bustest.Messages("p", "a", 6000)
+	if err := b.PublishBatch(t.Context(), msgs); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1100 * time.Millisecond)
+	b = open(t, dir, c)
+	wait(t, b)
+	others := bustest.Messages("p", "b", 30)
+	for _, again := range [][]bus.Msg{msgs[len(msgs)-1000:], others, msgs[len(msgs)-2000 : len(msgs)-1000], others[:5], msgs[len(msgs)-3:]} {
+		if err := b.PublishBatch(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := map[string]int{}
+	for _, d := range bustest.Stored(t, b, bus.Subjects) {
+		stored[d.Headers().Get(jetstream.MsgIDHeader)]++
+	}
+	if s := b.Stats(); len(stored) != len(msgs)+len(others) || s.Repeated < 2003 {
+		t.Fatalf("%d ids are stored, %d repetitions were noticed", len(stored), s.Repeated)
+	}
+	for id, n := range stored {
+		if n != 1 {
+			t.Errorf("%s is stored %d times", id, n)
+		}
 	}
 }
 

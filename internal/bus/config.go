@@ -20,9 +20,9 @@ type Config struct {
 	MaxBytes int64 `yaml:"max_bytes"`
 	// MaxAge limits how long events are kept. Default 0: as long as MaxBytes allows.
 	MaxAge time.Duration `yaml:"max_age"`
-	// Duplicates is how long a message id is remembered: repeating it within that time stores nothing. The server keeps about 260 bytes per id in memory, which all of them together make the
-	// collector of memory look at again and again. For a cluster it should be longer than a publish that is not acknowledged takes until it was repeated twice, see ack_timeout; the embedded server
-	// acknowledges or is restarted, and what it had stored is repeated at once. From 1 s; default 0: 10 s for the embedded server, 30 s for a cluster.
+	// Duplicates is how long a message id is remembered: repeating it within that time stores nothing. The server keeps up to three times 230 bytes per id in memory, which all of them together make
+	// the collector of memory look at again and again. For a cluster it should be longer than a publish that is not acknowledged takes until it was repeated twice, see ack_timeout; with the embedded
+	// server what was not acknowledged is looked for before it is repeated. From 1 s; default 0: 1 s for the embedded server, 30 s for a cluster.
 	Duplicates time.Duration `yaml:"duplicates"`
 	// MessageBytes limits one message, headers included. From 1 KiB to 64 MiB; default 2 MiB.
 	MessageBytes int32 `yaml:"message_bytes"`
@@ -48,7 +48,7 @@ func (c Config) duplicates() time.Duration {
 	case c.Duplicates > 0:
 		return c.Duplicates
 	case c.URL == "":
-		return 10 * time.Second
+		return time.Second
 	}
 	return 30 * time.Second
 }

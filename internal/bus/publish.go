@@ -62,12 +62,18 @@ func (b *Bus) PublishBatch(ctx context.Context, msgs []Msg) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	defer cancel()
-	for msgs = unique(msgs); len(msgs) > 0; {
+	all := unique(msgs)
+	if msgs, err = b.unstored(ctx, all); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	b.count(len(all)-len(msgs), len(all)-len(msgs))
+	for len(msgs) > 0 {
 		n := split(msgs)
 		if err := b.publish(ctx, msgs[:n]); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
+			b.stored.unclear()
 			b.diagnose(ctx, err)
 			return fmt.Errorf("publish: %w", err)
 		}

@@ -175,7 +175,7 @@ type tail struct {
 	seen uint64 // how far in the stream the consumer is
 }
 
-func (b *Bus) tail(ctx context.Context, from Position, filters []string) (*tail, error) {
+func (b *Bus) tail(ctx context.Context, from Position, filters []string, options ...func(*jetstream.ConsumerConfig)) (*tail, error) {
 	ctx, cancel := b.briefly(ctx)
 	defer cancel()
 	if len(filters) == 0 {
@@ -186,6 +186,9 @@ func (b *Bus) tail(ctx context.Context, from Position, filters []string) (*tail,
 		InactiveThreshold: 3 * pullExpires,
 	}
 	from.apply(&cfg)
+	for _, o := range options {
+		o(&cfg)
+	}
 	c, err := b.js.CreateConsumer(ctx, Stream, cfg)
 	if err != nil {
 		return nil, err
