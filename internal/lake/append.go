@@ -140,6 +140,14 @@ func encodeNew[T any, R row[T]](
 		return err
 	}
 	made, bad, err := encode[T, R](table, entries, fill)
+	for rest, left := entries, made; len(left) > 0 && len(rest) > 0; {
+		n := partLen(rest)
+		if part := rest[:n]; left[0].file.partition() == (partition{part[0].project, table, part[0].date()}) {
+			l.wrote.add(left[0].file.Path, n, func(i int) string { return part[i].key })
+			left = left[1:]
+		}
+		rest = rest[n:]
+	}
 	*files, *repeated, *broken = append(*files, made...), *repeated+again, *broken+bad
 	return err
 }

@@ -69,7 +69,8 @@ func sortEntries[T any](entries []entry[T]) {
 }
 
 // distinct leaves out entries whose key came before: in the same batch, or in a file that is in the lake. Ids are made in the order of time, so almost no file can hold
-// the key of a new row, and almost nothing is looked up; those of a job's items are in no order, and are compared with each file in one pass. A call that is begun again on a later
+// the key of a new row, and almost nothing is looked up; those of a job's items are in no order, and are compared with each file in one pass, unless this process
+// wrote it and knows better. A call that is begun again on a later
 // day, after a crash, is recorded with the id of the first day and the time of the later one: such rows are looked for on all days. The entries are sorted afterwards.
 func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table string, entries []entry[T]) (kept []entry[T], repeated int64, err error) {
 	if len(entries) == 0 {
@@ -90,12 +91,22 @@ func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table str
 		n := partLen(rest)
 		part := rest[:n]
 		rest = rest[n:]
+		possible := map[*generation][]entry[T]{}
 		for _, f := range files[partition{part[0].project, table, part[0].date()}] {
 			from, to := keysWithin(part, f)
 			if from == to {
 				continue
 			}
-			known, err := knownOf(ctx, l, f, part[from:to])
+			look := part[from:to]
+			if g := l.wrote.of(f.Path); g != nil {
+				if _, ok := possible[g]; !ok {
+					possible[g] = perhaps(&l.wrote, g, part)
+				}
+				if look = possible[g]; len(look) == 0 {
+					continue
+				}
+			}
+			known, err := knownOf(ctx, l, f, look)
 			if err != nil {
 				return nil, 0, err
 			}

@@ -61,6 +61,7 @@ type Lake struct {
 	looked time.Time  // when the manifest was last listed or followed
 	listed time.Time  // when it was last listed
 	files  openFiles
+	wrote  written
 }
 
 // Open reads what is in a store.
