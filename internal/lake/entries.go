@@ -91,22 +91,9 @@ func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table str
 		n := partLen(rest)
 		part := rest[:n]
 		rest = rest[n:]
-		possible := map[*generation][]entry[T]{}
+		look := lookup[T]{lake: l}
 		for _, f := range files[partition{part[0].project, table, part[0].date()}] {
-			from, to := keysWithin(part, f)
-			if from == to {
-				continue
-			}
-			look := part[from:to]
-			if g := l.wrote.of(f.Path); g != nil {
-				if _, ok := possible[g]; !ok {
-					possible[g] = perhaps(&l.wrote, g, part)
-				}
-				if look = possible[g]; len(look) == 0 {
-					continue
-				}
-			}
-			known, err := knownOf(ctx, l, f, look)
+			known, err := look.known(ctx, f, part)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -127,16 +114,39 @@ func distinct[T any, R row[T]](ctx context.Context, l *Lake, s *State, table str
 	return kept, repeated + int64(before-len(kept)), nil
 }
 
-// knownOf returns the keys of entries that a file holds.
-func knownOf[T any](ctx context.Context, l *Lake, f *File, entries []entry[T]) (map[string]bool, error) {
-	p, err := l.open(ctx, f)
+// lookup looks for the keys of one part's entries, which are sorted, in one file after the other.
+type lookup[T any] struct {
+	lake    *Lake
+	perhaps map[*generation][]entry[T] // the entries that files of a generation may hold
+	keys    []string
+}
+
+// known returns the keys of the entries that a file holds.
+func (u *lookup[T]) known(ctx context.Context, f *File, part []entry[T]) (map[string]bool, error) {
+	if g := u.lake.wrote.of(f.Path); g != nil {
+		few, ok := u.perhaps[g]
+		if !ok {
+			if u.perhaps == nil {
+				u.perhaps = map[*generation][]entry[T]{}
+			}
+			few = perhaps(&u.lake.wrote, g, part)
+			u.perhaps[g] = few
+		}
+		part = few
+	}
+	from, to := keysWithin(part, f)
+	if from == to {
+		return nil, nil
+	}
+	p, err := u.lake.open(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]string, 0, len(entries))
-	for _, e := range entries {
+	keys := u.keys[:0]
+	for _, e := range part[from:to] {
 		keys = append(keys, e.key)
 	}
+	u.keys = keys
 	known, err := tables[f.Table].known(p, keys)
 	if err != nil {
 		return nil, fmt.Errorf("look for %d keys in %s: %w", len(keys), f.Path, err)
@@ -188,16 +198,16 @@ func strayed[T any](ctx context.Context, l *Lake, s *State, table string, entrie
 		}
 		part := rest[:n]
 		rest = rest[n:]
+		look := lookup[T]{lake: l}
 		for _, f := range s.Files {
-			from, to := keysWithin(part, f)
-			if f.Table != table || f.Project != part[0].project || from == to {
+			if f.Table != table || f.Project != part[0].project {
 				continue
 			}
-			found, err := knownOf(ctx, l, f, part[from:to])
+			found, err := look.known(ctx, f, part)
 			if err != nil {
 				return nil, err
 			}
-			for _, e := range part[from:to] {
+			for _, e := range part {
 				if found[e.key] {
 					known[place{e.project, e.key, e.day}] = true
 				}
