@@ -202,15 +202,15 @@ func (b *Bus) publishUnit(ctx context.Context, msgs []Msg) error {
 	defer cancel()
 	last := len(msgs) - 1
 	ids := make([]string, len(msgs))
+	u := newUnit(id)
 	for i := range msgs[:last] {
-		m := unitMsg(&msgs[i], id, i+1)
-		ids[i] = m.Header[jetstream.MsgIDHeader][0]
-		if err := b.nc.PublishMsg(m); err != nil {
+		ids[i] = MsgID(msgs[i].Subject, msgs[i].ID)
+		if err := b.nc.PublishMsg(u.msg(&msgs[i], ids[i])); err != nil {
 			return err
 		}
 	}
-	m := unitMsg(&msgs[last], id, last+1)
-	ids[last] = m.Header[jetstream.MsgIDHeader][0]
+	ids[last] = MsgID(msgs[last].Subject, msgs[last].ID)
+	m := u.msg(&msgs[last], ids[last])
 	m.Header[batchCommitHeader] = []string{"1"}
 	answer, err := b.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
@@ -243,11 +243,27 @@ const (
 	batchCommitHeader = "Nats-Batch-Commit"
 )
 
-func unitMsg(m *Msg, id string, seq int) *nats.Msg {
-	n := natsMsg(m)
-	values := []string{id, strconv.Itoa(seq)}
-	n.Header[batchIDHeader], n.Header[batchSeqHeader] = values[:1:1], values[1:]
-	return n
+// unit makes the messages of one batch, one after the other in the same memory: the connection has encoded a message when it has taken it.
+type unit struct {
+	out         nats.Msg
+	id, name, n [1]string
+	seq         int
+}
+
+func newUnit(id string) *unit {
+	return &unit{out: nats.Msg{Header: nats.Header{}}, id: [1]string{id}}
+}
+
+// msg returns the next message of the batch; it is valid until the next call.
+func (u *unit) msg(m *Msg, id string) *nats.Msg {
+	u.seq++
+	u.name[0], u.n[0] = id, strconv.Itoa(u.seq)
+	h := u.out.Header
+	clear(h)
+	maps.Copy(h, m.Header)
+	h[jetstream.MsgIDHeader], h[batchIDHeader], h[batchSeqHeader] = u.name[:], u.id[:], u.n[:]
+	u.out.Subject, u.out.Data = m.Subject, m.Data
+	return &u.out
 }
 
 func natsMsg(m *Msg) *nats.Msg {
