@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -78,10 +79,19 @@ func normalise(s string) string {
 	if strings.IndexByte(s, '\r') >= 0 {
 		s = strings.ReplaceAll(s, "\r\n", "\n")
 	}
-	if !norm.NFC.IsNormalString(s) {
+	if !ascii(s) && !norm.NFC.IsNormalString(s) { // which allocates
 		s = norm.NFC.String(s)
 	}
 	return s
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // retain notes in r as much of the input as the target's policy allows; into is where.

@@ -109,7 +109,8 @@ func (m *Maker) draw(seeded bool, id string) float64 {
 	if !seeded {
 		return m.random()
 	}
-	sum := sha256.Sum256([]byte("audit/" + id))
+	var room [64]byte
+	sum := sha256.Sum256(append(append(room[:0], "audit/"...), id...))
 	return float64(binary.BigEndian.Uint64(sum[:8])>>11) / (1 << 53)
 }
 
