@@ -55,7 +55,7 @@ func (c *JobConfig) running(project string) int {
 // DefaultJobs returns the limits that hold when nothing is configured.
 func DefaultJobs() JobConfig {
 	return JobConfig{
-		MaxItems: 1_000_000, MaxJobs: 1000, MaxInputBytes: 8 << 30, FrameItems: 250, Slice: 2 * time.Second, Share: 0.7, LeastShare: 0.4, MaxRunning: 4, Keep: 30 * 24 * time.Hour,
+		MaxItems: 1_000_000, MaxJobs: 1000, MaxInputBytes: 8 << 30, FrameItems: 500, Slice: 2 * time.Second, Share: 0.7, LeastShare: 0.4, MaxRunning: 4, Keep: 30 * 24 * time.Hour,
 	}
 }
 
