@@ -16,8 +16,8 @@ const (
 	leastPercent = 50
 	// calm is how much memory may be in use, garbage included, before it is collected more often than the percentages ask for.
 	calm = 224 << 20
-	// garbage is how much of it may lie about. Twice what lives is little at first and hundreds of MiB under load, when batches on their way to the lake and the stream's
-	// window of known ids live too.
+	// garbage is how much of it may lie about. Twice what lives is little at first and a hundred MiB and more under load, when batches on their way to the lake and the stream's
+	// buffers live too.
 	garbage = 56 << 20
 	// collectEvery is how often the two are weighed.
 	collectEvery = 500 * time.Millisecond

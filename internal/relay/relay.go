@@ -1,8 +1,8 @@
 // Package relay carries what the journal holds to the bus: in order, again and again until it is acknowledged, and only then released. It knows
 // nothing of what the entries mean.
 //
-// An entry arrives at least once and, within the bus's window for repeated ids, exactly once. After that window a crash between
-// acknowledgement and release can deliver the last batch a second time; consumers recognise it by its id.
+// An entry arrives at least once, and exactly once in an embedded stream. In that of a cluster, a crash between acknowledgement and release can deliver the last
+// batch a second time, after the bus's window for repeated ids; consumers recognise it by its id.
 package relay
 
 import (
