@@ -184,10 +184,17 @@ func (b *Bus) closed() bool {
 
 // up opens or closes the gate that WaitReady waits at.
 func (b *Bus) up(is bool) {
+	if b.gate(is) && !is {
+		b.stored.unclear() // without mu: who looks at the stream holds its lock and asks whether the stream is ready
+	}
+}
+
+// gate does it, and says whether that changed anything.
+func (b *Bus) gate(is bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if is == b.isUp {
-		return
+		return false
 	}
 	if b.isUp = is; is {
 		close(b.ready)
@@ -196,8 +203,8 @@ func (b *Bus) up(is bool) {
 		close(b.down)
 		b.ready = make(chan struct{})
 		b.recent.reset()
-		b.stored.unclear()
 	}
+	return true
 }
 
 // whileUp returns a context that also ends when the bus goes down: an acknowledgement from a server that was stopped never comes.

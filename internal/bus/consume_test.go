@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/switchyard-ai/switchyard/internal/bus"
 	"github.com/switchyard-ai/switchyard/internal/bus/bustest"
 )
@@ -43,6 +45,52 @@ func TestReadersOutliveRestartsOfTheServer(t *testing.T) {
 		}
 	}
 	t.Logf("%d deliveries of 400 messages over 4 restarts", len(consumed.IDs()))
+}
+
+// Publishers whose batches went unanswered when the server was restarted repeat them until they are answered.
+func TestWhatIsRepeatedOverRestartsIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir(), bus.Default())
+	wait(t, b)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sizes := []int{5, 60, 200}
+	var publishers sync.WaitGroup
+	for i, size := range sizes {
+		msgs := bustest.Messages("p", string(rune('a'+i)), 30*size)
+		publishers.Go(func() {
+			for ; len(msgs) > 0; msgs = msgs[size:] {
+				for b.PublishBatch(ctx, msgs[:size]) != nil {
+					if ctx.Err() != nil {
+						t.Error("a batch was never answered")
+						return
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+	for range 5 {
+		restarts := b.Stats().Restarts
+		b.Restart("a test wants it")
+		until(ctx, t, "it is restarted and up", func() bool { return b.Stats().Restarts > restarts && b.Ready() })
+		time.Sleep(60 * time.Millisecond)
+	}
+	publishers.Wait()
+	stored := map[string]int{}
+	for _, m := range bustest.Stored(t, b, bus.Subjects) {
+		stored[m.Headers().Get(jetstream.MsgIDHeader)]++
+	}
+	if len(stored) != 30*(5+60+200) {
+		t.Errorf("%d messages are stored", len(stored))
+	}
+	for id, n := range stored {
+		if n != 1 {
+			t.Errorf("%s is stored %d times", id, n)
+		}
+	}
+	t.Logf("%d restarts, %d of %d messages were repeated", b.Stats().Restarts, b.Stats().Repeated, len(stored))
 }
 
 func TestAConsumerGoesOnAfterTheProcess(t *testing.T) {
