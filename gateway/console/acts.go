@@ -198,7 +198,8 @@ func (c *Console) showAct(w http.ResponseWriter, r *http.Request, s *session, pa
 	case "resume-trial":
 		for _, e := range page.Deployment.GetEndedTrials() {
 			if v := e.GetChallenger().GetVersion(); v.GetModel() == page.Form.Model && v.GetVersion() == page.Form.Version {
-				page.Ended = e
+				page.Ended = e // the last one, which is what is resumed
+				break
 			}
 		}
 		if page.Ended == nil && page.Problem == nil {

@@ -108,9 +108,11 @@ func (s *Service) remember(d *modelsv1.Deployment, c *modelsv1.Challenger, end *
 	d.EndedTrials = d.EndedTrials[:min(endedKept, len(d.EndedTrials))]
 }
 
-// forgetEnded forgets an ended trial of a version, which is on trial again or ended anew.
+// forgetEnded forgets an ended trial of a version, which is on trial again. What the version broke stays known: the policy may come to promise it again.
 func forgetEnded(d *modelsv1.Deployment, v *modelsv1.ModelVersion) {
-	d.EndedTrials = slices.DeleteFunc(d.GetEndedTrials(), func(e *modelsv1.EndedTrial) bool { return sameVersion(e.GetChallenger().GetVersion(), v) })
+	d.EndedTrials = slices.DeleteFunc(d.GetEndedTrials(), func(e *modelsv1.EndedTrial) bool {
+		return sameVersion(e.GetChallenger().GetVersion(), v) && e.GetCertificateId() == ""
+	})
 	if len(d.EndedTrials) == 0 {
 		d.EndedTrials = nil // as it is read back
 	}

@@ -136,6 +136,9 @@ func TestATrialThatBrokeItsCertificateIsNotResumedUnderTheSamePromise(t *testing
 	if d, err = r.resumes(ctx, 2, 0); err != nil || len(d.GetChallengers()) != 1 || d.GetChallengers()[0].GetEndedFor() != "a look first" {
 		t.Errorf("%v, %v", d, err)
 	}
+	// What it broke is not forgotten meanwhile.
+	policy(&modelsv1.Policy{AuditRate: 0.5})
+	wantReason(t, "a promotion under the old promise again", promotes(), "PROMOTION_REFUSED")
 }
 
 func TestWhatCannotBeResumedIsRefused(t *testing.T) {
