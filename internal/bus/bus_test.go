@@ -105,6 +105,54 @@ func TestWhatIsRepeatedByALaterProcessIsStoredOnce(t *testing.T) {
 	}
 }
 
+// A block that cannot be read says nothing about what was stored, and holds nobody up.
+func TestADamagedEndOfTheStreamHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := bus.Default()
+	c.AckTimeout = 2 * time.Second
+	b := open(t, dir, c)
+	wait(t, b)
+	if err := b.PublishBatch(t.Context(), bustest.Messages("p", "a", 600)); err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream/*/streams/switchyard/msgs/*.blk"))
+	if err != nil || len(blocks) == 0 {
+		t.Fatalf("no blocks in %s (%v)", dir, err)
+	}
+	b.Restart("a test wants it")
+	for deadline := time.Now().Add(20 * time.Second); (b.Stats().Restarts == 0 || !b.Ready()) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	for _, name := range blocks { // nothing of it is in memory yet
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range data[:len(data)/2] {
+			data[len(data)/4+i] ^= 0x55
+		}
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	others := bustest.Messages("p", "b", 3)
+	for err = b.PublishBatch(ctx, others); err != nil && ctx.Err() == nil; err = b.PublishBatch(ctx, others) {
+		t.Logf("refused: %v", err)
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err != nil {
+		t.Fatalf("nothing can be published any more: %v", err)
+	}
+	read := 0
+	err = b.Read(ctx, bus.Position{}, nil, func(bus.Delivery) error { read++; return nil })
+	if err != nil || read < len(others) || read == 600+len(others) {
+		t.Errorf("%d messages can be read: nothing was damaged, or nothing published (%v)", read, err)
+	}
+}
+
 func TestNothingListens(t *testing.T) {
 	before := listening(t)
 	b := open(t, t.TempDir(), bus.Default())

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -37,8 +38,11 @@ func (b *Bus) unstored(ctx context.Context, msgs []Msg) ([]Msg, error) {
 	defer s.mu.Unlock()
 	if !s.read {
 		ids, err := b.lastIDs(ctx, storedTail)
-		if err != nil {
+		if err != nil && (ctx.Err() != nil || errors.Is(err, ErrNotReady)) {
 			return nil, fmt.Errorf("look for what was stored: %w", err)
+		}
+		if err != nil { // such as a damaged block, which must not hold up what comes after it
+			b.log.Warn("the end of the stream cannot be read; events that were not acknowledged may be stored twice, which consumers recognise", "error", err)
 		}
 		s.read, s.ids, s.further = true, ids, 0
 	}
@@ -57,8 +61,10 @@ func (b *Bus) unstored(ctx context.Context, msgs []Msg) ([]Msg, error) {
 	return rest, nil
 }
 
-// lastIDs returns the ids of the last n messages of the stream. They are read without their data.
+// lastIDs returns the ids of the last n messages of the stream, and with an error those that could be read. They are read without their data, within the time that an acknowledgement may take.
 func (b *Bus) lastIDs(ctx context.Context, n uint64) (map[string]struct{}, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.AckTimeout)
+	defer cancel()
 	bounds, err := b.Bounds(ctx)
 	if err != nil || bounds.Last < bounds.First {
 		return nil, err
@@ -75,13 +81,13 @@ func (b *Bus) lastIDs(ctx context.Context, n uint64) (map[string]struct{}, error
 	ids := map[string]struct{}{}
 	for {
 		batch, err := t.next(ctx, readBatch, readPatience)
-		if err != nil {
-			return nil, err
-		}
 		for _, d := range batch {
 			if ids[d.ID] = struct{}{}; d.Seq >= bounds.Last {
 				return ids, nil
 			}
+		}
+		if err != nil {
+			return ids, err
 		}
 		if len(batch) == 0 { // the last ones were removed
 			if pending, err := t.pending(ctx); err != nil || pending == 0 {

@@ -28,11 +28,13 @@ const (
 	writtenFirst = 16 << 10
 	writtenMost  = 256 << 10
 	writtenGens  = 4
+	// writtenLeast is how many keys a file counts for at least, since its path is remembered too.
+	writtenLeast = 64
 )
 
 // add notes the keys of a file.
 func (w *written) add(path string, n int, key func(i int) string) {
-	if n == 0 || n > writtenMost {
+	if n == 0 || n > writtenMost || w.of(path) != nil {
 		return
 	}
 	w.mu.Lock()
@@ -40,11 +42,12 @@ func (w *written) add(path string, n int, key func(i int) string) {
 	if len(w.gens) == 0 {
 		w.seed = maphash.MakeSeed()
 	}
-	if len(w.gens) == 0 || w.gens[len(w.gens)-1].room < n {
-		w.grow(n)
+	cost := max(n, writtenLeast)
+	if len(w.gens) == 0 || w.gens[len(w.gens)-1].room < cost {
+		w.grow(cost)
 	}
 	g := w.gens[len(w.gens)-1]
-	g.room -= n
+	g.room -= cost
 	g.files[path] = true
 	for i := range n {
 		g.note(maphash.String(w.seed, key(i)))

@@ -47,6 +47,19 @@ func TestWrittenKeys(t *testing.T) {
 	if covered < 40 {
 		t.Errorf("the keys of only %d files are known", covered)
 	}
+	// Files of one row each cost their paths.
+	small := &written{}
+	paths := 0
+	for i := range 30_000 {
+		small.add(path(i), 1, func(int) string { return key(i, 0) })
+		small.add(path(i), 1, func(int) string { return key(i, 0) }) // again, as when somebody else wrote first
+	}
+	for _, g := range small.gens {
+		paths += len(g.files)
+	}
+	if most := writtenGens * writtenMost / writtenLeast; paths > most || small.of(path(29_999)) == nil || small.of(path(0)) != nil {
+		t.Errorf("%d paths are remembered, at most %d", paths, most)
+	}
 	others := make([]entry[Decision], 400_000)
 	for i := range others {
 		others[i].key = key(1000, i)
